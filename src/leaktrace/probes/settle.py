@@ -1,0 +1,95 @@
+"""Quieten the process before a reading, so that only what is really kept is left to read."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import sys
+from collections.abc import Callable
+
+import psutil
+
+
+def collect() -> None:
+    """Collect garbage until a pass finds no more, three passes at most (a finalizer may free further cycles)."""
+    for _ in range(3):
+        if not gc.collect():
+            break
+
+
+def trim() -> None:
+    """Give malloc's free pages back to the kernel, where the platform can."""
+    trimmer = getattr(psutil, "heap_trim", None)
+    if trimmer is not None:
+        with contextlib.suppress(Exception):  # a platform that has the name but not the call
+            trimmer()
+
+
+def clear_caches() -> None:
+    """Empty the interpreter's own caches, those that CPython's `-R` empties (Lib/test/libregrtest/utils.py).
+
+    Only modules that the process has already loaded are touched; for a throw-away child or between repeats, never
+    during a user's only run.
+    """
+    for name, clear in CACHES:
+        module = sys.modules.get(name)
+        if module is not None:
+            with contextlib.suppress(Exception):  # a user's replacement of a stdlib module may lack the call
+                clear(module)
+    # The parser's and the type attribute cache; 3.13 names it _clear_internal_caches and warns of the old name.
+    internal = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
+    if internal is not None:
+        internal()
+
+
+def _warnings_registries(_module: object) -> None:
+    for module in list(sys.modules.values()):
+        registry = getattr(module, "__dict__", {}).get("__warningregistry__")
+        if type(registry) is dict:
+            registry.clear()
+
+
+def _abc_caches(module: object) -> None:
+    """Every ABC's caches: each class checked against it leaves a weak reference there."""
+    # ABCMeta.__subclasses__ is a descriptor of type; walking from the collections ABCs reaches what tests use.
+    abcs = [cls for cls in vars(module).values() if isinstance(cls, type) and hasattr(cls, "_abc_impl")]
+    seen: set[int] = set()
+    while abcs:
+        cls = abcs.pop()
+        if id(cls) in seen:
+            continue
+        seen.add(id(cls))
+        if hasattr(cls, "_abc_impl"):
+            with contextlib.suppress(Exception):
+                cls._abc_caches_clear()
+            abcs.extend(type.__subclasses__(cls))
+
+
+def _typing_caches(module: object) -> None:
+    for clear in getattr(module, "_cleanups", ()):
+        clear()
+
+
+def _call(attribute: str) -> Callable[[object], None]:
+    def clear(module: object) -> None:
+        getattr(module, attribute)()
+
+    return clear
+
+
+CACHES: tuple[tuple[str, Callable[[object], None]], ...] = (
+    ("re", _call("purge")),
+    ("linecache", _call("clearcache")),
+    ("struct", _call("_clearcache")),
+    ("fnmatch", lambda module: module._compile_pattern.cache_clear()),  # type: ignore[attr-defined]  # noqa: SLF001
+    ("urllib.parse", _call("clear_cache")),
+    ("urllib.request", _call("urlcleanup")),
+    ("mimetypes", lambda module: setattr(module, "_db", None)),
+    ("filecmp", _call("clear_cache")),
+    ("importlib", _call("invalidate_caches")),
+    ("typing", _typing_caches),
+    ("collections.abc", _abc_caches),
+    ("warnings", _warnings_registries),
+    ("sys", lambda module: module.path_importer_cache.clear()),  # type: ignore[attr-defined]
+)
+"""By module name, what empties its cache. `-R` also empties ctypes' and unittest's; those hold user's objects."""
