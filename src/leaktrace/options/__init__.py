@@ -1,0 +1,27 @@
+"""The option table, and the way from four sources to one frozen `Options`."""
+
+from __future__ import annotations
+
+from leaktrace.options.resolve import declare, describe, resolve, to_argv, with_marker
+from leaktrace.options.sizes import format_duration, format_size, parse_duration, parse_size
+from leaktrace.options.table import FAIL_ON_WORDS, KINDS, TABLE, Mode, Option, Options, Source
+
+
+__all__ = [
+    "FAIL_ON_WORDS",
+    "KINDS",
+    "TABLE",
+    "Mode",
+    "Option",
+    "Options",
+    "Source",
+    "declare",
+    "describe",
+    "format_duration",
+    "format_size",
+    "parse_duration",
+    "parse_size",
+    "resolve",
+    "to_argv",
+    "with_marker",
+]
