@@ -33,7 +33,8 @@ def declare(add_option: Callable[..., Any], add_ini: Callable[..., Any]) -> None
             )
         if option.flag:
             add_option(option.flag, dest=option.dest, default=None, metavar=option.metavar, help=told)
-        add_ini(option.ini, told, type="string", default=None)
+        # Words may stand in a TOML list; pytest hands those over only for this type, and splits an ini file's line.
+        add_ini(option.ini, told, type="args" if option.choices and option.flag else "string", default=None)
 
 
 def resolve(
@@ -47,7 +48,7 @@ def resolve(
 
     Args:
         command_line: what pytest parsed, by `dest`; None or absent is not given.
-        ini: the ini file's text for a key, or None; a list (as TOML allows) reads as its items between commas.
+        ini: the ini file's value for a key, or None: a text, or a list of words.
         ini_name: file name of that ini file, for messages.
         environ: an empty variable is as good as none.
 

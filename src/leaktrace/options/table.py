@@ -147,8 +147,9 @@ def _format_budget(budget_s: float | None) -> str:
 
 def _parse_words(text: str, words: tuple[str, ...]) -> frozenset[str]:
     """The words between commas, `-` as good as `_`; nothing, or `none`, is no word."""
-    given = [word.strip().lower().replace("-", "_") for word in text.split(",")]
-    if given in ([""], ["none"]):
+    stripped = (word.strip() for word in text.split(","))
+    given = [word.lower().replace("-", "_") for word in stripped if word]
+    if given in ([], ["none"]):
         return frozenset()
     for word in given:
         if word not in words:
