@@ -1,0 +1,53 @@
+"""Names of code in the user's words, found without running any of the user's code."""
+
+from __future__ import annotations
+
+import functools
+import os
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+
+_STDLIB = str(Path(os.__file__).parent) + os.sep
+_INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_OURS = str(Path(__file__).parent.parent) + os.sep
+
+_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, type)
+
+
+def callable_name(target: Any) -> str:
+    """`module.qualname` of a function, class or method; the type's name for anything else that can be called."""
+    while isinstance(target, functools.partial):
+        target = target.func
+    if isinstance(target, types.MethodType):
+        target = target.__func__
+    if not isinstance(target, _FUNCTIONS):
+        target = type(target)
+    return f"{target.__module__}.{target.__qualname__}"
+
+
+def is_users(filename: str) -> bool:
+    """Whether a code object's file is neither the standard library's, nor frozen, nor ours."""
+    if filename.startswith(("<", _OURS)):
+        return False
+    return not filename.startswith(_STDLIB) or any(part in filename for part in _INSTALLED)
+
+
+def users_frame(frame: types.FrameType) -> types.FrameType:
+    """The innermost frame of the user's or a library's code, or the innermost of all where there is none."""
+    return next((each for each in outward(frame) if is_users(each.f_code.co_filename)), frame)
+
+
+def outward(frame: types.FrameType | None) -> Iterator[types.FrameType]:
+    """The frame and its callers, innermost first."""
+    while frame is not None:
+        yield frame
+        frame = frame.f_back
+
+
+def frame_place(frame: types.FrameType) -> str:
+    """`function at file:line` of the innermost frame that means something to the user."""
+    found = users_frame(frame)
+    return f"{found.f_code.co_name} at {found.f_code.co_filename}:{found.f_lineno}"

@@ -1,0 +1,159 @@
+"""Descriptors: how many are open, and of each what it leads to, in the words of whoever opened it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Hashable, Mapping
+from typing import TYPE_CHECKING
+
+import psutil
+
+from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
+from leaktrace.probes.procfs import ON_LINUX, ProcDir, link_of, names_in, text
+from leaktrace.probes.sockets import SOCKETS, socket_names
+from leaktrace.probes.waiting import wait_for_fall
+
+
+if TYPE_CHECKING:
+    from leaktrace.probes.origins import Origins
+
+_PROC_FD = "/proc/self/fd"
+_DELETED = " (deleted)"
+_ACCESS = {os.O_RDONLY: "reading", os.O_WRONLY: "writing", os.O_RDWR: "reading and writing"}
+
+
+class HandlesProbe:
+    """Counts open descriptors: files, sockets, pipes and all the others (handles on Windows).
+
+    Since Linux 6.2 the size of `/proc/self/fd` is the count; an older kernel's directory is listed.
+    """
+
+    counter: Counter = FDS
+
+    def __init__(self, *, origins: Origins | None = None) -> None:
+        self._origins = origins
+        self._dir = ProcDir(_PROC_FD)
+        self._size_is_count = ON_LINUX and _size_is_count(self._dir)
+
+    def read(self) -> Value:
+        """The number of open descriptors now, our own included."""
+        try:
+            if self._size_is_count:
+                return self._dir.stat().st_size
+            if ON_LINUX:
+                return len(names_in(_PROC_FD)) - 1  # one of them is the listing's own
+            process = psutil.Process()
+            return process.num_fds() if hasattr(process, "num_fds") else process.num_handles()  # type: ignore[attr-defined]
+        except (OSError, psutil.Error) as exc:
+            return Unread(counter=FDS.name, why=f"descriptors cannot be counted: {exc}")
+
+    def inventory(self) -> Mapping[Hashable, Thing] | Unread:
+        """All descriptors by number, device, inode and access, so that a number used again is a new thing."""
+        try:
+            if not ON_LINUX:
+                return _elsewhere()
+            links = _links()
+        except (OSError, psutil.Error) as exc:
+            return Unread(counter=FDS.name, why=f"descriptors cannot be listed: {exc}")
+        names = socket_names() if any(link.startswith("socket:") for link in links.values()) else {}
+        things: dict[Hashable, Thing] = {}
+        for fd, link in links.items():
+            try:
+                status, access = os.fstat(fd), _access(fd)
+            except OSError:
+                continue  # closed between the listing and now
+            if link.startswith("socket:"):
+                kind, noun, name, detail = SOCKETS, "socket", names.get(status.st_ino, link), ""
+            else:
+                kind, (noun, name, detail) = FDS.kind, _named(fd, link, status, links)
+            things[fd, status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode), access, link] = Thing(
+                kind=kind,
+                noun=noun,
+                name=name,
+                detail=f"fd {fd}" + (f", {detail}" if detail else f", open for {access}" if access else ""),
+                where=self._origins.of_fd(fd, link) if self._origins else None,
+            )
+        return things
+
+    def settle(self, grace_s: float, at_most: int | None = None) -> None:
+        """Wait at most `grace_s` until at most `at_most` are open; without a mark there is nothing to wait for."""
+        if at_most is not None:
+            wait_for_fall(self.read, at_most, grace_s)
+
+    def close(self) -> None:
+        """Give back the descriptor that the probe holds."""
+        self._dir.close()
+
+
+def _size_is_count(directory: ProcDir) -> bool:
+    try:
+        return directory.stat().st_size == len(names_in(_PROC_FD)) - 1
+    except OSError:
+        return False
+
+
+def _links() -> dict[int, str]:
+    """Where each descriptor leads, our own windows on `/proc` left out."""
+    own = f"/proc/{os.getpid()}/"
+    ours = {own + name for name in ("fd", "task", "statm", "clear_refs")}
+    links = {int(name): link_of(f"{_PROC_FD}/{name}") for name in names_in(_PROC_FD)}
+    return {fd: link for fd, link in links.items() if link is not None and link not in ours}
+
+
+def _access(fd: int) -> str:
+    import fcntl  # noqa: PLC0415 - not on Windows
+
+    return _ACCESS.get(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE, "")
+
+
+_Named = tuple[str, str, str]  # noun, name, further detail
+
+
+def _named(fd: int, link: str, status: os.stat_result, links: Mapping[int, str]) -> _Named:
+    """What a descriptor is that is no socket."""
+    if link.startswith("pipe:"):
+        return "pipe", link, _other_end(fd, link, links)
+    if link.startswith("anon_inode:"):
+        return _anonymous(fd, link)
+    if link.startswith("/memfd:"):
+        return "memfd", link.removeprefix("/memfd:").removesuffix(_DELETED), f"{status.st_size} bytes"
+    if link.endswith(_DELETED) and status.st_nlink == 0:
+        return "deleted file", link.removesuffix(_DELETED), f"{status.st_size} bytes still held on disk"
+    return _noun_of_path(link, status.st_mode), link, ""
+
+
+def _noun_of_path(path: str, mode: int) -> str:
+    if path.startswith(("/dev/pts/", "/dev/ptmx", "/dev/pty")):
+        return "pty"
+    if stat.S_ISDIR(mode):
+        return "directory"
+    return "named pipe" if stat.S_ISFIFO(mode) else "file"
+
+
+def _anonymous(fd: int, link: str) -> _Named:
+    kind = link.partition(":")[2].strip("[]")
+    if kind != "eventpoll":
+        return kind, link, ""
+    lines = text(f"/proc/self/fdinfo/{fd}").splitlines()
+    watched = ", ".join(line.split()[1] for line in lines if line.startswith("tfd:"))
+    return "epoll", f"epoll on fd {watched}" if watched else "epoll on nothing", ""
+
+
+def _other_end(fd: int, link: str, links: Mapping[int, str]) -> str:
+    others = [other for other, target in links.items() if target == link and other != fd]
+    if not others:
+        return f"{_access(fd)} end, the other end is closed or in another process"
+    owned = ", ".join(f"fd {other} ({_access(other)})" for other in sorted(others))
+    return f"{_access(fd)} end, also open here: {owned}"
+
+
+def _elsewhere() -> dict[Hashable, Thing]:
+    """What psutil can name where there is no `/proc`: files and sockets."""
+    process = psutil.Process()
+    things: dict[Hashable, Thing] = {}
+    for file in process.open_files():
+        things[file.fd, file.path] = Thing(kind=FDS.kind, noun="file", name=file.path, detail=f"fd {file.fd}")
+    for inode, name in socket_names().items():
+        things[inode, name] = Thing(kind=SOCKETS, noun="socket", name=name)
+    return things

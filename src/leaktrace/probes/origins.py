@@ -1,0 +1,124 @@
+"""Where each resource was made: `file:line` by audit hooks, for a throw-away child only.
+
+An audit hook can never be taken out again, so `install` belongs into a replay child. The table grows with what is
+opened (bounded, but not nothing): name in runs of their own, not in those whose memory is measured.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable
+from os import fsdecode
+from types import FrameType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from leaktrace.probes.callables import is_users, outward
+
+
+LIMIT = 4096
+"""Paths remembered; the oldest is forgotten first."""
+
+_DEEP_ENOUGH = 12
+
+
+class Origins:
+    """Remembers which line opened each path, socket, thread, child process and coroutine."""
+
+    def __init__(self) -> None:
+        self._paths: dict[str, str] = {}
+        self._sockets: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._threads: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
+        self._children: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._listening = False
+        self._handlers: dict[str, Callable[[tuple[Any, ...], FrameType], None]] = {
+            "open": self._opened,
+            "sqlite3.connect": self._opened,
+            "tempfile.mkstemp": self._opened,
+            "tempfile.mkdtemp": self._opened,
+            "socket.__new__": self._socket_made,
+            "_thread.start_new_thread": self._thread_started,
+            "_thread.start_joinable_thread": self._thread_started,
+            "subprocess.Popen": self._child_started,
+            "os.fork": self._child_started,
+        }
+
+    def install(self) -> None:
+        """Listen from now on, for as long as this process lives; coroutines remember their makers, too."""
+        sys.set_coroutine_origin_tracking_depth(_DEEP_ENOUGH)
+        self._listening = True
+        sys.addaudithook(self._hear)
+
+    def stop(self) -> None:
+        """Remember nothing more."""
+        self._listening = False
+        sys.set_coroutine_origin_tracking_depth(0)
+
+    def of_fd(self, fd: int, link: str) -> str | None:
+        """Where a descriptor was opened: by its socket object, else by the path that it leads to."""
+        for made in list(self._sockets):
+            if made.fileno() == fd:
+                return self._sockets[made]
+        return self._paths.get(link.removesuffix(" (deleted)"))
+
+    def of_path(self, path: str) -> str | None:
+        """Where a path was last opened or made."""
+        return self._paths.get(path)
+
+    def of_thread(self, thread: threading.Thread) -> str | None:
+        """Where a thread was started."""
+        return self._threads.get(thread)
+
+    def of_process(self, pid: int) -> str | None:
+        """Where a child process was started."""
+        return next((where for child, where in list(self._children.items()) if _pid_of(child) == pid), None)
+
+    def _hear(self, event: str, args: tuple[Any, ...]) -> None:
+        handler = self._handlers.get(event)
+        if handler is None or not self._listening:
+            return
+        with contextlib.suppress(Exception):  # what a hook raises would make the user's own call fail
+            handler(args, sys._getframe(1))  # noqa: SLF001 - there is no public way to one's caller
+
+    def _opened(self, args: tuple[Any, ...], frame: FrameType) -> None:
+        where = place(frame)
+        if where is None or not isinstance(args[0], (str, bytes)):
+            return
+        path = fsdecode(args[0])
+        self._paths.pop(path, None)
+        self._paths[path] = where
+        if len(self._paths) > LIMIT:
+            del self._paths[next(iter(self._paths))]
+
+    def _socket_made(self, args: tuple[Any, ...], frame: FrameType) -> None:
+        where = place(frame)
+        if where is not None:
+            self._sockets[args[0]] = where
+
+    def _thread_started(self, args: tuple[Any, ...], frame: FrameType) -> None:
+        thread = getattr(args[0], "__self__", None)
+        where = place(frame)
+        if isinstance(thread, threading.Thread) and where is not None:
+            self._threads[thread] = where
+
+    def _child_started(self, _args: tuple[Any, ...], frame: FrameType) -> None:
+        """`subprocess` and `multiprocessing` raise the event in a method of the object that will know the pid."""
+        where = place(frame)
+        for caller in outward(frame):
+            if caller.f_code.co_name in ("_execute_child", "_launch") and where is not None:
+                self._children[caller.f_locals["self"]] = where
+                return
+
+
+def place(frame: FrameType) -> str | None:
+    """`file:line` of the innermost frame of the user's or a library's code."""
+    for each in outward(frame):
+        if is_users(each.f_code.co_filename):
+            return f"{each.f_code.co_filename}:{each.f_lineno}"
+    return None
+
+
+def _pid_of(child: Any) -> Any:
+    return getattr(child, "pid", None)

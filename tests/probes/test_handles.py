@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import os
+import select
+import socket
+import tempfile
+from contextlib import closing
+
+import pytest
+
+from leaktrace.probes.handles import HandlesProbe
+from leaktrace.probes.model import NamingProbe
+
+
+@pytest.fixture
+def probe():
+    probe = HandlesProbe()
+    yield probe
+    probe.close()
+
+
+def new_things(probe, before):
+    after = probe.inventory()
+    return [after[key] for key in after.keys() - before.keys()]
+
+
+def test_it_is_a_naming_probe(probe):
+    assert isinstance(probe, NamingProbe)
+
+
+def test_an_open_file_raises_the_count_and_closing_it_lowers_it(probe, tmp_path):
+    before = probe.read()
+    with (tmp_path / "a").open("w"):
+        during = probe.read()
+
+    assert (during, probe.read()) == (before + 1, before)
+
+
+def test_listing_counts_the_same_as_asking_for_the_size(probe):
+    slow = HandlesProbe()
+    slow.close()
+    slow._size_is_count = False
+
+    assert slow.read() == probe.read()
+
+
+def test_a_file_is_named_by_path_and_access(probe, tmp_path):
+    before = probe.inventory()
+    with (tmp_path / "a.log").open("w"):
+        (thing,) = new_things(probe, before)
+
+    assert (thing.kind, thing.noun, thing.name) == ("fds", "file", str(tmp_path / "a.log"))
+    assert thing.detail.endswith(", open for writing")
+
+
+def test_a_connection_is_named_by_both_addresses_and_its_state(probe):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        before = probe.inventory()
+        with socket.create_connection(server.getsockname()) as client:
+            (thing,) = new_things(probe, before)
+            local, peer = (f"{host}:{port}" for host, port in (client.getsockname(), client.getpeername()))
+
+    assert (thing.kind, thing.noun) == ("sockets", "socket")
+    assert thing.name == f"{local} → {peer} (ESTABLISHED)"
+
+
+def test_a_server_socket_is_said_to_listen(probe):
+    before = probe.inventory()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        (thing,) = new_things(probe, before)
+        port = server.getsockname()[1]
+
+    assert thing.name == f"127.0.0.1:{port} (LISTEN)"
+
+
+def test_an_ipv6_address_stands_in_brackets(probe):
+    try:
+        server = socket.create_server(("::1", 0), family=socket.AF_INET6)
+    except OSError:
+        pytest.skip("no IPv6 here")
+    with server:
+        names = [thing.name for thing in probe.inventory().values()]
+        assert f"[::1]:{server.getsockname()[1]} (LISTEN)" in names
+
+
+def test_a_unix_socket_is_named_by_its_path(probe, tmp_path):
+    before = probe.inventory()
+    with socket.socket(socket.AF_UNIX) as server, tempfile.TemporaryDirectory() as folder:
+        server.bind(f"{folder}/s")
+        (thing,) = new_things(probe, before)
+
+        assert thing.name == f"unix {folder}/s"
+
+
+def test_a_socket_with_a_default_timeout_set_stays_as_it_was(probe):
+    server = socket.create_server(("127.0.0.1", 0))
+    socket.setdefaulttimeout(5)
+    try:
+        probe.inventory()
+        assert os.get_blocking(server.fileno())
+    finally:
+        socket.setdefaulttimeout(None)
+        server.close()
+
+
+def test_a_pipe_tells_where_its_other_end_is(probe):
+    before = probe.inventory()
+    reading, writing = os.pipe()
+    try:
+        details = {thing.detail for thing in new_things(probe, before)}
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+    assert details == {
+        f"fd {reading}, reading end, also open here: fd {writing} (writing)",
+        f"fd {writing}, writing end, also open here: fd {reading} (reading)",
+    }
+
+
+def test_a_pipe_with_one_end_here_says_that_the_other_is_elsewhere(probe):
+    reading, writing = os.pipe()
+    os.close(writing)
+    before = probe.inventory()
+    again = os.dup(reading)
+    os.close(reading)
+    try:
+        (thing,) = new_things(probe, before)
+    finally:
+        os.close(again)
+
+    assert "the other end is closed or in another process" in thing.detail
+
+
+def test_an_epoll_says_what_it_watches(probe):
+    before = probe.inventory()
+    one, other = socket.socketpair()
+    with one, other, closing(select.epoll()) as epoll:
+        epoll.register(one)
+        names = [thing.name for thing in new_things(probe, before) if thing.noun == "epoll"]
+        expected = f"epoll on fd {one.fileno()}"
+
+    assert names == [expected]
+
+
+def test_a_memfd_is_named(probe):
+    fd = os.memfd_create("frames")
+    try:
+        things = probe.inventory().values()
+    finally:
+        os.close(fd)
+
+    assert ("memfd", "frames") in {(thing.noun, thing.name) for thing in things}
+
+
+def test_a_pty_is_named(probe):
+    master, slave = os.openpty()
+    try:
+        names = {thing.name for thing in probe.inventory().values() if thing.noun == "pty"}
+    finally:
+        os.close(master)
+        os.close(slave)
+
+    assert any(name.startswith("/dev/pts/") for name in names)
+
+
+def test_a_deleted_file_still_held_is_said_to_be_deleted(probe, tmp_path):
+    path = tmp_path / "gone"
+    with path.open("wb") as file:
+        file.write(b"x" * 100)
+        file.flush()
+        path.unlink()
+        (thing,) = [thing for thing in probe.inventory().values() if thing.name == str(path)]
+
+    assert thing.noun == "deleted file"
+    assert "100 bytes still held on disk" in thing.detail
+
+
+def test_a_number_used_again_for_another_file_is_a_new_thing(probe, tmp_path):
+    first = os.open(tmp_path / "a", os.O_CREAT)
+    before = probe.inventory()
+    os.close(first)
+    second = os.open(tmp_path / "b", os.O_CREAT)
+    try:
+        (thing,) = new_things(probe, before)
+    finally:
+        os.close(second)
+
+    assert second == first
+    assert thing.name == str(tmp_path / "b")
+
+
+def test_our_own_windows_on_proc_are_not_listed(probe):
+    assert not [thing for thing in probe.inventory().values() if thing.name.endswith(("/fd", "/task"))]

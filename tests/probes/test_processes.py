@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from leaktrace.probes.model import NamingProbe
+from leaktrace.probes.processes import ChildrenMemoryProbe, ProcessesProbe
+
+
+@pytest.fixture
+def probe():
+    return ProcessesProbe()
+
+
+@pytest.fixture
+def sleeper():
+    with subprocess.Popen(["sleep", "30"]) as process:
+        yield process
+        process.kill()
+
+
+def new_things(probe, before):
+    after = probe.inventory()
+    return [after[key] for key in after.keys() - before.keys()]
+
+
+def test_it_is_a_naming_probe(probe):
+    assert isinstance(probe, NamingProbe)
+
+
+def test_a_started_child_raises_the_count_until_it_is_waited_for(probe):
+    before = probe.read()
+    with subprocess.Popen(["sleep", "30"]) as process:
+        during = probe.read()
+        process.kill()
+
+    assert (during, probe.read()) == (before + 1, before)
+
+
+def test_a_zombie_is_counted_and_left_for_its_parent_to_reap(probe):
+    before = probe.read()
+    process = subprocess.Popen(["true"])
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    known = probe.inventory()
+
+    assert probe.read() == before + 1
+    assert process.wait() == 0
+    assert any(thing.noun == "zombie process" and "nobody has waited" in thing.detail for thing in known.values())
+
+
+def test_a_child_started_by_another_thread_is_counted(probe):
+    before = probe.read()
+    started, release = threading.Event(), threading.Event()
+
+    def work():
+        with subprocess.Popen(["sleep", "30"]) as process:
+            started.set()
+            release.wait(5)
+            process.kill()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    started.wait(5)
+    try:
+        assert probe.read() == before + 1
+    finally:
+        release.set()
+        thread.join()
+
+
+def test_a_child_is_named_by_its_command_line(probe, sleeper):
+    (thing,) = [thing for (pid, _), thing in probe.inventory().items() if pid == sleeper.pid]
+
+    assert (thing.kind, thing.noun, thing.name) == ("processes", "child process", "sleep 30")
+    assert thing.detail.startswith(f"pid {sleeper.pid}, running, ")
+
+
+def test_a_multiprocessing_child_bears_its_process_name(probe):
+    context = (
+        multiprocessing.get_context("fork") if sys.version_info < (3, 12) else multiprocessing.get_context("spawn")
+    )
+    release = context.Event()
+    before = probe.inventory()
+    process = context.Process(target=release.wait, args=(5,), name="importer")
+    process.start()
+    try:
+        things = new_things(probe, before)
+    finally:
+        release.set()
+        process.join()
+        process.close()
+
+    assert any(thing.name.startswith("importer: ") for thing in things)
+
+
+def test_settling_waits_for_a_child_that_is_about_to_be_reaped(probe):
+    before = probe.read()
+    process = subprocess.Popen(["sleep", "0.05"])
+    waiter = threading.Thread(target=process.wait)
+    waiter.start()
+
+    probe.settle(2, at_most=before)
+
+    assert probe.read() == before
+    waiter.join()
+
+
+def test_the_memory_of_a_childs_whole_tree_is_read():
+    probe = ChildrenMemoryProbe()
+    before = probe.read()
+    script = "import subprocess; p = subprocess.Popen(['sleep', '30']); print(flush=True); input(); p.kill(); p.wait()"
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        assert probe.read() > before + 5_000_000
+        process.communicate(b"\n")

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import _thread
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from leaktrace.probes.model import NamingProbe
+from leaktrace.probes.threads import POOL_THREAD, ThreadsProbe
+
+
+@pytest.fixture
+def probe():
+    probe = ThreadsProbe()
+    probe.settle(0.2)
+    yield probe
+    probe.close()
+
+
+@contextmanager
+def waiting_thread(**options):
+    release = threading.Event()
+    thread = threading.Thread(target=wait_for_release, args=(release,), **options)
+    thread.start()
+    try:
+        yield thread
+    finally:
+        release.set()
+        thread.join()
+
+
+def wait_for_release(release):
+    release.wait(5)
+
+
+def new_things(probe, before):
+    after = probe.inventory()
+    return [after[key] for key in after.keys() - before.keys()]
+
+
+def test_it_is_a_naming_probe(probe):
+    assert isinstance(probe, NamingProbe)
+
+
+def test_a_started_thread_raises_the_count_by_one(probe):
+    before = probe.read()
+    with waiting_thread():
+        assert probe.read() == before + 1
+
+
+def test_a_joined_thread_is_gone_after_settling(probe):
+    before = probe.read()
+    with waiting_thread():
+        pass
+    probe.settle(0.2, at_most=before)
+
+    assert probe.read() == before
+
+
+def test_a_thread_that_ends_late_is_waited_for(probe):
+    before = probe.read()
+    thread = threading.Thread(target=time.sleep, args=(0.05,))
+    thread.start()
+
+    probe.settle(1, at_most=before)
+
+    assert not thread.is_alive()
+
+
+def test_settling_gives_up_when_the_grace_is_spent(probe):
+    before = probe.read()
+    with waiting_thread():
+        probe.settle(0.01, at_most=before)
+        assert probe.read() == before + 1
+
+
+def test_a_thread_is_named_with_target_and_what_it_does_now(probe):
+    before = probe.inventory()
+    with waiting_thread(name="poller", daemon=True):
+        (thing,) = new_things(probe, before)
+
+    assert (thing.kind, thing.noun, thing.name) == ("threads", "thread", "poller")
+    assert "daemon, target test_threads.wait_for_release" in thing.detail
+    assert f"now in wait_for_release at {__file__}:" in thing.detail
+
+
+def test_a_subclass_is_named_by_its_run_method(probe):
+    release = threading.Event()
+
+    class Poller(threading.Thread):
+        def run(self):
+            release.wait(5)
+
+    before = probe.inventory()
+    poller = Poller()
+    poller.start()
+    try:
+        (thing,) = new_things(probe, before)
+    finally:
+        release.set()
+        poller.join()
+
+    assert "Poller.run" in thing.detail
+
+
+def test_a_thread_unknown_to_threading_is_called_native(probe):
+    release = _thread.allocate_lock()
+    release.acquire()
+    before = probe.inventory()
+    _thread.start_new_thread(release.acquire, (True, 5))
+    try:
+        (thing,) = new_things(probe, before)
+    finally:
+        release.release()
+
+    assert thing.noun == "native thread"
+
+
+def test_an_executors_idle_worker_is_a_pool_thread_with_its_bound(probe):
+    before = probe.inventory()
+    with ThreadPoolExecutor(max_workers=4, thread_name_prefix="db") as executor:
+        executor.submit(int).result()
+        (thing,) = new_things(probe, before)
+
+    assert thing.noun == POOL_THREAD
+    assert "one of 1, at most 4, workers of ThreadPoolExecutor 'db'" in thing.detail
+
+
+def test_the_count_survives_the_loss_of_our_descriptor(probe):
+    import os
+
+    before = probe.read()
+    os.close(probe._tasks._fd)
+    assert probe.read() == before
+
+
+def test_another_file_under_our_descriptors_number_is_not_believed(probe, tmp_path):
+    import os
+
+    before = probe.read()
+    ours = probe._tasks._fd
+    theirs = os.open(tmp_path, os.O_RDONLY)
+    os.dup2(theirs, ours)
+    try:
+        assert probe.read() == before
+    finally:
+        os.close(theirs)
+        os.close(ours)
