@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import Enum, IntEnum
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from leaktrace.options.sizes import format_duration, format_size, parse_duration, parse_size
 
@@ -47,9 +47,10 @@ class Mode(Enum):
     """Nothing at all."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+class Option(NamedTuple):
     """One option, with all the names that it goes by.
+
+    No dataclass: every test session of every user waits for this class to be made, and a tuple's takes a fifth.
 
     Attributes:
         name: its word in the header line (`limit`).
