@@ -1,0 +1,340 @@
+"""What one exact counter says: an ordered list of questions, of which the first that has an answer answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+from typing import TypeAlias
+
+from leaktrace.verdict import words
+from leaktrace.verdict.curve import Curve
+from leaktrace.verdict.model import Verdict
+from leaktrace.verdict.rules import MEMORY_KINDS, Rules
+from leaktrace.verdict.trends import amortised, climbs, climbs_through_noise, emptied, fades, is_level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What one counter says.
+
+    Attributes:
+        curve: the counter's readings.
+        verdict: UNDECIDED while `more` is not 0.
+        reason: one sentence with the numbers.
+        more: further batches wanted.
+        start: the batch from which on the rate counts.
+    """
+
+    curve: Curve
+    verdict: Verdict
+    reason: str
+    more: int = 0
+    start: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """One counter before the judge.
+
+    Attributes:
+        curve: its readings.
+        rules: the numbers to judge by.
+        over: why no further run can be had, or None.
+    """
+
+    curve: Curve
+    rules: Rules
+    over: str | None
+
+    def find(self, verdict: Verdict, reason: str, *, start: int = 0) -> Finding:
+        """A final finding."""
+        return Finding(curve=self.curve, verdict=verdict, reason=reason, start=start)
+
+    def follow(self, more: int | None = None) -> Finding:
+        """Ask for further batches: `more`, or half as many again as there are, stopping where the judge decides."""
+        curve, rules = self.curve, self.rules
+        goal = batches_for(rules.follow_runs, curve)
+        wanted = more if more is not None else max(1, curve.batches // 2)
+        if more is None and curve.batches < goal:
+            wanted = min(wanted, goal - curve.batches)
+        left = max(1, (rules.max_runs - curve.runs) // curve.batch_runs)
+        return Finding(
+            curve=curve,
+            verdict=Verdict.UNDECIDED,
+            reason=f"{words.subject(curve.counter)} is still being followed after {words.runs(curve.runs)}",
+            more=max(1, min(wanted, left)),
+        )
+
+
+Question: TypeAlias = "Callable[[Hearing], Finding | None]"
+
+
+def examine(curve: Curve, rules: Rules, spent: str | None) -> Finding:
+    """What an exact counter says."""
+    over = spent or ("runs" if curve.runs + curve.batch_runs > rules.max_runs else None)
+    hearing = Hearing(curve=curve, rules=rules, over=over)
+    questions: tuple[Question, ...] = (
+        too_early,
+        never_grew,
+        too_big_to_follow,
+        one_more_each_run,
+        stopped,
+        swings,
+        keeps_growing,
+        faded,
+    )
+    for question in questions:
+        if (finding := question(hearing)) is not None:
+            return finding
+    return hearing.follow() if over is None else undecided(hearing)
+
+
+def batches_for(runs: int, curve: Curve) -> int:
+    """Batches after which at least `runs` runs have been made."""
+    return ceil((runs - curve.warmups) / curve.batch_runs)
+
+
+def too_early(hearing: Hearing) -> Finding | None:
+    """Nothing is said before the first batch."""
+    if hearing.curve.batches:
+        return None
+    if hearing.over is None:
+        return hearing.follow(1)
+    return hearing.find(
+        Verdict.UNDECIDED,
+        f"only {words.runs(hearing.curve.runs)} could be made before {words.ended(hearing.over)}; "
+        f"{hearing.rules.min_batches} batches after the warm-ups would tell",
+    )
+
+
+def never_grew(hearing: Hearing) -> Finding | None:
+    """No batch grew: done as soon as enough runs in a row were quiet."""
+    curve, rules = hearing.curve, hearing.rules
+    if curve.grown:
+        return None
+    lacking = ceil((rules.quiet_runs - curve.quiet_runs) / curve.batch_runs)
+    if any(curve.steps):  # It falls, so a fall may hide growth: look a little longer.
+        lacking = max(lacking, rules.min_batches + 1 - curve.batches)
+    if lacking > 0 and hearing.over is None:
+        return hearing.follow(lacking)
+    return outset(hearing)
+
+
+def outset(hearing: Hearing) -> Finding:
+    """The finding for a counter that grew in the warm-ups at most."""
+    curve = hearing.curve
+    grew = curve.after[0] - curve.values[0]
+    quiet = f"the {words.runs(curve.quiet_runs)} after" if curve.quiet_runs != 1 else "the run after"
+    if grew > hearing.rules.trifle(curve.counter):
+        first = max(1, curve.runs - curve.quiet_runs)
+        span = "first run" if first == 1 else f"first {words.runs(first)}"
+        return hearing.find(
+            Verdict.ONE_TIME,
+            f"{words.subject(curve.counter)} grew by {words.amount(curve.counter, grew)} in the {span} "
+            f"and not in {quiet}",
+        )
+    if curve.after[-1] < curve.after[0]:
+        text = f"fell by {words.amount(curve.counter, curve.after[0] - curve.after[-1])} over {words.runs(curve.runs)}"
+    else:
+        text = f"did not grow in {words.runs(curve.quiet_runs)}"
+    return hearing.find(Verdict.STEADY, f"{words.subject(curve.counter)} {text}")
+
+
+def too_big_to_follow(hearing: Hearing) -> Finding | None:
+    """Growth so large and so even that following it a hundred times is neither affordable nor needed."""
+    curve, rules = hearing.curve, hearing.rules
+    last = curve.steps[-rules.sure_batches :]
+    if curve.counter.unit != "bytes" or len(last) < rules.sure_batches:
+        return None
+    mean = sum(last) / len(last)
+    if min(last) < rules.sure_bytes_per_run * curve.batch_runs:
+        return None
+    if max(last) - mean > rules.sure_spread * mean or mean - min(last) > rules.sure_spread * mean:
+        return None
+    rate = words.amount(curve.counter, mean / curve.batch_runs)
+    return hearing.find(
+        Verdict.LEAK,
+        f"{words.subject(curve.counter)} grew by {rate} a run, evenly, in each of the last {len(last)} batches; "
+        f"growth that large was not followed further than {words.runs(curve.runs)}",
+        start=curve.batches - len(last),
+    )
+
+
+def one_more_each_run(hearing: Hearing) -> Finding | None:
+    """Descriptors, threads, processes: each run leaves at least one, in batch after batch."""
+    curve, rules = hearing.curve, hearing.rules
+    last = curve.steps[-rules.resource_batches :]
+    if curve.counter.kind in MEMORY_KINDS or curve.counter.unit != "count":
+        return None
+    if len(last) < rules.resource_batches or curve.runs < rules.resource_runs:
+        return None
+    if min(last) < curve.batch_runs or last[-1] < last[0]:
+        return None
+    start = curve.batches - len(last)
+    each = words.amount(curve.counter, sum(last) / len(last) / curve.batch_runs)
+    return hearing.find(
+        Verdict.LEAK,
+        f"each run left {each} open in each of the last {words.batches(len(last))}, {words.runs(curve.runs)} in all",
+        start=start,
+    )
+
+
+def stopped(hearing: Hearing) -> Finding | None:
+    """It grew, and has been quiet for far longer than it ever paused."""
+    curve = hearing.curve
+    if curve.tail < quiet_batches_wanted(hearing):
+        return None
+    grew = words.amount(curve.counter, curve.after[curve.grown[-1] + 1] - curve.after[curve.grown[0]])
+    quiet = words.runs(curve.tail * curve.batch_runs)
+    if len(curve.grown) == 1:
+        at = curve.warmups + (curve.grown[0] + 1) * curve.batch_runs
+        return hearing.find(
+            Verdict.ONE_TIME,
+            f"{words.subject(curve.counter)} grew once, by {grew} up to run {at}, and not in the {quiet} since",
+        )
+    last = curve.warmups + (curve.grown[-1] + 1) * curve.batch_runs
+    rate = (curve.after[curve.grown[-1] + 1] - curve.values[min(1, curve.warmups)]) / max(1, last - 1)
+    return hearing.find(
+        Verdict.CACHE,
+        f"{words.subject(curve.counter)} grew by {words.amount(curve.counter, rate)} a run for {words.runs(last)}, "
+        f"then stopped: nothing in the {quiet} since",
+    )
+
+
+def quiet_batches_wanted(hearing: Hearing) -> int:
+    """Batches without growth after which growth has stopped rather than paused."""
+    curve, rules = hearing.curve, hearing.rules
+    patient = rules.min_batches
+    if hearing.over is None:
+        patient = max(patient, ceil(rules.late_quiet_runs / curve.batch_runs))
+    return max(patient, rules.pause_factor * curve.longest_pause)
+
+
+def swings(hearing: Hearing) -> Finding | None:
+    """It rises and falls, and comes back to where it was."""
+    curve, rules = hearing.curve, hearing.rules
+    if curve.never_falls:
+        return None
+    enough = max(rules.level_batches, ceil(rules.level_runs / curve.batch_runs))
+    if curve.batches < enough:
+        if hearing.over is not None and curve.after[-1] <= curve.after[0]:
+            return level(hearing)
+        return None
+    if is_level(curve.after, rules) and not climbs_through_noise(curve.after, rules):
+        return level(hearing)
+    late = curve.after[curve.batches // 2 :]
+    grew, swing = late[0] - curve.after[0], max(late) - min(late)
+    if len(late) > 2 * enough and grew > 2 * swing and is_level(late, rules):
+        upto = curve.runs - (len(late) - 1) * curve.batch_runs
+        return hearing.find(
+            Verdict.CACHE,
+            f"{words.subject(curve.counter)} grew by {words.amount(curve.counter, grew)} in {words.runs(upto)}, "
+            f"then only swung by {words.amount(curve.counter, swing)} in the {words.runs(curve.runs - upto)} since",
+        )
+    return None
+
+
+def level(hearing: Hearing) -> Finding:
+    """The finding for a counter that swings: a cache if it fills slowly and is emptied at once."""
+    curve = hearing.curve
+    swing = max(curve.after) - min(curve.after)
+    falls = sum(step < 0 for step in curve.steps)
+    about = (
+        f"over {words.runs(curve.runs)} {words.subject(curve.counter)} swung by {words.amount(curve.counter, swing)}"
+    )
+    fills = len(curve.grown) >= 2 * falls and emptied(curve.after)
+    if fills and swing > hearing.rules.trifle(curve.counter):
+        return hearing.find(Verdict.CACHE, f"{about}: it fills and is emptied again, without a trend")
+    return hearing.find(Verdict.STEADY, f"{about}, without a trend")
+
+
+def keeps_growing(hearing: Hearing) -> Finding | None:
+    """Every window grew, no slower at the end than at the start, for as long as it could be followed."""
+    curve, rules = hearing.curve, hearing.rules
+    if curve.never_falls and curve.tail > curve.longest_pause and hearing.over is None:
+        return hearing.follow(min(quiet_batches_wanted(hearing) - curve.tail, max(2, curve.batches // 2)))
+    if hearing.over is None and curve.runs < rules.follow_runs:
+        return None
+    for start in (0, curve.batches // 4, curve.batches // 2):
+        if grows_from(hearing, start):
+            return hearing.find(Verdict.LEAK, growth(hearing, start), start=start)
+    return None
+
+
+def grows_from(hearing: Hearing, start: int) -> bool:
+    """Whether growth from batch `start` on neither stops, nor pauses for longer than before, nor fades."""
+    curve, rules = hearing.curve, hearing.rules
+    values = curve.after[start:]
+    if len(values) <= rules.min_batches or min(values) < max(curve.after[: start + 1]):
+        # A tooth of a saw climbs as evenly as a leak, but not above the tooth before.
+        return start == 0 and len(values) > rules.min_batches and climbs_through_noise(values, rules)
+    if not curve.never_falls:
+        return climbs_through_noise(values, rules)
+    if curve.tail > curve.longest_pause:
+        return False
+    grown = sum(number >= start for number in curve.grown)
+    if start == 0 and curve.longest_pause and amortised(values, rules) and curve.batches >= 2 * rules.level_batches:
+        return True
+    busy = grown == len(values) - 1 or grown >= rules.busy_batches
+    return busy and climbs(values, rules.windows) and not fades(values, rules)
+
+
+def growth(hearing: Hearing, start: int) -> str:
+    """The sentence of a leak: how much, in how many batches, over how many runs."""
+    curve = hearing.curve
+    rate = curve.rate(start)
+    batches = curve.batches - start
+    grown = sum(number >= start for number in curve.grown)
+    share = (
+        f"in each of the last {batches} batches" if grown == batches else f"in {grown} of the last {batches} batches"
+    )
+    each = words.amount(curve.counter, rate.estimate if rate else 0)
+    text = (
+        f"{words.subject(curve.counter)} grew by {each} a run, {share} "
+        f"({words.runs(batches * curve.batch_runs)}), without fading"
+    )
+    if curve.runs < hearing.rules.follow_runs:
+        text += f"; it could not be followed beyond {words.runs(curve.runs)}: {words.ended(hearing.over)}"
+    return text
+
+
+def faded(hearing: Hearing) -> Finding | None:
+    """It still grows, but at a small and falling part of the rate that it began with."""
+    curve, rules = hearing.curve, hearing.rules
+    if curve.batches < rules.level_batches or (hearing.over is None and curve.runs < rules.follow_runs):
+        return None
+    eighth, quarter = max(1, curve.batches // 8), curve.batches // 4
+    early = (curve.after[eighth] - curve.after[0]) / eighth
+    late_values = curve.after[-quarter - 1 :]
+    late = (late_values[-1] - late_values[0]) / quarter
+    if late >= rules.faded_to * early or not fades(late_values, rules):
+        return None
+    began, ends = (words.amount(curve.counter, step / curve.batch_runs) for step in (early, late))
+    return hearing.find(
+        Verdict.CACHE,
+        f"{words.subject(curve.counter)} grew by {began} a run at first and by {ends} a run at the end "
+        f"of {words.runs(curve.runs)}, still falling",
+    )
+
+
+def undecided(hearing: Hearing) -> Finding:
+    """No more runs, and no answer: say what was seen and what would tell."""
+    curve, rules = hearing.curve, hearing.rules
+    steps = curve.steps
+    grew = words.amount(curve.counter, curve.after[-1] - curve.after[0])
+    seen = (
+        f"{words.subject(curve.counter)} grew by {grew} in {len(curve.grown)} of {words.batches(len(steps))} "
+        f"({words.runs(len(steps) * curve.batch_runs)})"
+    )
+    if curve.runs >= rules.follow_runs:
+        tell = "only what holds it can tell whether it is bounded"
+    elif curve.tail > curve.longest_pause:
+        tell = f"the last {words.batches(curve.tail)} did not grow; {quiet_batches_wanted(hearing)} in a row would tell"
+    elif len(steps) < rules.min_batches:
+        tell = f"{rules.min_batches} batches would tell"
+    elif fades(curve.after, rules):
+        tell = f"it slowed down; {rules.follow_runs} runs would tell whether it stops"
+    else:
+        tell = f"too unevenly to tell; {rules.follow_runs} runs would"
+    return hearing.find(Verdict.UNDECIDED, f"{seen}; {tell} ({words.ended(hearing.over)})")

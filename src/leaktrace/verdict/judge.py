@@ -1,0 +1,112 @@
+"""The verdict on a suspect from its readings: pure, and called again after each batch until nothing more is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from leaktrace.probes.model import Unread
+from leaktrace.verdict.alone import stands_alone, within_noise
+from leaktrace.verdict.curve import Curve
+from leaktrace.verdict.exact import Finding, examine
+from leaktrace.verdict.model import Rate, Record, Ruling, Series, Verdict
+from leaktrace.verdict.rules import MEMORY_KINDS, Rules
+
+
+PLAIN_WORDS_FIRST: Final = ("heap_bytes", "blocks", "objects", "refs")
+"""Of several counters that show the same leak, the first of these is named."""
+
+WEIGHT: Final = {
+    Verdict.STEADY: 0,
+    Verdict.ONE_TIME: 1,
+    Verdict.CACHE: 2,
+    Verdict.UNDECIDED: 3,
+    Verdict.LEAK: 4,
+}
+
+
+def judge(record: Record, rules: Rules | None = None) -> Ruling:
+    """What a record says so far, of all its counters together.
+
+    Call it after the warm-ups and after each batch, and run `more` further batches before calling it again; `more` is
+    0 once the ruling is final, and always when `record.spent` says why no run can follow. A leak of any kind decides;
+    to judge descriptors, threads and memory each for itself, use `judge_kinds`.
+    """
+    rulings = judge_kinds(record, rules)
+    if not rulings:
+        return Ruling(verdict=Verdict.UNDECIDED, reason="no counter was read")
+    leaks = [ruling for ruling in rulings.values() if ruling.verdict is Verdict.LEAK]
+    chosen = leaks[0] if leaks else max(rulings.values(), key=lambda ruling: (ruling.more, WEIGHT[ruling.verdict]))
+    return replace(chosen, rates={name: rate for ruling in rulings.values() for name, rate in ruling.rates.items()})
+
+
+def judge_kinds(record: Record, rules: Rules | None = None) -> dict[str, Ruling]:
+    """One ruling for each kind of leak (`memory`, `fds`, `threads`, …), resources first, each with its own `more`.
+
+    Memory and objects are one kind: the same leak shows in bytes, blocks, objects and references.
+    """
+    groups: dict[str, list[Series]] = {}
+    for series in record.series.values():
+        kind = "memory" if series.counter.kind in MEMORY_KINDS else series.counter.kind
+        groups.setdefault(kind, []).append(series)
+    # A descriptor that is kept keeps memory too: the resource is the cause and comes first.
+    order = sorted(groups, key=lambda kind: kind == "memory")
+    return {kind: _judge_group(groups[kind], record, rules or Rules()) for kind in order}
+
+
+def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Ruling:
+    """The ruling on the counters of one kind."""
+    exact: list[Curve] = []
+    inexact: list[Curve] = []
+    unread: list[Unread] = []
+    for series in sorted(group, key=_preference):
+        numbers = tuple(value for value in series.values if not isinstance(value, Unread))
+        if len(numbers) < len(series.values):
+            unread.append(next(value for value in series.values if isinstance(value, Unread)))
+            continue
+        curve = Curve(counter=series.counter, values=numbers, warmups=record.warmups, batch_runs=record.batch_runs)
+        (exact if series.counter.exact else inexact).append(curve)
+
+    findings = [examine(curve, rules, record.spent) for curve in exact]
+    if all(finding.verdict in {Verdict.STEADY, Verdict.ONE_TIME} for finding in findings):
+        alone = (stands_alone(curve, rules, record.spent) for curve in inexact)
+        findings += [finding for finding in alone if finding is not None]
+    if not findings and inexact:
+        findings = [within_noise(inexact[0], rules, record.spent)]
+    return _weigh(findings, unread)
+
+
+def _weigh(findings: list[Finding], unread: list[Unread]) -> Ruling:
+    """The ruling that follows from what the counters say; what could not be read is told where nothing convicts."""
+    blind = "; ".join(f"{value.counter} could not be read: {value.why}" for value in unread)
+    if not findings:
+        return Ruling(verdict=Verdict.UNDECIDED, reason=blind or "no counter was read")
+    chosen = _heaviest(findings)
+    reason = chosen.reason
+    if blind and chosen.verdict in {Verdict.STEADY, Verdict.ONE_TIME, Verdict.UNDECIDED}:
+        reason = f"{reason}; {blind}"
+    rates: dict[str, Rate] = {}
+    for finding in findings:
+        if not chosen.more and (rate := finding.curve.rate(finding.start)) is not None:
+            rates[finding.curve.counter.name] = rate
+    return Ruling(
+        verdict=chosen.verdict,
+        reason=reason,
+        counter=chosen.curve.counter.name,
+        rates=rates,
+        more=chosen.more,
+    )
+
+
+def _heaviest(findings: list[Finding]) -> Finding:
+    """The finding that decides: a leak, else what still asks for most runs, else the least clean verdict."""
+    leaks = [finding for finding in findings if finding.verdict is Verdict.LEAK]
+    if leaks:
+        return leaks[0]
+    return max(findings, key=lambda finding: (finding.more, WEIGHT[finding.verdict]))
+
+
+def _preference(series: Series) -> tuple[int, str]:
+    name = series.counter.name
+    return (PLAIN_WORDS_FIRST.index(name) if name in PLAIN_WORDS_FIRST else len(PLAIN_WORDS_FIRST), name)

@@ -1,0 +1,89 @@
+"""The questions about a stretch of readings: does it climb, does it fade, is it level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import gcd
+from statistics import median
+
+from leaktrace.verdict.curve import steps
+from leaktrace.verdict.rules import Rules
+from leaktrace.verdict.statistics import mann_kendall
+
+
+LEAST_NOISY = 12
+"""Readings without which a counter that swings is not said to climb: four windows of three."""
+DOUBLINGS = 4
+QUARTERS = 4
+EVEN_RATIO = 0.7
+"""Growth of the later half of a noisy counter over that of the earlier: medians of quarters wobble."""
+TOO_FEW_TO_TEST = 6
+"""Steps below which a fall of the rate cannot be significant, so that its size alone must do."""
+
+
+def climbs(values: Sequence[int], windows: int) -> bool:
+    """Whether the lowest and the highest reading rise from each of `windows` equal windows to the next."""
+    parts = split(values, min(windows, len(values)))
+    lows, highs = [min(part) for part in parts], [max(part) for part in parts]
+    return all(later > earlier for bounds in (lows, highs) for earlier, later in pairwise(bounds))
+
+
+def fades(values: Sequence[int], rules: Rules) -> bool:
+    """Whether a staircase grows more slowly at its end than at its start.
+
+    One quantum (the greatest common divisor of its steps) is forgiven: a leak of 1 per 4 runs leaves 10 in one third
+    and 11 in the next.
+    """
+    climb = steps(values)
+    third = max(1, len(climb) // 3)
+    first, last = sum(climb[:third]), sum(climb[-third:])
+    if first <= 0:
+        return False
+    ratio = (last + gcd(*climb)) / first if len(climb) > rules.min_batches else last / first
+    falling = len(climb) < TOO_FEW_TO_TEST or mann_kendall([-step for step in climb]) < rules.alpha * 5
+    return ratio < (rules.steady_ratio if falling else rules.halved_ratio)
+
+
+def climbs_through_noise(values: Sequence[int], rules: Rules) -> bool:
+    """Whether readings that also fall have a trend that no swing explains, undiminished at the end."""
+    if len(values) < LEAST_NOISY or not climbs(values, QUARTERS):
+        return False
+    levels = [median(part) for part in split(values, QUARTERS)]
+    even = levels[3] - levels[1] >= EVEN_RATIO * (levels[2] - levels[0])
+    return even and mann_kendall(values) < rules.alpha
+
+
+def amortised(values: Sequence[int], rules: Rules) -> bool:
+    """Whether a staircase grows in ever rarer and larger steps that keep its line: a list or a dict being filled.
+
+    Each of the last four doublings of the number of readings must have grown, at a rate that did not halve.
+    """
+    last = len(values) - 1
+    marks = [last // 2**power for power in range(DOUBLINGS, -1, -1)]
+    if marks[0] < 1:
+        return False
+    rates = [(values[end] - values[start]) / (end - start) for start, end in pairwise(marks)]
+    return min(rates) > 0 and rates[-1] >= rules.halved_ratio * max(rates)
+
+
+def is_level(values: Sequence[int], rules: Rules) -> bool:
+    """Whether readings that rise and fall come back to where they were: no trend, or one deep fall after a rise."""
+    came_back = min(values[len(values) // 2 :]) <= max(values[: max(1, len(values) // 4) + 1])
+    return bool(came_back) and (mann_kendall(values) >= rules.alpha * 5 or emptied(values))
+
+
+def emptied(values: Sequence[int]) -> bool:
+    """Whether one batch gave back half of all that there was to give, after as much had been added."""
+    reach = max(values) - min(values)
+    highest_rise = [value - min(values[: at + 1]) for at, value in enumerate(values)]
+    return any(
+        before - after >= reach / 2 and rise >= reach / 2
+        for (before, after), rise in zip(pairwise(values), highest_rise, strict=False)
+    )
+
+
+def split(values: Sequence[int], parts: int) -> list[Sequence[int]]:
+    """`parts` neighbouring stretches of `values`, as equal as can be; the last are the longer ones."""
+    marks = [len(values) * part // parts for part in range(parts + 1)]
+    return [values[start:end] for start, end in pairwise(marks)]
