@@ -57,7 +57,7 @@ def markdown(prices: array[float], factor: float, floor: float) -> bool:
     changed = library.markdown(address, count, factor, floor)
     if changed not in (count, BELOW_FLOOR):
         raise MemoryError(f"no memory for {count} prices")
-    return changed != BELOW_FLOOR
+    return bool(changed != BELOW_FLOOR)
 
 
 @cache
