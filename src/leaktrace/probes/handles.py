@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
+from leaktrace.probes.aio import loops_by_fd
 from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, ProcDir, link_of, names_in, text
 from leaktrace.probes.sockets import SOCKETS, socket_names
@@ -57,6 +58,7 @@ class HandlesProbe:
         except (OSError, psutil.Error) as exc:
             return Unread(counter=FDS.name, why=f"descriptors cannot be listed: {exc}")
         names = socket_names() if any(link.startswith("socket:") for link in links.values()) else {}
+        loops = loops_by_fd() if any(link.endswith("[eventpoll]") for link in links.values()) else {}
         things: dict[Hashable, Thing] = {}
         for fd, link in links.items():
             try:
@@ -67,6 +69,7 @@ class HandlesProbe:
                 kind, noun, name, detail = SOCKETS, "socket", names.get(status.st_ino, link), ""
             else:
                 kind, (noun, name, detail) = FDS.kind, _named(fd, link, status, links)
+            detail = ", ".join(fact for fact in (detail, loops.get(fd)) if fact)
             things[fd, status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode), access, link] = Thing(
                 kind=kind,
                 noun=noun,

@@ -1,0 +1,225 @@
+"""asyncio: tasks still pending, and the loops, transports and generators that keep or lose them.
+
+Nothing here imports asyncio: what a suite has not loaded it cannot leak. Of trio (and of anyio on trio) nothing can be
+seen from outside, and nothing need be: `trio.run` returns only when all its tasks have ended. anyio on asyncio is
+asyncio.
+"""
+
+from __future__ import annotations
+
+import gc
+import itertools
+import sys
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from types import FrameType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from leaktrace.probes.callables import is_users
+from leaktrace.probes.model import Counter, Thing, Unread, Value
+from leaktrace.probes.waiting import wait_for_fall
+
+
+TASKS = Counter(name="tasks", unit="count", kind="tasks")
+
+_TRIES = 10
+_UNKNOWN_SINCE = (3, 14)
+_HIDDEN = Unread(
+    counter=TASKS.name,
+    why="since 3.14 asyncio keeps its tasks in lists of C, which only the running loop's thread can see",
+)
+
+
+class AioProbe:
+    """Counts asyncio tasks that are not done, of whichever loop and thread."""
+
+    counter: Counter = TASKS
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
+
+    def read(self) -> Value:
+        """The number of pending tasks now; 0 where asyncio has not been imported."""
+        module = sys.modules.get("asyncio.tasks")
+        if module is None:
+            return 0
+        if sys.version_info >= _UNKNOWN_SINCE:
+            return _HIDDEN
+        try:
+            registered = _registries(module)
+            if not any(map(len, registered)):
+                return 0
+            return sum(not task.done() for task in _members(registered))
+        except Exception as exc:  # noqa: BLE001 - a task may be of any third party's type
+            return Unread(counter=TASKS.name, why=f"asyncio's tasks cannot be counted: {exc!r}")
+
+    def inventory(self) -> Mapping[Hashable, Thing] | Unread:
+        """All pending tasks, open loops, open transports and unfinished async generators, found by the collector."""
+        if "asyncio" not in sys.modules:
+            return {}
+        things: dict[Hashable, Thing] = {}
+        for found, describe in _found_by_collector():
+            thing = _thing(found, describe)
+            if thing is not None:
+                things[self._identity(found)] = thing
+        return things
+
+    def settle(self, grace_s: float, at_most: int | None = None) -> None:
+        """Wait at most `grace_s` until at most `at_most` (by default no) tasks are left."""
+        wait_for_fall(self.read, at_most or 0, grace_s)
+
+    def _identity(self, found: Any) -> Hashable:
+        try:
+            if found not in self._serials:
+                self._serials[found] = next(self._numbers)
+            return self._serials[found]
+        except TypeError:  # cannot be weakly referenced
+            return type(found).__name__, id(found)
+
+
+def loops_by_fd() -> dict[int, str]:
+    """Which descriptors belong to which asyncio loop: its selector and the two ends by which it wakes itself."""
+    if "asyncio" not in sys.modules:
+        return {}
+    names: dict[int, str] = {}
+    for found, describe in _found_by_collector():
+        for part in ("_selector", "_ssock", "_csock") if describe is _loop else ():
+            try:
+                fd = getattr(found, part).fileno()
+            except (AttributeError, ValueError, OSError):
+                continue
+            names[fd] = f"of an asyncio {type(found).__name__} that is not closed"
+    return names
+
+
+_Describe = Callable[[Any], "Thing | None"]
+
+
+def _found_by_collector() -> Iterator[tuple[Any, _Describe]]:
+    """Each living object whose type can be described; a type is judged once, for there are millions of objects."""
+    judged: dict[type, _Describe | None] = {}
+    for found in gc.get_objects():
+        kind = type(found)
+        if kind not in judged:
+            judged[kind] = _described_as(kind)
+        describe = judged[kind]
+        if describe is not None:
+            yield found, describe
+
+
+def _thing(found: Any, describe: _Describe) -> Thing | None:
+    try:
+        return describe(found)
+    except Exception:  # noqa: BLE001 - a third party's loop or task may refuse any question
+        return Thing(kind=TASKS.kind, noun="asyncio object", name=type(found).__name__)
+
+
+def _registries(module: Any) -> tuple[Any, ...]:
+    if hasattr(module, "_all_tasks"):
+        return (module._all_tasks,)  # noqa: SLF001 - 3.10, 3.11: there is no public list over all loops
+    return (module._scheduled_tasks, module._eager_tasks)  # noqa: SLF001 - 3.12, 3.13
+
+
+def _members(registries: tuple[Any, ...]) -> list[Any]:
+    for _ in range(_TRIES):
+        try:
+            return [task for registry in registries for task in registry]
+        except RuntimeError:  # noqa: PERF203 - another thread has made a task meanwhile
+            continue
+    raise RuntimeError("another thread makes tasks all the time")
+
+
+def _is_a(kind: type, module: str, name: str) -> bool:
+    """Whether a type is, or is derived from, a class of a module that is loaded; asks no instance."""
+    base = getattr(sys.modules.get(module), name, None)
+    return isinstance(base, type) and base in kind.__mro__
+
+
+def _described_as(kind: type) -> _Describe | None:
+    if kind.__name__ == "async_generator":
+        return _generator
+    if kind.__module__ == "builtins":
+        return None
+    if _is_a(kind, "asyncio.tasks", "Task"):
+        return _task
+    if _is_a(kind, "asyncio.events", "AbstractEventLoop"):
+        return _loop
+    if _is_a(kind, "asyncio.transports", "BaseTransport"):
+        return _transport
+    return None
+
+
+def _task(task: Any) -> Thing | None:
+    if task.done():
+        return None
+    coroutine = task.get_coro()
+    loop = task.get_loop()
+    place = _deepest_place(coroutine)
+    facts = [place and f"waits in {place}", loop.is_closed() and "its loop is closed: it will never end"]
+    return Thing(
+        kind=TASKS.kind,
+        noun="asyncio task",
+        name=f"{task.get_name()} ({getattr(coroutine, '__qualname__', type(coroutine).__name__)})",
+        detail=", ".join(fact for fact in facts if fact),
+        where=_made_at(coroutine),
+    )
+
+
+def _loop(loop: Any) -> Thing | None:
+    if loop.is_closed():
+        return None
+    scheduled = len(getattr(loop, "_scheduled", ())) + len(getattr(loop, "_ready", ()))
+    state = "running" if loop.is_running() else "not running, not closed"
+    detail = f"{state}, {scheduled} callbacks scheduled" if scheduled else state
+    return Thing(kind=TASKS.kind, noun="event loop", name=type(loop).__name__, detail=detail)
+
+
+def _transport(transport: Any) -> Thing | None:
+    if transport.is_closing():
+        return None
+    peer = transport.get_extra_info("peername")
+    name = type(transport).__name__.lstrip("_")
+    return Thing(kind=TASKS.kind, noun="transport", name=f"{name} to {peer}" if peer else name, detail="not closed")
+
+
+def _generator(generator: Any) -> Thing | None:
+    frame = generator.ag_frame
+    if frame is None or frame.f_lasti < 0:
+        return None  # finished, or never begun: nothing waits in it
+    place = f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return Thing(
+        kind=TASKS.kind,
+        noun="async generator",
+        name=generator.__qualname__,
+        detail=f"not finalised, stopped at {place}",
+    )
+
+
+def _deepest_place(coroutine: Any) -> str | None:
+    """`function at file:line` of the innermost await in the user's or a library's code."""
+    place = None
+    for frame in _awaited(coroutine):
+        if place is None or is_users(frame.f_code.co_filename):
+            place = f"{frame.f_code.co_name} at {frame.f_code.co_filename}:{frame.f_lineno}"
+    return place
+
+
+def _awaited(waiting: Any) -> Iterator[FrameType]:
+    for _ in range(1000):  # a chain of awaits is no longer than the recursion limit
+        for prefix, then in (("cr", "cr_await"), ("ag", "ag_await"), ("gi", "gi_yieldfrom")):
+            frame = getattr(waiting, f"{prefix}_frame", None)
+            if frame is not None:
+                yield frame
+                waiting = getattr(waiting, then)
+                break
+        else:
+            return
+
+
+def _made_at(coroutine: Any) -> str | None:
+    """`file:line` that called the coroutine function, if `origins` had the interpreter keep it."""
+    for file, line, _function in getattr(coroutine, "cr_origin", None) or ():
+        if is_users(file):
+            return f"{file}:{line}"
+    return None

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import os
+import sqlite3
+import sys
+import tempfile
+from pathlib import Path
+from multiprocessing.shared_memory import SharedMemory
+
+import pytest
+
+from leaktrace.probes.files import FolderWatch, SharedMemoryProbe, TempFilesProbe
+from leaktrace.probes.model import NamingProbe, Unread
+
+
+needs_shm = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/shm")
+
+
+@pytest.fixture
+def probe(tmp_path):
+    return TempFilesProbe(folder=str(tmp_path))
+
+
+def test_they_are_naming_probes(probe):
+    assert isinstance(probe, NamingProbe)
+    assert isinstance(SharedMemoryProbe(), NamingProbe)
+
+
+def test_a_temporary_file_is_counted_until_it_is_removed(probe, tmp_path):
+    before = probe.read()
+    with tempfile.NamedTemporaryFile(dir=tmp_path):
+        during = probe.read()
+
+    assert (before, during, probe.read()) == (0, 1, 0)
+
+
+def test_entries_are_named_by_path(probe, tmp_path):
+    (tmp_path / "data").write_bytes(b"x" * 10)
+    (tmp_path / "folder").mkdir()
+
+    assert {
+        (thing.noun, thing.name, thing.detail) for thing in probe.inventory().values() if thing.noun.startswith("temp")
+    } == {
+        ("temporary file", f"{tmp_path}/data", "10 bytes"),
+        ("temporary directory", f"{tmp_path}/folder", ""),
+    }
+
+
+def test_pytests_own_folder_is_left_out(probe, tmp_path):
+    (tmp_path / "pytest-of-somebody").mkdir()
+
+    assert probe.read() == 0
+
+
+def test_a_folder_that_has_not_changed_is_not_listed_again(tmp_path):
+    watch = FolderWatch(str(tmp_path))
+    (tmp_path / "a").touch()
+    watch.count()
+    known = watch._known
+
+    assert watch.count() == 1
+    assert watch._known is known
+
+
+def test_a_folder_that_is_gone_is_unread_with_the_reason(tmp_path):
+    probe = TempFilesProbe(folder=str(tmp_path / "none"))
+
+    assert isinstance(probe.read(), Unread)
+    assert "No such file" in probe.read().why
+    assert isinstance(probe.inventory(), Unread)
+
+
+@needs_shm
+def test_a_shared_memory_segment_is_counted_and_named():
+    probe = SharedMemoryProbe()
+    before = probe.inventory()
+    count = probe.read()
+    segment = SharedMemory(create=True, size=4096)
+    try:
+        after = probe.inventory()
+        grown = probe.read()
+    finally:
+        segment.close()
+        segment.unlink()
+    things = [after[key] for key in after.keys() - before.keys()]
+
+    assert grown >= count + 1
+    assert ("shared memory", f"/dev/shm/{segment.name.lstrip('/')}") in {(thing.noun, thing.name) for thing in things}
+
+
+def test_open_sqlite_connections_are_listed_and_closed_ones_not(probe):
+    before = probe.inventory()
+    connection = sqlite3.connect(":memory:")
+    during = probe.inventory()
+    connection.close()
+    after = probe.inventory()
+
+    assert [during[key].noun for key in during.keys() - before.keys()] == ["sqlite connection"]
+    assert after.keys() == before.keys()
+
+
+def test_a_sqlite_connection_of_another_thread_is_listed(probe):
+    import threading
+
+    before = probe.inventory()
+    made = []
+    thread = threading.Thread(target=lambda: made.append(sqlite3.connect(":memory:")))
+    thread.start()
+    thread.join()
+    try:
+        assert len(probe.inventory().keys() - before.keys()) == 1
+    finally:
+        made.clear()
+        if sys.version_info >= (3, 13):
+            import warnings
+
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import gc
+
+                gc.collect()
