@@ -6,16 +6,17 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psutil
 
+from leaktrace.probes.descriptor import keep_high
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Unread, Value
 
 
 STATM = "/proc/self/statm"
 CLEAR_REFS = "/proc/self/clear_refs"
-DEAR_BLOCKS_NS = 8_000
+DEAR_BLOCKS_NS = 15_000
 """A reading of `blocks` that takes longer than this is left out of a watch: it walks every arena of a large heap."""
 
 
@@ -29,17 +30,16 @@ class RssProbe:
         self._fd = -1
         self._process: psutil.Process | None = None
         try:
-            # Inheritable descriptors would leak into the children that the tests start.
-            self._fd = os.open(STATM, os.O_RDONLY | os.O_CLOEXEC)
-            self._page = os.sysconf("SC_PAGE_SIZE")
+            self._fd = keep_high(os.open(STATM, os.O_RDONLY | os.O_CLOEXEC))
+            self._page, self._pread = os.sysconf("SC_PAGE_SIZE"), os.pread
         except (OSError, AttributeError, ValueError):
             self._process = psutil.Process()
 
-    def read(self, _pread: Callable[[int, int, int], bytes] = getattr(os, "pread", None)) -> Value:  # type: ignore[assignment]
+    def read(self) -> Value:
         """Bytes resident now."""
         try:
             if self._process is None:
-                return int(_pread(self._fd, 80, 0).split(b" ", 2)[1]) * self._page
+                return int(self._pread(self._fd, 80, 0).split(b" ", 2)[1]) * self._page
             return int(self._process.memory_info().rss)
         except (OSError, ValueError, IndexError, psutil.Error) as exc:
             return self._reopened(exc)
@@ -69,14 +69,14 @@ class HeapProbe:
 
     counter: Counter = HEAP_BYTES
 
-    def __init__(self, heap_info: Callable[[], object] | None = None) -> None:
+    def __init__(self, heap_info: Callable[[], Iterable[int]] | None = None) -> None:
         self._info = heap_info or getattr(psutil, "heap_info", None)
 
     def read(self) -> Value:
         """Bytes in use now."""
         try:
-            info = self._info()  # type: ignore[misc]
-            return info.heap_used + info.mmap_used  # type: ignore[no-any-return]
+            used, mapped, *_ = self._info()  # type: ignore[misc]
+            return used + mapped
         except Exception as exc:  # noqa: BLE001 - a platform's own failure must become Unread, whatever it raises
             return Unread(counter=self.counter.name, why=f"psutil.heap_info is not to be had on this platform ({exc})")
 
@@ -128,7 +128,7 @@ class PeakProbe:
 
             self._usage = resource.getrusage
             self._self = resource.RUSAGE_SELF
-            self._fd = os.open(CLEAR_REFS, os.O_WRONLY | os.O_CLOEXEC)
+            self._fd = keep_high(os.open(CLEAR_REFS, os.O_WRONLY | os.O_CLOEXEC))
             os.write(self._fd, b"5")
         except (ImportError, OSError) as exc:
             self._why = f"the kernel's high-water mark cannot be reset here ({exc})"

@@ -1,0 +1,28 @@
+"""Our own descriptors, kept out of the way of the tests."""
+
+from __future__ import annotations
+
+import os
+
+
+ROOM = 64
+"""How far below the limit of open files our descriptors are placed."""
+
+
+def keep_high(fd: int) -> int:
+    """Move a descriptor to a high number, closed on exec, and return it.
+
+    Tests see the numbers that they would see without us, and one that closes 3 to 255 and opens files anew cannot get
+    a number that we would then write to. Where the platform cannot duplicate to a floor, the descriptor stays.
+    """
+    try:
+        import fcntl  # noqa: PLC0415 - not on Windows
+        import resource  # noqa: PLC0415
+
+        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        floor = max(16, min(soft if soft > 0 else 1024, 1024) - ROOM)
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, floor)
+    except (ImportError, OSError, ValueError, AttributeError):
+        return fd
+    os.close(fd)
+    return moved
