@@ -79,9 +79,8 @@ def play(
         wanted = ruling.more
 
 
-def from_steps(steps: Sequence[float]) -> Levels:
-    """Levels from what each run adds, rounded down; the first run also loads and compiles what it needs."""
-    first = 40
+def from_steps(steps: Sequence[float], first: int = 40) -> Levels:
+    """Levels from what each run adds, rounded down; the first run also loads and compiles `first` of its own."""
     return [1000, *(1000 + first + int(total + 1e-9) for total in accumulate(steps))]
 
 
@@ -94,7 +93,11 @@ def noisy(levels: Levels, chance: Random, swing: int = 3) -> Levels:
 
 
 def clean(chance: Random) -> Levels:
-    return from_steps([0] * MOST_RUNS)
+    return from_steps([0] * MOST_RUNS, first=0)
+
+
+def first_run_only(chance: Random) -> Levels:
+    return from_steps([0] * MOST_RUNS, first=chance.randint(9, 50_000))
 
 
 def late_step(chance: Random) -> Levels:
@@ -182,7 +185,7 @@ def by_chance(chance: Random) -> Levels:
 
 def growing_list(chance: Random) -> Levels:
     """Bytes of a list that is appended to once a run, from CPython's rule for growing."""
-    held, size = [], chance.randint(0, 40)
+    held, size = [], chance.randint(0, 8)
     for _ in range(MOST_RUNS + 1):
         held.append(size)
         size += 1
@@ -227,6 +230,7 @@ def two_speeds(chance: Random) -> Levels:
 
 SCENARIOS = (
     Scenario(name="clean, exact", make=clean),
+    Scenario(name="grows in the first run only", make=first_run_only),
     Scenario(name="clean, noise ±3", make=clean_noise),
     Scenario(name="one late step", make=late_step),
     Scenario(name="two late steps", make=two_late_steps),

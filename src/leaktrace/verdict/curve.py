@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from math import ceil
 
@@ -19,7 +20,7 @@ ENOUGH_TO_TRUST = 8
 """Batches without a fall that outweigh a fall in the warm-ups."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # without slots: what is derived is kept, for every judge asks again
 class Curve:
     """The readings of one counter, all of them read.
 
@@ -35,43 +36,43 @@ class Curve:
     warmups: int
     batch_runs: int
 
-    @property
+    @cached_property
     def after(self) -> tuple[int, ...]:
         """The reading that ends the warm-ups, then one for each batch."""
         return self.values[self.warmups :]
 
-    @property
+    @cached_property
     def batches(self) -> int:
         """Batches run so far."""
         return max(0, len(self.values) - 1 - self.warmups)
 
-    @property
+    @cached_property
     def runs(self) -> int:
         """Runs so far, warm-ups included."""
         return min(self.warmups, len(self.values) - 1) + self.batches * self.batch_runs
 
-    @property
+    @cached_property
     def steps(self) -> tuple[int, ...]:
         """What each batch added."""
         return steps(self.after)
 
-    @property
+    @cached_property
     def grown(self) -> tuple[int, ...]:
         """Numbers of the batches that added something, from 0."""
         return tuple(number for number, step in enumerate(self.steps) if step > 0)
 
-    @property
+    @cached_property
     def tail(self) -> int:
         """Batches since the last that grew."""
         grown = self.grown
         return self.batches - 1 - grown[-1] if grown else self.batches
 
-    @property
+    @cached_property
     def longest_pause(self) -> int:
         """Most batches in a row without growth between two that grew."""
         return max((later - earlier - 1 for earlier, later in pairwise(self.grown)), default=0)
 
-    @property
+    @cached_property
     def quiet_runs(self) -> int:
         """Last runs in a row without growth, warm-ups included."""
         quiet = self.tail * self.batch_runs
@@ -83,12 +84,12 @@ class Curve:
             quiet += 1
         return quiet
 
-    @property
+    @cached_property
     def wobble(self) -> int:
         """The largest fall between two readings after the first run; 0 for a counter that never fell."""
-        return max(0, *(-step for step in steps(self.values[min(1, self.warmups) :])), 0)
+        return max([0, *(-step for step in steps(self.values[min(1, self.warmups) :]))])
 
-    @property
+    @cached_property
     def never_falls(self) -> bool:
         """Whether the batches climb like a staircase, in steps that a swing of the counter cannot explain."""
         if any(step < 0 for step in self.steps):

@@ -62,7 +62,7 @@ class Hearing:
         return Finding(
             curve=curve,
             verdict=Verdict.UNDECIDED,
-            reason=f"{words.subject(curve.counter)} is still being followed after {words.runs(curve.runs)}",
+            reason=f"{words.name(curve.counter)} still being followed after {words.runs(curve.runs)}",
             more=max(1, min(wanted, left)),
         )
 
@@ -131,14 +131,14 @@ def outset(hearing: Hearing) -> Finding:
         span = "first run" if first == 1 else f"first {words.runs(first)}"
         return hearing.find(
             Verdict.ONE_TIME,
-            f"{words.subject(curve.counter)} grew by {words.amount(curve.counter, grew)} in the {span} "
-            f"and not in {quiet}",
+            f"grew by {words.amount(curve.counter, grew)} in the {span} and not in {quiet}",
         )
-    if curve.after[-1] < curve.after[0]:
-        text = f"fell by {words.amount(curve.counter, curve.after[0] - curve.after[-1])} over {words.runs(curve.runs)}"
+    fell = curve.after[0] - curve.after[-1]
+    if fell > 0:
+        reason = f"fell by {words.amount(curve.counter, fell)} over {words.runs(curve.batches * curve.batch_runs)}"
     else:
-        text = f"did not grow in {words.runs(curve.quiet_runs)}"
-    return hearing.find(Verdict.STEADY, f"{words.subject(curve.counter)} {text}")
+        reason = f"no growth of {words.name(curve.counter)} in the last {words.runs(curve.quiet_runs)}"
+    return hearing.find(Verdict.STEADY, reason)
 
 
 def too_big_to_follow(hearing: Hearing) -> Finding | None:
@@ -155,7 +155,7 @@ def too_big_to_follow(hearing: Hearing) -> Finding | None:
     rate = words.amount(curve.counter, mean / curve.batch_runs)
     return hearing.find(
         Verdict.LEAK,
-        f"{words.subject(curve.counter)} grew by {rate} a run, evenly, in each of the last {len(last)} batches; "
+        f"grew by {rate} a run, evenly, in each of the last {len(last)} batches; "
         f"growth that large was not followed further than {words.runs(curve.runs)}",
         start=curve.batches - len(last),
     )
@@ -175,7 +175,7 @@ def one_more_each_run(hearing: Hearing) -> Finding | None:
     each = words.amount(curve.counter, sum(last) / len(last) / curve.batch_runs)
     return hearing.find(
         Verdict.LEAK,
-        f"each run left {each} open in each of the last {words.batches(len(last))}, {words.runs(curve.runs)} in all",
+        f"grew by {each} a run in each of the last {words.batches(len(last))}, {words.runs(curve.runs)} in all",
         start=start,
     )
 
@@ -191,13 +191,13 @@ def stopped(hearing: Hearing) -> Finding | None:
         at = curve.warmups + (curve.grown[0] + 1) * curve.batch_runs
         return hearing.find(
             Verdict.ONE_TIME,
-            f"{words.subject(curve.counter)} grew once, by {grew} up to run {at}, and not in the {quiet} since",
+            f"grew once, by {grew} up to run {at}, and not in the {quiet} since",
         )
     last = curve.warmups + (curve.grown[-1] + 1) * curve.batch_runs
     rate = (curve.after[curve.grown[-1] + 1] - curve.values[min(1, curve.warmups)]) / max(1, last - 1)
     return hearing.find(
         Verdict.CACHE,
-        f"{words.subject(curve.counter)} grew by {words.amount(curve.counter, rate)} a run for {words.runs(last)}, "
+        f"grew by {words.amount(curve.counter, rate)} a run for {words.runs(last)}, "
         f"then stopped: nothing in the {quiet} since",
     )
 
@@ -208,7 +208,8 @@ def quiet_batches_wanted(hearing: Hearing) -> int:
     patient = rules.min_batches
     if hearing.over is None:
         patient = max(patient, ceil(rules.late_quiet_runs / curve.batch_runs))
-    return max(patient, rules.pause_factor * curve.longest_pause)
+    # A pause of whole batches began in the batch before and ended in the batch after: it was up to two longer.
+    return max(patient, rules.pause_factor * curve.longest_pause + 2)
 
 
 def swings(hearing: Hearing) -> Finding | None:
@@ -229,8 +230,8 @@ def swings(hearing: Hearing) -> Finding | None:
         upto = curve.runs - (len(late) - 1) * curve.batch_runs
         return hearing.find(
             Verdict.CACHE,
-            f"{words.subject(curve.counter)} grew by {words.amount(curve.counter, grew)} in {words.runs(upto)}, "
-            f"then only swung by {words.amount(curve.counter, swing)} in the {words.runs(curve.runs - upto)} since",
+            f"grew by {words.amount(curve.counter, grew)} in {words.runs(upto)}, "
+            f"then only swung by {words.bare(curve.counter, swing)} in the {words.runs(curve.runs - upto)} since",
         )
     return None
 
@@ -240,9 +241,7 @@ def level(hearing: Hearing) -> Finding:
     curve = hearing.curve
     swing = max(curve.after) - min(curve.after)
     falls = sum(step < 0 for step in curve.steps)
-    about = (
-        f"over {words.runs(curve.runs)} {words.subject(curve.counter)} swung by {words.amount(curve.counter, swing)}"
-    )
+    about = f"over {words.runs(curve.runs)} {words.name(curve.counter)} swung by {words.bare(curve.counter, swing)}"
     fills = len(curve.grown) >= 2 * falls and emptied(curve.after)
     if fills and swing > hearing.rules.trifle(curve.counter):
         return hearing.find(Verdict.CACHE, f"{about}: it fills and is emptied again, without a trend")
@@ -257,30 +256,35 @@ def keeps_growing(hearing: Hearing) -> Finding | None:
     if hearing.over is None and curve.runs < rules.follow_runs:
         return None
     for start in (0, curve.batches // 4, curve.batches // 2):
-        if grows_from(hearing, start):
-            return hearing.find(Verdict.LEAK, growth(hearing, start), start=start)
+        # A stretch whose beginning is left out, because it grew faster there, must be a long one.
+        long_enough = not start or hearing.over or (curve.batches - start) * curve.batch_runs >= rules.steady_runs
+        if long_enough and (how := grows_from(hearing, start)):
+            return hearing.find(Verdict.LEAK, growth(hearing, start, how), start=start)
     return None
 
 
-def grows_from(hearing: Hearing, start: int) -> bool:
-    """Whether growth from batch `start` on neither stops, nor pauses for longer than before, nor fades."""
+def grows_from(hearing: Hearing, start: int) -> str | None:
+    """How growth goes on from batch `start`, or None if it stops, pauses for longer than before, or fades."""
     curve, rules = hearing.curve, hearing.rules
     values = curve.after[start:]
-    if len(values) <= rules.min_batches or min(values) < max(curve.after[: start + 1]):
-        # A tooth of a saw climbs as evenly as a leak, but not above the tooth before.
-        return start == 0 and len(values) > rules.min_batches and climbs_through_noise(values, rules)
+    # A tooth of a saw climbs as evenly as a leak, but not above the tooth before.
+    sunk = min(values) < max(curve.after[: start + 1])
+    if len(values) <= rules.min_batches or (start and sunk):
+        return None
     if not curve.never_falls:
-        return climbs_through_noise(values, rules)
+        return "a trend that its swings do not explain" if climbs_through_noise(values, rules) else None
     if curve.tail > curve.longest_pause:
-        return False
+        return None
     grown = sum(number >= start for number in curve.grown)
-    if start == 0 and curve.longest_pause and amortised(values, rules) and curve.batches >= 2 * rules.level_batches:
-        return True
     busy = grown == len(values) - 1 or grown >= rules.busy_batches
-    return busy and climbs(values, rules.windows) and not fades(values, rules)
+    if busy and climbs(values, rules.windows) and not fades(values, rules, suspected=start > 0):
+        return "without fading"
+    if not start and curve.longest_pause and amortised(values, rules):
+        return "in ever rarer and larger steps that keep to a line"
+    return None
 
 
-def growth(hearing: Hearing, start: int) -> str:
+def growth(hearing: Hearing, start: int, how: str) -> str:
     """The sentence of a leak: how much, in how many batches, over how many runs."""
     curve = hearing.curve
     rate = curve.rate(start)
@@ -290,10 +294,7 @@ def growth(hearing: Hearing, start: int) -> str:
         f"in each of the last {batches} batches" if grown == batches else f"in {grown} of the last {batches} batches"
     )
     each = words.amount(curve.counter, rate.estimate if rate else 0)
-    text = (
-        f"{words.subject(curve.counter)} grew by {each} a run, {share} "
-        f"({words.runs(batches * curve.batch_runs)}), without fading"
-    )
+    text = f"grew by {each} a run {share} ({words.runs(batches * curve.batch_runs)}), {how}"
     if curve.runs < hearing.rules.follow_runs:
         text += f"; it could not be followed beyond {words.runs(curve.runs)}: {words.ended(hearing.over)}"
     return text
@@ -310,31 +311,29 @@ def faded(hearing: Hearing) -> Finding | None:
     late = (late_values[-1] - late_values[0]) / quarter
     if late >= rules.faded_to * early or not fades(late_values, rules):
         return None
-    began, ends = (words.amount(curve.counter, step / curve.batch_runs) for step in (early, late))
+    began, ends = (
+        say(curve.counter, step / curve.batch_runs) for say, step in ((words.amount, early), (words.bare, late))
+    )
     return hearing.find(
         Verdict.CACHE,
-        f"{words.subject(curve.counter)} grew by {began} a run at first and by {ends} a run at the end "
-        f"of {words.runs(curve.runs)}, still falling",
+        f"grew by {began} a run at first and by {ends} a run at the end of {words.runs(curve.runs)}, still falling",
     )
 
 
 def undecided(hearing: Hearing) -> Finding:
     """No more runs, and no answer: say what was seen and what would tell."""
     curve, rules = hearing.curve, hearing.rules
-    steps = curve.steps
     grew = words.amount(curve.counter, curve.after[-1] - curve.after[0])
-    seen = (
-        f"{words.subject(curve.counter)} grew by {grew} in {len(curve.grown)} of {words.batches(len(steps))} "
-        f"({words.runs(len(steps) * curve.batch_runs)})"
-    )
-    if curve.runs >= rules.follow_runs:
-        tell = "only what holds it can tell whether it is bounded"
-    elif curve.tail > curve.longest_pause:
-        tell = f"the last {words.batches(curve.tail)} did not grow; {quiet_batches_wanted(hearing)} in a row would tell"
-    elif len(steps) < rules.min_batches:
+    measured = words.runs(curve.batches * curve.batch_runs)
+    seen = f"grew by {grew} in {len(curve.grown)} of {words.batches(curve.batches)} ({measured})"
+    if curve.batches < rules.min_batches:
         tell = f"{rules.min_batches} batches would tell"
+    elif curve.never_falls and curve.tail > curve.longest_pause:
+        tell = f"{quiet_batches_wanted(hearing)} batches in a row without growth would tell, it had {curve.tail}"
+    elif curve.runs >= rules.follow_runs:
+        tell = "neither steadily nor fading out; only what holds it can tell whether that ends"
     elif fades(curve.after, rules):
-        tell = f"it slowed down; {rules.follow_runs} runs would tell whether it stops"
+        tell = f"ever more slowly; {rules.follow_runs} runs would tell whether that ends"
     else:
-        tell = f"too unevenly to tell; {rules.follow_runs} runs would"
+        tell = f"too unevenly; {rules.follow_runs} runs would tell"
     return hearing.find(Verdict.UNDECIDED, f"{seen}; {tell} ({words.ended(hearing.over)})")

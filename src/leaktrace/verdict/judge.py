@@ -70,7 +70,7 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
 
     findings = [examine(curve, rules, record.spent) for curve in exact]
     if all(finding.verdict in {Verdict.STEADY, Verdict.ONE_TIME} for finding in findings):
-        alone = (stands_alone(curve, rules, record.spent) for curve in inexact)
+        alone = (stands_alone(curve, rules, record.spent, others_read=bool(exact)) for curve in inexact)
         findings += [finding for finding in alone if finding is not None]
     if not findings and inexact:
         findings = [within_noise(inexact[0], rules, record.spent)]

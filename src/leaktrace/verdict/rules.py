@@ -31,6 +31,7 @@ class Rules:
         min_batches: batches without which nothing that grows is called a LEAK.
         follow_runs: runs over which small growth is followed before it is called a LEAK, if they can be had. Real
             fades (ABC caches, `typing`, servers in flight) end within 100 runs, and the commonest cache size is 128.
+        steady_runs: runs of steady growth that convict what grew faster before them.
         max_runs: runs after which the judge stops asking, decided or not.
         sure_bytes_per_run: growth a run that is too expensive to follow; it convicts after `sure_batches`.
         sure_batches: batches that such growth must show.
@@ -45,6 +46,7 @@ class Rules:
         level_batches: batches that a counter must have swung before it is called level.
         level_runs: runs that these must have taken.
         alpha: risk at which a trend counts (Mann-Kendall, one-sided).
+        hint: risk at which a trend is at least suspected.
         alone_batches: batches that an inexact counter needs to convict alone.
         alone_runs: runs over which it is followed, if they can be had.
     """
@@ -56,6 +58,7 @@ class Rules:
     trifle_count: int = 8
     min_batches: int = 3
     follow_runs: int = 150
+    steady_runs: int = 100
     max_runs: int = 400
     sure_bytes_per_run: int = MiB
     sure_batches: int = 3
@@ -63,13 +66,14 @@ class Rules:
     resource_batches: int = 4
     resource_runs: int = 15
     windows: int = 6
-    busy_batches: int = 12
+    busy_batches: int = 8
     steady_ratio: float = 0.9
     halved_ratio: float = 0.5
     faded_to: float = 0.10
-    level_batches: int = 8
-    level_runs: int = 24
+    level_batches: int = 12
+    level_runs: int = 36
     alpha: float = 0.01
+    hint: float = 0.05
     alone_batches: int = 6
     alone_runs: int = 60
 

@@ -29,11 +29,11 @@ def climbs(values: Sequence[int], windows: int) -> bool:
     return all(later > earlier for bounds in (lows, highs) for earlier, later in pairwise(bounds))
 
 
-def fades(values: Sequence[int], rules: Rules) -> bool:
+def fades(values: Sequence[int], rules: Rules, *, suspected: bool = False) -> bool:
     """Whether a staircase grows more slowly at its end than at its start.
 
     One quantum (the greatest common divisor of its steps) is forgiven: a leak of 1 per 4 runs leaves 10 in one third
-    and 11 in the next.
+    and 11 in the next. Where a fade is suspected the fall need not be significant.
     """
     climb = steps(values)
     third = max(1, len(climb) // 3)
@@ -41,7 +41,7 @@ def fades(values: Sequence[int], rules: Rules) -> bool:
     if first <= 0:
         return False
     ratio = (last + gcd(*climb)) / first if len(climb) > rules.min_batches else last / first
-    falling = len(climb) < TOO_FEW_TO_TEST or mann_kendall([-step for step in climb]) < rules.alpha * 5
+    falling = suspected or len(climb) < TOO_FEW_TO_TEST or mann_kendall([-step for step in climb]) < rules.hint
     return ratio < (rules.steady_ratio if falling else rules.halved_ratio)
 
 
@@ -60,8 +60,8 @@ def amortised(values: Sequence[int], rules: Rules) -> bool:
     Each of the last four doublings of the number of readings must have grown, at a rate that did not halve.
     """
     last = len(values) - 1
-    marks = [last // 2**power for power in range(DOUBLINGS, -1, -1)]
-    if marks[0] < 1:
+    marks = [last >> power for power in range(DOUBLINGS, -1, -1)]
+    if marks[0] < 1:  # Too short for four doublings.
         return False
     rates = [(values[end] - values[start]) / (end - start) for start, end in pairwise(marks)]
     return min(rates) > 0 and rates[-1] >= rules.halved_ratio * max(rates)
@@ -70,7 +70,7 @@ def amortised(values: Sequence[int], rules: Rules) -> bool:
 def is_level(values: Sequence[int], rules: Rules) -> bool:
     """Whether readings that rise and fall come back to where they were: no trend, or one deep fall after a rise."""
     came_back = min(values[len(values) // 2 :]) <= max(values[: max(1, len(values) // 4) + 1])
-    return bool(came_back) and (mann_kendall(values) >= rules.alpha * 5 or emptied(values))
+    return came_back and (mann_kendall(values) >= rules.hint or emptied(values))
 
 
 def emptied(values: Sequence[int]) -> bool:

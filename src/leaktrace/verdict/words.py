@@ -16,21 +16,27 @@ NOUNS = {
     "processes": ("child process", "child processes"),
 }
 
+MEMORIES = {"heap_bytes": "heap", "rss_bytes": "RSS", "uss_bytes": "USS", "peak_rss_bytes": "peak RSS"}
 
-def subject(counter: Counter) -> str:
-    """The counter as the subject of a sentence."""
+
+def name(counter: Counter) -> str:
+    """What grows, in the user's words: `heap`, `RSS`, `file descriptors`."""
     if counter.unit == "bytes":
-        return {"heap_bytes": "the heap", "rss_bytes": "RSS", "uss_bytes": "USS"}.get(counter.name, counter.name)
-    return f"the number of {NOUNS.get(counter.name, (counter.name, counter.name))[1]}"
+        return MEMORIES.get(counter.name, counter.name)
+    return NOUNS.get(counter.name, (counter.name, counter.name))[1]
 
 
 def amount(counter: Counter, value: float) -> str:
-    """`31 blocks`, `1.6 KiB`, `0.25 objects`."""
+    """`31 blocks`, `1.6 KiB of heap`, `0.25 objects`."""
     if counter.unit == "bytes":
-        return size(value)
-    one, many = NOUNS.get(counter.name, (counter.name, counter.name))
+        return f"{size(value)} of {name(counter)}"
     text = number(value)
-    return f"{text} {one if text == '1' else many}"
+    return f"{text} {NOUNS.get(counter.name, (counter.name, counter.name))[text != '1']}"
+
+
+def bare(counter: Counter, value: float) -> str:
+    """The amount where the counter has just been named."""
+    return size(value) if counter.unit == "bytes" else number(value)
 
 
 def size(value: float) -> str:

@@ -1,0 +1,142 @@
+"""What follows where several counters, inexact counters or unread ones are judged together."""
+
+from __future__ import annotations
+
+from random import Random
+
+from leaktrace.probes.model import BLOCKS, FDS, HEAP_BYTES, OBJECTS, RSS_BYTES, Counter, Unread
+from leaktrace.verdict.judge import judge, judge_kinds
+from leaktrace.verdict.model import Record, Series, Verdict
+
+
+KIB = 1024
+UNREADABLE = Unread(counter="heap_bytes", why="this platform's malloc does not tell")
+
+
+def record(*counters_and_values, spent=None, warmups=3):
+    return Record(
+        series={counter.name: Series(counter=counter, values=tuple(values)) for counter, values in counters_and_values},
+        warmups=warmups,
+        batch_runs=3,
+        spent=spent,
+    )
+
+
+def flat(batches, value=1000):
+    return [value] * (4 + batches)
+
+
+def rising(batches, per_run, value=1000):
+    warm = [value + per_run * run for run in range(4)]
+    return warm + [warm[-1] + 3 * per_run * batch for batch in range(1, batches + 1)]
+
+
+def rss(batches, per_run, *, swing=128 * KIB, seed=1):
+    chance = Random(seed)
+    return [value + chance.randint(-swing, swing) for value in rising(batches, per_run, 50_000 * KIB)]
+
+
+def test_growth_of_one_counter_convicts_though_others_are_flat():
+    ruling = judge(record((HEAP_BYTES, flat(49)), (BLOCKS, rising(49, 2))))
+    assert (ruling.verdict, ruling.counter) == (Verdict.LEAK, "blocks")
+
+
+def test_growth_in_place_convicts_though_no_block_is_added():
+    ruling = judge(record((HEAP_BYTES, rising(49, 1000)), (BLOCKS, flat(49))))
+    assert (ruling.verdict, ruling.counter) == (Verdict.LEAK, "heap_bytes")
+
+
+def test_bytes_are_named_before_blocks_and_objects():
+    ruling = judge(record((OBJECTS, rising(49, 1)), (BLOCKS, rising(49, 2)), (HEAP_BYTES, rising(49, 64))))
+    assert ruling.counter == "heap_bytes"
+    assert set(ruling.rates) == {"heap_bytes", "blocks", "objects"}
+
+
+def test_a_clean_heap_and_a_swinging_rss_are_steady_at_once():
+    ruling = judge(record((HEAP_BYTES, flat(1)), (RSS_BYTES, rss(1, 0, swing=60 * KIB))))
+    assert (ruling.verdict, ruling.more) == (Verdict.STEADY, 0)
+
+
+def test_rss_alone_far_above_its_noise_is_a_leak_that_says_so():
+    ruling = judge(record((HEAP_BYTES, flat(19)), (RSS_BYTES, rss(19, 400 * KIB))))
+    assert (ruling.verdict, ruling.counter) == (Verdict.LEAK, "rss_bytes")
+    assert "it alone grew" in ruling.reason
+    assert ruling.rates["rss_bytes"].low > 350 * KIB
+
+
+def test_rss_that_seems_to_grow_is_followed():
+    ruling = judge(record((HEAP_BYTES, flat(2)), (RSS_BYTES, rss(2, 400 * KIB))))
+    assert ruling.more > 0
+
+
+def test_rss_within_its_noise_never_convicts():
+    for seed in range(50):
+        for per_run in (0, 20 * KIB, 40 * KIB):
+            ruling = judge(record((HEAP_BYTES, flat(19)), (RSS_BYTES, rss(19, per_run, seed=seed))))
+            assert ruling.verdict is Verdict.STEADY
+
+
+def test_one_step_of_rss_does_not_convict():
+    values = [50_000 * KIB] * 10 + [50_000 * KIB + 4_000 * KIB] * 13
+    assert judge(record((HEAP_BYTES, flat(19)), (RSS_BYTES, values))).verdict is Verdict.STEADY
+
+
+def test_rss_that_fades_does_not_convict():
+    values = [50_000 * KIB + int(9_000 * KIB * (1 - 0.8**reading)) for reading in range(23)]
+    assert judge(record((HEAP_BYTES, flat(19)), (RSS_BYTES, values))).verdict is Verdict.STEADY
+
+
+def test_a_little_rss_growth_is_undecided_when_the_time_is_spent():
+    ruling = judge(record((HEAP_BYTES, flat(4)), (RSS_BYTES, rss(4, 400 * KIB)), spent="time"))
+    assert ruling.verdict is Verdict.UNDECIDED
+    assert "6 batches would tell" in ruling.reason
+
+
+def test_an_unread_counter_is_named_where_nothing_convicts():
+    ruling = judge(record((HEAP_BYTES, [UNREADABLE] * 5), (BLOCKS, flat(1))))
+    assert ruling.verdict is Verdict.STEADY
+    assert "this platform's malloc does not tell" in ruling.reason
+
+
+def test_a_counter_with_one_unread_value_does_not_decide():
+    values = rising(49, 64)
+    values[9] = UNREADABLE
+    ruling = judge(record((HEAP_BYTES, values), (BLOCKS, flat(49))))
+    assert (ruling.verdict, ruling.counter) == (Verdict.STEADY, "blocks")
+
+
+def test_without_a_readable_counter_nothing_is_decided():
+    ruling = judge(record((HEAP_BYTES, [UNREADABLE] * 5)))
+    assert (ruling.verdict, ruling.more) == (Verdict.UNDECIDED, 0)
+    assert "heap_bytes could not be read" in ruling.reason
+    assert judge(record()).verdict is Verdict.UNDECIDED
+
+
+def test_rss_alone_readable_can_acquit_but_says_what_was_not_read():
+    ruling = judge(record((HEAP_BYTES, [UNREADABLE] * 8), (RSS_BYTES, rss(4, 0))))
+    assert ruling.verdict is Verdict.STEADY
+    assert "noise" in ruling.reason
+    assert "heap_bytes could not be read" in ruling.reason
+
+
+def test_each_kind_has_its_own_ruling():
+    rulings = judge_kinds(record((HEAP_BYTES, flat(5)), (OBJECTS, flat(5)), (FDS, rising(5, 1))))
+    assert list(rulings) == ["fds", "memory"]
+    assert rulings["fds"].verdict is Verdict.LEAK
+    assert rulings["memory"].verdict is Verdict.STEADY
+
+
+def test_a_leaked_descriptor_is_named_before_the_memory_that_it_keeps():
+    ruling = judge(record((HEAP_BYTES, rising(5, 64)), (FDS, rising(5, 1))))
+    assert (ruling.verdict, ruling.counter, ruling.more) == (Verdict.LEAK, "fds", 0)
+
+
+def test_a_kind_without_memory_is_judged_by_its_own_unit():
+    gpu = Counter(name="gpu_bytes", unit="bytes", kind="gpu")
+    assert judge_kinds(record((gpu, rising(3, 4 * 1024 * KIB))))["gpu"].verdict is Verdict.LEAK
+
+
+def test_the_heaviest_clean_verdict_is_the_one_told():
+    late = [1000, 1500, 1500, 1500, *[1500] * 2]
+    ruling = judge(record((BLOCKS, flat(2)), (HEAP_BYTES, [value * 100 for value in late])))
+    assert (ruling.verdict, ruling.counter) == (Verdict.ONE_TIME, "heap_bytes")
