@@ -1,11 +1,10 @@
 from __future__ import annotations
 
-import os
 import sqlite3
 import sys
 import tempfile
-from pathlib import Path
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +17,9 @@ needs_shm = pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no /dev/sh
 
 @pytest.fixture
 def probe(tmp_path):
-    return TempFilesProbe(folder=str(tmp_path))
+    probe = TempFilesProbe(folder=str(tmp_path))
+    yield probe
+    probe.close()
 
 
 def test_they_are_naming_probes(probe):
@@ -60,6 +61,18 @@ def test_a_folder_that_has_not_changed_is_not_listed_again(tmp_path):
 
     assert watch.count() == 1
     assert watch._known is known
+
+
+def test_a_folder_removed_and_made_anew_is_followed(tmp_path):
+    folder = tmp_path / "shm"
+    folder.mkdir()
+    watch = FolderWatch(str(folder))
+    folder.rmdir()
+    folder.mkdir()
+    (folder / "a").touch()
+
+    assert watch.count() == 1
+    watch.close()
 
 
 def test_a_folder_that_is_gone_is_unread_with_the_reason(tmp_path):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaktrace.probes.callables import callable_name
 from leaktrace.probes.model import Counter, Thing, Unread, Value
-from leaktrace.probes.procfs import names_in, text
+from leaktrace.probes.procfs import ON_LINUX, HeldDir, names_in, text
 
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ class FolderWatch:
     Only a name that was not there before is looked at, so that a large folder costs its size once.
     """
 
-    def __init__(self, folder: str, *, stat: Callable[[str], os.stat_result] = os.stat) -> None:
+    def __init__(self, folder: str) -> None:
         self.folder = folder
-        self._stat = stat
+        self._held = HeldDir(folder) if ON_LINUX else None
         self._stamp = (-1, -1, -1)
         self._known: dict[str, bool] = {}
         self._count = 0
@@ -46,7 +46,7 @@ class FolderWatch:
         Raises:
             OSError: the folder cannot be read.
         """
-        now = self._stat(self.folder)
+        now = self._held.stat() if self._held else Path(self.folder).stat()
         stamp = (now.st_mtime_ns, now.st_nlink, now.st_ino)
         if stamp != self._stamp:
             # The stamp is from before the listing: what comes in between is seen again the next time.
@@ -59,6 +59,11 @@ class FolderWatch:
         """Our user's entries now."""
         self.count()
         return [f"{self.folder}/{name}" for name, ours in self._known.items() if ours]
+
+    def close(self) -> None:
+        """Give back the descriptor that is held."""
+        if self._held:
+            self._held.close()
 
     def _is_ours(self, name: str) -> bool:
         if name.startswith(_PYTESTS_OWN):
@@ -99,6 +104,10 @@ class TempFilesProbe:
     def settle(self, grace_s: float, at_most: int | None = None) -> None:
         """Return at once: nobody else takes away what a test has left behind."""
 
+    def close(self) -> None:
+        """Give back the descriptor that the probe holds."""
+        self._watch.close()
+
 
 class SharedMemoryProbe:
     """Counts POSIX shared memory and semaphores (`/dev/shm`), and SysV segments where `sysv_ipc` is loaded."""
@@ -127,6 +136,10 @@ class SharedMemoryProbe:
 
     def settle(self, grace_s: float, at_most: int | None = None) -> None:
         """Return at once: nobody else takes away what a test has left behind."""
+
+    def close(self) -> None:
+        """Give back the descriptor that the probe holds."""
+        self._watch.close()
 
 
 def _entries(

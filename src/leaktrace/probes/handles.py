@@ -11,7 +11,7 @@ import psutil
 
 from leaktrace.probes.aio import loops_by_fd
 from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
-from leaktrace.probes.procfs import ON_LINUX, ProcDir, link_of, names_in, text
+from leaktrace.probes.procfs import ON_LINUX, HeldDir, link_of, names_in, text
 from leaktrace.probes.sockets import SOCKETS, socket_names
 from leaktrace.probes.waiting import wait_for_fall
 
@@ -34,7 +34,7 @@ class HandlesProbe:
 
     def __init__(self, *, origins: Origins | None = None) -> None:
         self._origins = origins
-        self._dir = ProcDir(_PROC_FD)
+        self._dir = HeldDir(_PROC_FD)
         self._size_is_count = ON_LINUX and _size_is_count(self._dir)
 
     def read(self) -> Value:
@@ -89,7 +89,7 @@ class HandlesProbe:
         self._dir.close()
 
 
-def _size_is_count(directory: ProcDir) -> bool:
+def _size_is_count(directory: HeldDir) -> bool:
     try:
         return directory.stat().st_size == len(names_in(_PROC_FD)) - 1
     except OSError:

@@ -22,6 +22,7 @@ LIMIT = 4096
 """Paths remembered; the oldest is forgotten first."""
 
 _DEEP_ENOUGH = 12
+_THREADS_AUDITED_SINCE = (3, 12)
 
 
 class Origins:
@@ -50,6 +51,14 @@ class Origins:
         sys.set_coroutine_origin_tracking_depth(_DEEP_ENOUGH)
         self._listening = True
         sys.addaudithook(self._hear)
+        if sys.version_info < _THREADS_AUDITED_SINCE:
+            start: Any = threading._start_new_thread  # type: ignore[attr-defined]  # noqa: SLF001
+
+            def heard_start(*args: Any) -> Any:
+                self._hear("_thread.start_new_thread", args)
+                return start(*args)
+
+            threading._start_new_thread = heard_start  # type: ignore[attr-defined]  # noqa: SLF001
 
     def stop(self) -> None:
         """Remember nothing more."""

@@ -1,7 +1,8 @@
-"""Linux's `/proc/self`, asked as cheaply and as safely as a probe in somebody else's process must."""
+"""Folders and Linux's `/proc/self`, asked as cheaply and safely as a probe in somebody else's process must."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable
@@ -15,11 +16,12 @@ ON_LINUX = sys.platform.startswith("linux")
 _Stat = Callable[[int], os.stat_result]
 
 
-class ProcDir:
-    """A directory of this process's `/proc`, held open: asking it costs half of asking by path.
+class HeldDir:
+    """A directory, held open: asking for its status costs half of asking by path. Linux only.
 
-    A test may close our descriptor, put its own file under the number, or fork; each is noticed by the inode or the
-    process id, and the directory is opened anew. A descriptor that is not ours any more is never closed.
+    A test may close our descriptor, put its own file under the number, remove the directory, or fork; each is noticed
+    by the inode, the links or the process id, and the path is opened anew. A descriptor that is not ours any more is
+    never closed.
     """
 
     __slots__ = ("_fd", "_ident", "_path", "_pid")
@@ -29,6 +31,8 @@ class ProcDir:
         self._fd = -1
         self._ident = (0, 0)
         self._pid = 0
+        with contextlib.suppress(OSError):  # `stat` will tell
+            self._reopen()  # now, not at the first reading: that one would count what we have opened ourselves
 
     def stat(self, *, fstat: _Stat = os.fstat, getpid: Callable[[], int] = os.getpid) -> os.stat_result:
         """The directory's status now.
@@ -42,11 +46,12 @@ class ProcDir:
             except OSError:
                 self._fd = -1
             else:
-                if (found.st_dev, found.st_ino) == self._ident:
+                if (found.st_dev, found.st_ino) == self._ident and found.st_nlink:
                     return found
         return self._reopen()
 
     def _reopen(self) -> os.stat_result:
+        self.close()
         self._fd = keep_high(os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         self._pid = os.getpid()
         found = os.fstat(self._fd)

@@ -12,7 +12,7 @@ import psutil
 
 from leaktrace.probes.callables import callable_name, frame_place
 from leaktrace.probes.model import THREADS, Counter, Thing, Unread, Value
-from leaktrace.probes.procfs import ON_LINUX, START_TIME, ProcDir, names_in, stat_fields, text
+from leaktrace.probes.procfs import ON_LINUX, START_TIME, HeldDir, names_in, stat_fields, text
 from leaktrace.probes.waiting import wait_for_fall
 
 
@@ -35,7 +35,7 @@ class ThreadsProbe:
     counter: Counter = THREADS
 
     def __init__(self, *, origins: Origins | None = None) -> None:
-        self._tasks = ProcDir("/proc/self/task")
+        self._tasks = HeldDir("/proc/self/task")
         self._origins = origins
 
     def read(self) -> Value:
@@ -55,6 +55,7 @@ class ThreadsProbe:
         except OSError as exc:
             return Unread(counter=THREADS.name, why=f"/proc/self/task cannot be listed: {exc}")
         frames = sys._current_frames()  # noqa: SLF001 - the documented way to see what other threads do
+        frames.pop(threading.get_ident(), None)  # what this thread does now is to look
         things: dict[Hashable, Thing] = {}
         for tid in ids:
             thread = known.get(tid)

@@ -1,0 +1,184 @@
+"""The facts of process-global state, gathered by plain readers, one for each kind of state; none changes anything."""
+
+from __future__ import annotations
+
+import atexit
+import builtins
+import gc
+import locale
+import os
+import signal
+import sys
+import threading
+import time
+import warnings
+from collections import Counter as Tally
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import Any, TypeAlias
+
+from leaktrace.probes.callables import callable_name
+from leaktrace.probes.procfs import text
+
+
+Fact: TypeAlias = "tuple[str, str, str]"
+"""Noun, name, value."""
+
+SECRET_NOUN = "environment variable"  # noqa: S105 - a noun, whose values are secret
+
+_PYTESTS = ("_pytest.", "pytest.")
+_NOTSET = 0
+
+
+def facts_now(*, ignored_variables: Collection[str]) -> dict[tuple[str, str], str]:
+    """All facts by noun and name; a reader that fails says so in its own value, the others are not lost."""
+    facts: dict[tuple[str, str], str] = {}
+    for reader in READERS:
+        try:
+            facts.update({(noun, name): value for noun, name, value in reader()})
+        except Exception as exc:  # noqa: BLE001, PERF203 - the state is the user's: it may raise anything
+            facts[f"state ({reader.__name__.strip('_')})", ""] = f"cannot be read: {exc!r}"
+    for name in ignored_variables:
+        facts.pop((SECRET_NOUN, name), None)
+    return facts
+
+
+def working_directory() -> str:
+    """The working directory, also where it has been deleted meanwhile."""
+    try:
+        return os.getcwd()  # noqa: PTH109 - asked at every test
+    except OSError as exc:
+        return f"gone: {exc.strerror}"
+
+
+def is_users_handler(handler: Any) -> bool:
+    """Whether a log handler is not one of those that pytest itself adds for the time of a test."""
+    return not type(handler).__module__.startswith(_PYTESTS)
+
+
+def _environment() -> Iterator[Fact]:
+    for name, value in os.environ.items():
+        yield SECRET_NOUN, name, value
+
+
+def _places() -> Iterator[Fact]:
+    yield "working directory", "", working_directory()
+    status = text("/proc/self/status")
+    if "Umask:" in status:
+        yield "umask", "", status.partition("Umask:")[2].split()[0]
+    yield "time zone", "", "/".join(time.tzname)
+    yield "locale", "", locale.setlocale(locale.LC_ALL)
+
+
+def _import_system() -> Iterator[Fact]:
+    yield from _counted("sys.path entry", map(str, sys.path))
+    yield from _counted("sys.meta_path finder", map(callable_name, sys.meta_path))
+    yield from _counted("sys.path_hooks entry", map(callable_name, sys.path_hooks))
+
+
+def _logging() -> Iterator[Fact]:
+    logging: Any = sys.modules.get("logging")
+    if logging is None:
+        return
+    yield "logging.disable", "", str(logging.root.manager.disable)
+    known = [("root", logging.root), *list(logging.root.manager.loggerDict.items())]
+    for name, logger in known:
+        if isinstance(logger, logging.Logger):
+            yield from _logger(name, logger, logging)
+
+
+def _logger(name: str, logger: Any, logging: Any) -> Iterator[Fact]:
+    """What differs from a logger that has merely been asked for."""
+    if logger.level != _NOTSET:
+        yield "log level of logger", name, logging.getLevelName(logger.level)
+    if logger.disabled or not logger.propagate:
+        yield "logger", name, "disabled" if logger.disabled else "not propagating"
+    handlers = filter(is_users_handler, logger.handlers)
+    yield from _counted("log handler", (f"{name}: {callable_name(type(handler))}" for handler in handlers))
+
+
+def _warnings() -> Iterator[Fact]:
+    yield from _counted("warnings filter", map(_filter_name, warnings.filters))
+
+
+def _filter_name(entry: tuple[Any, ...]) -> str:
+    action, message, category, module, line = entry
+    patterns = (getattr(pattern, "pattern", pattern) or "" for pattern in (message, module))
+    return ":".join((action, *patterns, category.__name__, str(line)))
+
+
+def _signals() -> Iterator[Fact]:
+    for number in signal.valid_signals():
+        handler = signal.getsignal(number)
+        if handler is not None and handler is not signal.SIG_DFL:
+            name = handler.name if isinstance(handler, signal.Handlers) else callable_name(handler)
+            yield "signal handler", getattr(number, "name", str(number)), name
+
+
+def _hooks() -> Iterator[Fact]:
+    for module, names in _HOOKED:
+        for name in names:
+            yield "hook", f"{module.__name__}.{name}", callable_name(getattr(module, name))
+    for name, hook in (("trace function", sys.gettrace()), ("profile function", sys.getprofile())):
+        if hook is not None:
+            yield name, "", callable_name(hook)
+
+
+_HOOKED: tuple[tuple[Any, tuple[str, ...]], ...] = (
+    (sys, ("excepthook", "displayhook", "unraisablehook", "breakpointhook")),
+    (threading, ("excepthook",)),
+    (warnings, ("showwarning", "formatwarning")),
+    (builtins, ("open", "print", "input", "__import__")),
+    (time, ("time", "sleep", "monotonic")),
+)
+
+
+def _interpreter() -> Iterator[Fact]:
+    yield "atexit callbacks", "", str(atexit._ncallbacks())  # type: ignore[attr-defined, unused-ignore]  # noqa: SLF001 - not public
+    yield "recursion limit", "", str(sys.getrecursionlimit())
+    yield "garbage collection", "", f"{'on' if gc.isenabled() else 'off'}, thresholds {gc.get_threshold()}"
+    sockets: Any = sys.modules.get("socket")
+    if sockets is not None:
+        yield "default socket timeout", "", str(sockets.getdefaulttimeout())
+
+
+def _patches() -> Iterator[Fact]:
+    mock: Any = sys.modules.get("unittest.mock")
+    active = mock._patch._active_patches if mock is not None else ()  # noqa: SLF001 - there is no public list
+    yield from _counted("mock patch", map(_patch_name, active))
+
+
+def _patch_name(patch: Any) -> str:
+    target = vars(patch).get("target")
+    if isinstance(target, type):
+        owner = callable_name(target)
+    else:
+        owner = vars(target)["__name__"] if isinstance(target, type(sys)) else type(target).__name__
+    attribute = vars(patch).get("attribute")
+    return f"{owner}.{attribute}" if attribute else f"dictionary {owner}"
+
+
+def _event_loops() -> Iterator[Fact]:
+    events: Any = sys.modules.get("asyncio.events")
+    policy = getattr(events, "_event_loop_policy", None)  # asking by the public name would make one
+    if policy is not None and type(policy).__module__.partition(".")[0] != "asyncio":
+        yield "event loop policy", "", callable_name(type(policy))
+
+
+def _counted(noun: str, names: Iterable[str]) -> Iterator[Fact]:
+    """Names that may occur more than once: the value says how often, unless it is once."""
+    for name, times in Tally(names).items():
+        yield noun, name, "" if times == 1 else f"{times} times"
+
+
+READERS: tuple[Callable[[], Iterable[Fact]], ...] = (
+    _environment,
+    _places,
+    _import_system,
+    _logging,
+    _warnings,
+    _signals,
+    _hooks,
+    _interpreter,
+    _patches,
+    _event_loops,
+)

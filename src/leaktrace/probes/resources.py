@@ -1,0 +1,34 @@
+"""The probes of everything that is not memory, in the order in which they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaktrace.probes.aio import AioProbe
+from leaktrace.probes.files import SHM_FOLDER, SharedMemoryProbe, TempFilesProbe
+from leaktrace.probes.gpu import GpuAllocatorsProbe, GpuProcessProbe
+from leaktrace.probes.handles import HandlesProbe
+from leaktrace.probes.model import Probe
+from leaktrace.probes.processes import ProcessesProbe
+from leaktrace.probes.state import StateProbe
+from leaktrace.probes.threads import ThreadsProbe
+
+
+if TYPE_CHECKING:
+    from leaktrace.probes.origins import Origins
+
+
+def default_probes(*, origins: Origins | None = None) -> tuple[Probe, ...]:
+    """All probes that this platform has a use for; `origins` (in a replay child only) adds where things were made."""
+    probes: list[Probe] = [
+        HandlesProbe(origins=origins),
+        ThreadsProbe(origins=origins),
+        ProcessesProbe(origins=origins),
+        AioProbe(),
+        TempFilesProbe(origins=origins),
+    ]
+    if Path(SHM_FOLDER).is_dir():
+        probes.append(SharedMemoryProbe(origins=origins))
+    probes.extend((GpuAllocatorsProbe(), GpuProcessProbe(), StateProbe()))
+    return tuple(probes)

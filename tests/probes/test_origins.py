@@ -1,0 +1,118 @@
+"""An audit hook cannot be taken out again: each specimen runs in a process of its own."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+
+PRELUDE = """
+import asyncio, os, socket, sqlite3, subprocess, sys, tempfile, threading
+from leaktrace.probes.aio import AioProbe
+from leaktrace.probes.files import TempFilesProbe
+from leaktrace.probes.handles import HandlesProbe
+from leaktrace.probes.origins import Origins
+from leaktrace.probes.processes import ProcessesProbe
+from leaktrace.probes.threads import ThreadsProbe
+origins = Origins()
+origins.install()
+def told(probe, noun):
+    for thing in probe.inventory().values():
+        if thing.noun == noun and thing.where:
+            print(thing.where.rpartition("/")[2])
+"""
+
+SPECIMENS = {
+    "a file": """
+        file = open(sys.argv[0]); MADE
+        told(HandlesProbe(origins=origins), "file")
+    """,
+    "a file by os.open": """
+        fd = os.open(sys.argv[0], os.O_RDONLY); MADE
+        told(HandlesProbe(origins=origins), "file")
+    """,
+    "a socket": """
+        server = socket.create_server(("127.0.0.1", 0)); MADE
+        told(HandlesProbe(origins=origins), "socket")
+    """,
+    "a deleted temporary file": """
+        file = tempfile.NamedTemporaryFile(); MADE
+        os.unlink(file.name)
+        told(HandlesProbe(origins=origins), "deleted file")
+    """,
+    "a temporary directory": """
+        outer = tempfile.TemporaryDirectory()
+        made = tempfile.mkdtemp(dir=outer.name); MADE
+        told(TempFilesProbe(folder=outer.name, origins=origins), "temporary directory")
+        outer.cleanup()
+    """,
+    "a sqlite database": """
+        outer = tempfile.TemporaryDirectory()
+        connection = sqlite3.connect(outer.name + "/db"); MADE
+        connection.execute("create table t (x)")
+        told(HandlesProbe(origins=origins), "file")
+        connection.close()
+        outer.cleanup()
+    """,
+    "a thread": """
+        release = threading.Event()
+        thread = threading.Thread(target=release.wait)
+        thread.start(); MADE
+        told(ThreadsProbe(origins=origins), "thread")
+        release.set()
+    """,
+    "a child process": """
+        child = subprocess.Popen(["sleep", "30"]); MADE
+        told(ProcessesProbe(origins=origins), "child process")
+        child.kill(); child.wait()
+    """,
+    "a task": """
+        async def worker():
+            await asyncio.sleep(30)
+        async def main():
+            task = asyncio.ensure_future(worker()); MADE
+            await asyncio.sleep(0)
+            told(AioProbe(), "asyncio task")
+        asyncio.run(main())
+    """,
+}
+
+
+@pytest.mark.parametrize("specimen", SPECIMENS)
+def test_the_line_that_made_it_is_remembered(specimen, tmp_path):
+    source = PRELUDE + textwrap.dedent(SPECIMENS[specimen])
+    line = 1 + next(number for number, text in enumerate(source.splitlines()) if text.endswith("MADE"))
+    script = tmp_path / "specimen.py"
+    script.write_text(source.replace("; MADE", ""))
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+
+    assert f"specimen.py:{line}" in done.stdout.split(), done.stderr
+
+
+def test_nothing_is_remembered_after_the_stop(tmp_path):
+    script = tmp_path / "specimen.py"
+    script.write_text(
+        PRELUDE + "origins.stop()\nfile = open(sys.argv[0])\ntold(HandlesProbe(origins=origins), 'file')\n"
+    )
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+
+    assert done.stdout == ""
+
+
+def test_the_memory_of_paths_is_bounded(tmp_path):
+    script = tmp_path / "specimen.py"
+    script.write_text(
+        PRELUDE
+        + "from leaktrace.probes.origins import LIMIT\n"
+        + "for number in range(LIMIT + 10):\n    sys.audit('open', str(number), 'r', 0)\n"
+        + "print(len(origins._paths) == LIMIT, origins.of_path('0'), bool(origins.of_path(str(LIMIT))))\n"
+    )
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True None True\n"

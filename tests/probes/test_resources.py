@@ -1,0 +1,40 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from leaktrace.probes.model import NamingProbe, Unread
+from leaktrace.probes.resources import default_probes
+
+
+def test_each_probe_reads_a_number_or_says_why_not():
+    for probe in default_probes():
+        value = probe.read()
+        assert isinstance(value, (int, Unread))
+        assert value is not True
+
+
+def test_no_two_probes_share_a_counter():
+    names = [probe.counter.name for probe in default_probes()]
+
+    assert len(names) == len(set(names))
+
+
+def test_reading_and_listing_twice_changes_nothing():
+    probes = [probe for probe in default_probes() if isinstance(probe, NamingProbe)]
+    before = {probe.counter.name: probe.inventory() for probe in probes}
+    counts = [probe.read() for probe in probes]
+
+    assert {probe.counter.name: probe.inventory() for probe in probes} == before
+    assert [probe.read() for probe in probes] == counts
+
+
+def test_the_probes_import_nothing_that_a_suite_has_not_loaded():
+    script = (
+        "import psutil, sys, pytest; before = set(sys.modules); "
+        "from leaktrace.probes.resources import default_probes; [p.read() for p in default_probes()]; "
+        "print(sorted(name for name in set(sys.modules) - before if not name.startswith('leaktrace')))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import signal
+import sys
+import threading
+import types
+import warnings
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from leaktrace.probes.model import NamingProbe, Unread
+from leaktrace.probes.state import StateProbe
+
+
+@pytest.fixture
+def probe():
+    return StateProbe()
+
+
+def changes(before):
+    return {(thing.noun, thing.name): thing.detail for thing in StateProbe.diff(before, StateProbe.snapshot())}
+
+
+@pytest.fixture
+def before():
+    return StateProbe.snapshot()
+
+
+def test_it_is_a_naming_probe(probe):
+    assert isinstance(probe, NamingProbe)
+
+
+def test_nothing_done_is_nothing_changed(before, probe):
+    assert changes(before) == {}
+    assert probe.read() == 0
+    assert probe.inventory() == {}
+
+
+def test_a_changed_variable_is_named_without_its_value(before, monkeypatch):
+    monkeypatch.setenv("TOKEN", "secret")
+
+    assert changes(before) == {("environment variable", "TOKEN"): "added"}
+
+
+def test_pytests_own_variables_are_ignored(before, probe, monkeypatch):
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "another")
+    monkeypatch.setenv("PYTEST_VERSION", "0")
+
+    assert changes(before) == {}
+    assert probe.read() == 0
+
+
+def test_a_deviation_is_counted_until_it_is_undone(probe, monkeypatch):
+    monkeypatch.setenv("LEAKED", "1")
+    during = probe.read()
+    monkeypatch.delenv("LEAKED")
+
+    assert (during, probe.read()) == (1, 0)
+
+
+def test_the_working_directory_is_told(tmp_path, before, monkeypatch):
+    old = Path.cwd()
+    monkeypatch.chdir(tmp_path)
+
+    assert changes(before) == {("working directory", ""): f"was {old}, now {tmp_path}"}
+
+
+def test_a_deleted_working_directory_is_no_failure(probe, monkeypatch, tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+
+    assert not isinstance(probe.read(), Unread)
+
+
+def test_a_path_entry_is_told(before, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path, "/srv/plugins"])
+
+    assert changes(before) == {("sys.path entry", "/srv/plugins"): "added"}
+
+
+def test_a_replaced_module_is_told_and_an_imported_one_is_not(before, monkeypatch):
+    monkeypatch.setitem(sys.modules, "colorsys_of_nobody", types.ModuleType("colorsys_of_nobody"))
+    monkeypatch.setitem(sys.modules, "json", types.ModuleType("json"))
+
+    assert changes(before) == {("module", "json"): "replaced in sys.modules"}
+
+
+def test_a_meta_path_finder_is_told(before, probe, monkeypatch):
+    class Finder:
+        pass
+
+    monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
+
+    ((noun, name),) = changes(before)
+    assert noun == "sys.meta_path finder"
+    assert name.endswith("Finder")
+    assert probe.read() == 1
+
+
+def test_a_log_handler_and_a_level_are_told(before):
+    logger = logging.getLogger("shop.orders")
+    handler = logging.NullHandler()
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    try:
+        found = changes(before)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+
+    assert found == {
+        ("log handler", "shop.orders: logging.NullHandler"): "added",
+        ("log level of logger", "shop.orders"): "added: DEBUG",
+    }
+    assert changes(before) == {}
+
+
+def test_a_warnings_filter_is_told(before):
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="old", category=DeprecationWarning)
+        found = changes(before)
+
+    assert found == {("warnings filter", "ignore:old::DeprecationWarning:0"): "added"}
+
+
+def test_a_signal_handler_is_told(before):
+    old = signal.signal(signal.SIGUSR1, on_signal)
+    try:
+        found = changes(before)
+    finally:
+        signal.signal(signal.SIGUSR1, old)
+
+    assert found == {("signal handler", "SIGUSR1"): f"added: {__name__}.on_signal"}
+
+
+def on_signal(number, frame):
+    pass
+
+
+def test_the_umask_is_told_without_setting_it(before):
+    old = os.umask(0o077)
+    try:
+        found = changes(before)
+    finally:
+        os.umask(old)
+
+    assert found == {("umask", ""): f"was {old:04o}, now 0077"}
+
+
+def test_an_atexit_callback_is_counted(before):
+    atexit.register(on_signal, 0, None)
+    try:
+        ((noun, _),) = changes(before)
+    finally:
+        atexit.unregister(on_signal)
+
+    assert noun == "atexit callbacks"
+
+
+def test_a_thread_hook_is_told(before, probe, monkeypatch):
+    monkeypatch.setattr(threading, "excepthook", on_signal)
+
+    assert ("hook", "threading.excepthook") in changes(before)
+    assert probe.read() == 1
+
+
+def test_a_patch_left_active_is_told(before, probe):
+    patcher = mock.patch("colorsys.rgb_to_hsv")
+    patcher.start()
+    try:
+        found = changes(before)
+        count = probe.read()
+    finally:
+        patcher.stop()
+
+    assert found == {("mock patch", "colorsys.rgb_to_hsv"): "added"}
+    assert (count, probe.read()) == (1, 0)
+
+
+def test_an_event_loop_policy_is_told_only_where_asyncio_would_not_warn(before):
+    if sys.version_info >= (3, 14):
+        pytest.skip("policies are deprecated")
+
+    class Policy(asyncio.DefaultEventLoopPolicy):
+        pass
+
+    asyncio.set_event_loop_policy(Policy())
+    try:
+        ((noun, _),) = changes(before)
+    finally:
+        asyncio.set_event_loop_policy(None)
+
+    assert noun == "event loop policy"
+
+
+def test_a_hostile_logger_costs_only_its_own_facts(monkeypatch):
+    class Hostile(logging.Logger):
+        @property
+        def disabled(self):
+            raise RuntimeError("no")
+
+        @disabled.setter
+        def disabled(self, value):
+            pass
+
+    monkeypatch.setitem(logging.root.manager.loggerDict, "hostile", Hostile("hostile"))
+
+    facts = StateProbe.snapshot().facts
+    assert facts["state (logging)", ""] == "cannot be read: RuntimeError('no')"
+    assert ("working directory", "") in facts

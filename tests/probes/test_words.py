@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import pytest
+
+from leaktrace.probes.model import Thing
+from leaktrace.probes.words import remedy, sentence
+
+
+def thing(kind, noun, name="x", **more):
+    return Thing(kind=kind, noun=noun, name=name, **more)
+
+
+def test_a_fixtures_socket_is_told_in_one_sentence():
+    socket = thing("sockets", "socket", "127.0.0.1:41234 → 127.0.0.1:5432 (ESTABLISHED)")
+
+    assert sentence(socket, owner="fixture `db` (tests/conftest.py:31)", fixture=True) == (
+        "socket 127.0.0.1:41234 → 127.0.0.1:5432 (ESTABLISHED) was opened in fixture `db` (tests/conftest.py:31) "
+        "and is still open after its teardown: close it after the fixture's `yield`."
+    )
+
+
+def test_the_line_that_made_it_is_told_where_it_is_known():
+    text = sentence(thing("threads", "thread", "poller", where="shop/poll.py:12"), owner="the test")
+
+    assert (
+        text
+        == "thread poller was started in the test at shop/poll.py:12 and is still running after the test: tell it to stop and join() it."
+    )
+
+
+@pytest.mark.parametrize(
+    ("subject", "order"),
+    [
+        (thing("fds", "file"), "close it"),
+        (thing("processes", "zombie process"), "wait() for it"),
+        (thing("tasks", "asyncio task"), "cancel() it and await it before the loop closes"),
+        (thing("files", "shared memory"), "close() and unlink() it"),
+        (thing("state", "umask"), "set it back, best with `monkeypatch`"),
+        (thing("connections", "PostgreSQL connection"), "close it"),
+    ],
+)
+def test_each_noun_has_its_order(subject, order):
+    assert remedy(subject) == order
