@@ -93,6 +93,19 @@ def test_a_pending_task_is_named_by_its_coroutine_and_where_it_waits(probe, loop
     assert f"waits in wait_inside at {__file__}:" in thing.detail
 
 
+@seen_from_outside
+def test_a_frozen_task_is_named_all_the_same(probe, loop):
+    before = probe.inventory()
+    loop.run_until_complete(start(worker(asyncio.Event())))
+    gc.freeze()
+    try:
+        things = new_things(probe, before, "asyncio task")
+    finally:
+        gc.unfreeze()
+
+    assert len(things) == 1
+
+
 def test_a_task_of_a_closed_loop_is_said_never_to_end(probe):
     before = probe.inventory()
     loop = asyncio.new_event_loop()

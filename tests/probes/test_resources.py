@@ -38,3 +38,25 @@ def test_the_probes_import_nothing_that_a_suite_has_not_loaded():
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == "[]"
+
+
+def test_a_forked_child_reads_its_own_descriptors_threads_and_children():
+    script = """
+import os
+from leaktrace.probes.resources import default_probes
+probes = {p.counter.name: p for p in default_probes()}
+kept = [os.dup(0) for _ in range(5)]
+before = probes["fds"].read()
+pid = os.fork()
+if pid == 0:
+    for fd in kept:
+        os.close(fd)
+    # Its own windows on /proc are opened anew, and the inherited ones are left alone.
+    print(before - probes["fds"].read() in (4, 5), probes["threads"].read(), probes["processes"].read(), flush=True)
+    os._exit(0)
+os.waitpid(pid, 0)
+print(before == probes["fds"].read(), flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True 1 0\nTrue\n"

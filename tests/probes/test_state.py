@@ -185,6 +185,17 @@ def test_a_patch_left_active_is_told(before, probe):
     assert (count, probe.read()) == (1, 0)
 
 
+def test_a_dictionary_left_patched_is_told_with_its_entries(before):
+    patcher = mock.patch.dict(os.environ, {"SHOP_MODE": "test"})
+    patcher.start()
+    try:
+        found = changes(before)
+    finally:
+        patcher.stop()
+
+    assert found == {("mock patch", "dictionary os.environ"): "added", ("environment variable", "SHOP_MODE"): "added"}
+
+
 def test_an_event_loop_policy_is_told_only_where_asyncio_would_not_warn(before):
     if sys.version_info >= (3, 14):
         pytest.skip("policies are deprecated")

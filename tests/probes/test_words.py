@@ -15,7 +15,7 @@ def test_a_fixtures_socket_is_told_in_one_sentence():
 
     assert sentence(socket, owner="fixture `db` (tests/conftest.py:31)", fixture=True) == (
         "socket 127.0.0.1:41234 → 127.0.0.1:5432 (ESTABLISHED) was opened in fixture `db` (tests/conftest.py:31) "
-        "and is still open after its teardown: close it after the fixture's `yield`."
+        "and is still open after its teardown: close it after the `yield`."
     )
 
 
@@ -26,6 +26,10 @@ def test_the_line_that_made_it_is_told_where_it_is_known():
         text
         == "thread poller was started in the test at shop/poll.py:12 and is still running after the test: tell it to stop and join() it."
     )
+
+
+def test_how_to_obey_comes_after_where():
+    assert remedy(thing("state", "umask"), fixture=True) == "set it back after the `yield`, best with `monkeypatch`"
 
 
 @pytest.mark.parametrize(

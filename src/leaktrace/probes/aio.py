@@ -55,11 +55,15 @@ class AioProbe:
             return Unread(counter=TASKS.name, why=f"asyncio's tasks cannot be counted: {exc!r}")
 
     def inventory(self) -> Mapping[Hashable, Thing] | Unread:
-        """All pending tasks, open loops, open transports and unfinished async generators, found by the collector."""
+        """All pending tasks, open loops, open transports and unfinished async generators."""
         if "asyncio" not in sys.modules:
             return {}
+        try:
+            found_tasks = list(_registered_tasks())
+        except (RuntimeError, AttributeError) as exc:
+            return Unread(counter=TASKS.name, why=f"asyncio's tasks cannot be listed: {exc!r}")
         things: dict[Hashable, Thing] = {}
-        for found, describe in _found_by_collector():
+        for found, describe in itertools.chain(found_tasks, _found_by_collector()):
             thing = _thing(found, describe)
             if thing is not None:
                 things[self._identity(found)] = thing
@@ -106,6 +110,14 @@ def _found_by_collector() -> Iterator[tuple[Any, _Describe]]:
         describe = judged[kind]
         if describe is not None:
             yield found, describe
+
+
+def _registered_tasks() -> Iterator[tuple[Any, _Describe]]:
+    """The tasks that asyncio itself knows, for the collector does not show what `gc.freeze()` has frozen."""
+    module = sys.modules.get("asyncio.tasks")
+    if module is not None and sys.version_info < _UNKNOWN_SINCE:
+        for task in _members(_registries(module)):
+            yield task, _task
 
 
 def _thing(found: Any, describe: _Describe) -> Thing | None:

@@ -148,13 +148,19 @@ def _patches() -> Iterator[Fact]:
 
 
 def _patch_name(patch: Any) -> str:
-    target = vars(patch).get("target")
-    if isinstance(target, type):
-        owner = callable_name(target)
-    else:
-        owner = vars(target)["__name__"] if isinstance(target, type(sys)) else type(target).__name__
-    attribute = vars(patch).get("attribute")
-    return f"{owner}.{attribute}" if attribute else f"dictionary {owner}"
+    parts = vars(patch)
+    if "in_dict" in parts:
+        return f"dictionary {_dictionary_name(parts['in_dict'])}"
+    target = parts.get("target")
+    owner = target.__name__ if type(target) is type(sys) else callable_name(target)
+    return f"{owner}.{parts.get('attribute')}"
+
+
+def _dictionary_name(given: Any) -> str:
+    if isinstance(given, str):
+        return given
+    known = {id(os.environ): "os.environ", id(sys.modules): "sys.modules"}
+    return known.get(id(given), f"of type {type(given).__name__}")
 
 
 def _event_loops() -> Iterator[Fact]:

@@ -91,5 +91,8 @@ class NamingProbe(Probe, Protocol):
     def inventory(self) -> Mapping[Hashable, Thing] | Unread:
         """All things counted now, by an identity that a new thing never shares with an old one."""
 
-    def settle(self, grace_s: float) -> None:
-        """Wait at most `grace_s` for things that are on their way out (threads ending, children exiting)."""
+    def settle(self, grace_s: float, at_most: int | None = None) -> None:
+        """Wait at most `grace_s` for things that are on their way out (threads ending, children exiting).
+
+        `at_most` is the count before; reaching it ends the wait. Without it only a process at rest ends it early.
+        """

@@ -9,16 +9,17 @@ from leaktrace.probes.model import Thing
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wording:
-    """How one noun is spoken of: what made it, what it still is, and the order that ends it."""
+    """How one noun is spoken of: what made it, what it still is, the order that ends it, and how best to obey."""
 
     made: str
     still: str
     order: str
+    how: str = ""
 
 
 _OPENED = Wording(made="was opened", still="is still open", order="close it")
 _CREATED = Wording(made="was created", still="is still there", order="remove it")
-_CHANGED = Wording(made="was changed", still="is still changed", order="set it back, best with `monkeypatch`")
+_CHANGED = Wording(made="was changed", still="is still changed", order="set it back", how="best with `monkeypatch`")
 
 _BY_KIND = {
     "fds": _OPENED,
@@ -38,39 +39,48 @@ _BY_KIND = {
 _BY_NOUN = {
     "directory": Wording(made="was opened", still="is still open", order="os.close() it"),
     "deleted file": Wording(
-        made="was opened", still="is deleted but still open", order="close it, so that the disk is freed"
+        made="was opened", still="is deleted but still open", order="close it", how="so that the disk is freed"
     ),
     "pipe": Wording(made="was opened", still="is still open", order="close both of its ends"),
     "memfd": Wording(made="was created", still="is still open", order="os.close() it"),
     "pty": Wording(made="was opened", still="is still open", order="close both of its ends"),
     "pool thread": Wording(
-        made="was started", still="is still waiting", order="leave the executor by `with`, or shutdown() it"
+        made="was started", still="is still waiting", order="shutdown() its executor", how="or use it by `with`"
     ),
     "native thread": Wording(
         made="was started", still="is still running", order="stop it by the library that started it"
     ),
     "zombie process": Wording(made="was started", still="has ended but was never waited for", order="wait() for it"),
-    "event loop": Wording(made="was made", still="is not closed", order="close() it, or use asyncio.run()"),
+    "event loop": Wording(made="was made", still="is not closed", order="close() it", how="or use asyncio.run()"),
     "transport": Wording(made="was opened", still="is still open", order="close() it and let the loop run once more"),
     "async generator": Wording(made="was begun", still="is not finalised", order="await its aclose()"),
     "temporary file": Wording(
-        made="was created", still="is still there", order="remove it, or make it under `tmp_path`"
+        made="was created", still="is still there", order="remove it", how="or make it under `tmp_path`"
     ),
     "temporary directory": Wording(
-        made="was created", still="is still there", order="remove it, or make it under `tmp_path`"
+        made="was created", still="is still there", order="remove it", how="or make it under `tmp_path`"
     ),
     "shared memory": Wording(made="was created", still="is still there", order="close() and unlink() it"),
     "semaphore": Wording(made="was created", still="is still there", order="unlink it"),
     "SysV shared memory": Wording(made="was created", still="is still there", order="remove() it"),
     "sqlite connection": _OPENED,
     "log handler": Wording(made="was added", still="is still attached", order="removeHandler() it and close it"),
-    "mock patch": Wording(made="was started", still="is still active", order="stop() it, or use it by `with`"),
+    "mock patch": Wording(made="was started", still="is still active", order="stop() it", how="or use it by `with`"),
     "module": Wording(
-        made="was replaced", still="is still replaced", order="put the old one back, best with `monkeypatch.setitem`"
+        made="was replaced",
+        still="is still replaced",
+        order="put the old one back",
+        how="best with `monkeypatch.setitem`",
     ),
-    "working directory": Wording(made="was changed", still="is still changed", order="use `monkeypatch.chdir`"),
-    "environment variable": Wording(made="was changed", still="is still changed", order="use `monkeypatch.setenv`"),
-    "sys.path entry": Wording(made="was changed", still="is still changed", order="use `monkeypatch.syspath_prepend`"),
+    "working directory": Wording(
+        made="was changed", still="is still changed", order="change back", how="best with `monkeypatch.chdir`"
+    ),
+    "environment variable": Wording(
+        made="was changed", still="is still changed", order="set it back", how="best with `monkeypatch.setenv`"
+    ),
+    "sys.path entry": Wording(
+        made="was changed", still="is still changed", order="set it back", how="best with `monkeypatch.syspath_prepend`"
+    ),
 }
 
 
@@ -81,8 +91,9 @@ def wording(thing: Thing) -> Wording:
 
 def remedy(thing: Thing, *, fixture: bool = False) -> str:
     """What to do, as an order; in a fixture with the place where to do it."""
-    order = wording(thing).order
-    return f"{order} after the fixture's `yield`" if fixture else order
+    words = wording(thing)
+    place = " after the `yield`" if fixture else ""
+    return f"{words.order}{place}, {words.how}" if words.how else f"{words.order}{place}"
 
 
 def sentence(thing: Thing, *, owner: str, fixture: bool = False) -> str:
