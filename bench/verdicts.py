@@ -1,6 +1,6 @@
 """How often the judge errs: each scenario, many seeds, four budgets; written into docs/benchmarks.md.
 
-Run it from the repository root: `python bench/verdicts.py [--seeds 300] [--check-only]`.
+Run it from the repository root: `python bench/verdicts.py [--seeds 300] [--print-only]`.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def cell(scenario: Scenario, budget: int, seeds: int) -> tuple[str, int]:
 
 
 def write(path: Path, text: str) -> None:
-    section = f"{BEGIN}\n{text}\n{END}"
+    section = f"{BEGIN}\n{text}\n\n{END}"
     if path.exists() and BEGIN in (old := path.read_text(encoding="utf-8")):
         before, _, rest = old.partition(BEGIN)
         new = before + section + rest.partition(END)[2]

@@ -257,8 +257,9 @@ def keeps_growing(hearing: Hearing) -> Finding | None:
         return None
     for start in (0, curve.batches // 4, curve.batches // 2):
         # A stretch whose beginning is left out, because it grew faster there, must be a long one.
-        long_enough = not start or hearing.over or (curve.batches - start) * curve.batch_runs >= rules.steady_runs
-        if long_enough and (how := grows_from(hearing, start)):
+        kept = curve.batches - start
+        long_enough = kept >= rules.busy_batches if hearing.over else kept * curve.batch_runs >= rules.steady_runs
+        if (not start or long_enough) and (how := grows_from(hearing, start)):
             return hearing.find(Verdict.LEAK, growth(hearing, start, how), start=start)
     return None
 
@@ -277,9 +278,11 @@ def grows_from(hearing: Hearing, start: int) -> str | None:
         return None
     grown = sum(number >= start for number in curve.grown)
     busy = grown == len(values) - 1 or grown >= rules.busy_batches
-    if busy and climbs(values, rules.windows) and not fades(values, rules, suspected=start > 0):
+    # Followed in part only, or left out its beginning: then a slower end is enough to doubt it.
+    strict = start > 0 or curve.runs < rules.follow_runs
+    if busy and climbs(values, rules.windows) and not fades(curve, start, rules, strict=strict):
         return "without fading"
-    if not start and curve.longest_pause and amortised(values, rules):
+    if not start and 2 * grown < curve.batches and amortised(values, rules):
         return "in ever rarer and larger steps that keep to a line"
     return None
 
@@ -309,7 +312,7 @@ def faded(hearing: Hearing) -> Finding | None:
     early = (curve.after[eighth] - curve.after[0]) / eighth
     late_values = curve.after[-quarter - 1 :]
     late = (late_values[-1] - late_values[0]) / quarter
-    if late >= rules.faded_to * early or not fades(late_values, rules):
+    if late >= rules.faded_to * early or not fades(curve, curve.batches - quarter, rules):
         return None
     began, ends = (
         say(curve.counter, step / curve.batch_runs) for say, step in ((words.amount, early), (words.bare, late))
@@ -332,7 +335,7 @@ def undecided(hearing: Hearing) -> Finding:
         tell = f"{quiet_batches_wanted(hearing)} batches in a row without growth would tell, it had {curve.tail}"
     elif curve.runs >= rules.follow_runs:
         tell = "neither steadily nor fading out; only what holds it can tell whether that ends"
-    elif fades(curve.after, rules):
+    elif fades(curve, 0, rules, strict=True):
         tell = f"ever more slowly; {rules.follow_runs} runs would tell whether that ends"
     else:
         tell = f"too unevenly; {rules.follow_runs} runs would tell"

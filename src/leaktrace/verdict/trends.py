@@ -7,7 +7,7 @@ from itertools import pairwise
 from math import gcd
 from statistics import median
 
-from leaktrace.verdict.curve import steps
+from leaktrace.verdict.curve import Curve, steps
 from leaktrace.verdict.rules import Rules
 from leaktrace.verdict.statistics import mann_kendall
 
@@ -29,20 +29,26 @@ def climbs(values: Sequence[int], windows: int) -> bool:
     return all(later > earlier for bounds in (lows, highs) for earlier, later in pairwise(bounds))
 
 
-def fades(values: Sequence[int], rules: Rules, *, suspected: bool = False) -> bool:
-    """Whether a staircase grows more slowly at its end than at its start.
+def fades(curve: Curve, start: int, rules: Rules, *, strict: bool = False) -> bool:
+    """Whether a staircase grows more slowly at its end than at batch `start`.
 
-    One quantum (the greatest common divisor of its steps) is forgiven: a leak of 1 per 4 runs leaves 10 in one third
-    and 11 in the next. Where a fade is suspected the fall need not be significant.
+    It does if its last third grew by clearly less than its first, or by so much less, and so surely, that it would end
+    within the runs over which growth is followed. One quantum (the greatest common divisor of the steps) is forgiven: a
+    leak of 1 per 4 runs leaves 10 in one third and 11 in the next. With `strict`, a difference need not be significant.
     """
-    climb = steps(values)
+    climb = curve.steps[start:]
     third = max(1, len(climb) // 3)
     first, last = sum(climb[:third]), sum(climb[-third:])
-    if first <= 0:
+    if len(climb) > rules.min_batches:
+        last += gcd(*climb)
+    if last >= first:
         return False
-    ratio = (last + gcd(*climb)) / first if len(climb) > rules.min_batches else last / first
-    falling = suspected or len(climb) < TOO_FEW_TO_TEST or mann_kendall([-step for step in climb]) < rules.hint
-    return ratio < (rules.steady_ratio if falling else rules.halved_ratio)
+    led_by = () if start else [step * curve.batch_runs for step in steps(curve.values[1 : curve.warmups + 1])]
+    chance = mann_kendall([-step for step in (*led_by, *climb)])
+    sure = chance < rules.hint
+    limit = rules.steady_ratio if strict or sure or len(climb) < TOO_FEW_TO_TEST else rules.halved_ratio
+    ends_in = last * (len(climb) - third) * curve.batch_runs / (first - last)
+    return last < limit * first or (sure and ends_in <= rules.follow_runs)
 
 
 def climbs_through_noise(values: Sequence[int], rules: Rules) -> bool:
