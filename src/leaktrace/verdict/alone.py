@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leaktrace.verdict import words
 from leaktrace.verdict.curve import Curve
-from leaktrace.verdict.exact import Finding, Hearing, batches_for
+from leaktrace.verdict.hearing import Finding, Hearing, batches_for
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.rules import Rules
 from leaktrace.verdict.statistics import mann_kendall

@@ -3,68 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil
 from typing import TypeAlias
 
 from leaktrace.verdict import words
 from leaktrace.verdict.curve import Curve
+from leaktrace.verdict.hearing import Finding, Hearing
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.rules import MEMORY_KINDS, Rules
 from leaktrace.verdict.trends import amortised, climbs, climbs_through_noise, emptied, fades, is_level
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What one counter says.
-
-    Attributes:
-        curve: the counter's readings.
-        verdict: UNDECIDED while `more` is not 0.
-        reason: one sentence with the numbers.
-        more: further batches wanted.
-        start: the batch from which on the rate counts.
-    """
-
-    curve: Curve
-    verdict: Verdict
-    reason: str
-    more: int = 0
-    start: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
-    """One counter before the judge.
-
-    Attributes:
-        curve: its readings.
-        rules: the numbers to judge by.
-        over: why no further run can be had, or None.
-    """
-
-    curve: Curve
-    rules: Rules
-    over: str | None
-
-    def find(self, verdict: Verdict, reason: str, *, start: int = 0) -> Finding:
-        """A final finding."""
-        return Finding(curve=self.curve, verdict=verdict, reason=reason, start=start)
-
-    def follow(self, more: int | None = None) -> Finding:
-        """Ask for further batches: `more`, or half as many again as there are, stopping where the judge decides."""
-        curve, rules = self.curve, self.rules
-        goal = batches_for(rules.follow_runs, curve)
-        wanted = more if more is not None else max(1, curve.batches // 2)
-        if more is None and curve.batches < goal:
-            wanted = min(wanted, goal - curve.batches)
-        left = max(1, (rules.max_runs - curve.runs) // curve.batch_runs)
-        return Finding(
-            curve=curve,
-            verdict=Verdict.UNDECIDED,
-            reason=f"{words.name(curve.counter)} still being followed after {words.runs(curve.runs)}",
-            more=max(1, min(wanted, left)),
-        )
 
 
 Question: TypeAlias = "Callable[[Hearing], Finding | None]"
@@ -88,11 +35,6 @@ def examine(curve: Curve, rules: Rules, spent: str | None) -> Finding:
         if (finding := question(hearing)) is not None:
             return finding
     return hearing.follow() if over is None else undecided(hearing)
-
-
-def batches_for(runs: int, curve: Curve) -> int:
-    """Batches after which at least `runs` runs have been made."""
-    return ceil((runs - curve.warmups) / curve.batch_runs)
 
 
 def too_early(hearing: Hearing) -> Finding | None:

@@ -9,7 +9,8 @@ from typing import Final
 from leaktrace.probes.model import Unread
 from leaktrace.verdict.alone import stands_alone, within_noise
 from leaktrace.verdict.curve import Curve
-from leaktrace.verdict.exact import Finding, examine
+from leaktrace.verdict.exact import examine
+from leaktrace.verdict.hearing import Finding
 from leaktrace.verdict.model import Rate, Record, Ruling, Series, Verdict
 from leaktrace.verdict.rules import MEMORY_KINDS, Rules
 

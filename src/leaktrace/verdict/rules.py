@@ -58,7 +58,7 @@ class Rules:
     trifle_count: int = 8
     min_batches: int = 3
     follow_runs: int = 150
-    steady_runs: int = 100
+    steady_runs: int = 120
     max_runs: int = 400
     sure_bytes_per_run: int = MiB
     sure_batches: int = 3
