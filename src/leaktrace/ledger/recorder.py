@@ -297,6 +297,12 @@ class Recorder:
                 account.due[i] = 0
         self._row += 1
 
+    def grown_bytes(self) -> int:
+        """Resident bytes that the running test has gained so far; a reading of its own, for a verbose run."""
+        if self._in_test:
+            self._boundary()
+        return self._phases[0] + self._phases[self._n] + self._phases[2 * self._n]
+
     def _suspicious(self, limit: int) -> bool:
         n, phases = self._n, self._phases
         for i in range(min(2, n)):  # resident and heap bytes

@@ -1,0 +1,116 @@
+"""Suspect and answer → case; pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+from dataclasses import replace
+
+from leaktrace.casebook.model import Case
+from leaktrace.codec import decode
+from leaktrace.errors import FileError
+from leaktrace.replay.letters import Answer
+from leaktrace.suspects.model import Suspect
+from leaktrace.trace.model import Exhibit
+from leaktrace.verdict.evidence import record_of
+from leaktrace.verdict.judge import WEIGHT, judge
+from leaktrace.verdict.model import Rate, Ruling, Verdict
+from leaktrace.verdict.rules import Rules
+
+
+def case_of(suspect: Suspect, answer: Answer | None, *, limit_bytes: int) -> Case:
+    """The case of one suspect, from what its replay answered; an answer of None means that it could not be ordered."""
+    case = Case(
+        nodeid=suspect.name,
+        subject=suspect.subject,
+        kind=suspect.kind,
+        verdict=Verdict.UNREPLAYABLE,
+        reason="the file of the test is not known, so no child could be told to run it",
+        tests=suspect.tests,
+        nodeids=suspect.nodeids,
+        suspect_why=suspect.why,
+        suspect_counter=suspect.counter,
+        grew_by=suspect.grew_by,
+        imports=suspect.imports,
+        worker=suspect.worker,
+        scope=suspect.scope,
+        where=suspect.where,
+        fixture=suspect.name if suspect.subject == "fixture" else None,
+        reproduce=_reproduce(suspect, limit_bytes),
+    )
+    return case if answer is None else _judged(case, answer)
+
+
+def _judged(case: Case, answer: Answer) -> Case:
+    batches = len(answer.readings) - 1 - answer.warmups
+    case = replace(case, runs=answer.runs, warmups=answer.warmups, batch_runs=answer.batch_runs)
+    if answer.failure is not None and batches < Rules().min_batches:
+        return replace(case, reason=_failure(answer))
+    record = record_of(
+        answer.counters,
+        answer.readings,
+        warmups=answer.warmups,
+        batch_runs=answer.batch_runs,
+        unread=answer.unread,
+        spent=answer.failure or answer.spent or "runs",
+    )
+    ruling = judge(record)
+    exhibit = _exhibit(answer)
+    verdict, reason = _by_holder(ruling, exhibit)
+    share = max(1, len(case.nodeids)) if case.subject == "group" else 1
+    return replace(
+        case,
+        verdict=verdict,
+        reason=reason,
+        counter=ruling.counter,
+        per_run={
+            name: Rate(estimate=rate.estimate / share, low=rate.low / share, high=rate.high / share)
+            for name, rate in ruling.rates.items()
+        },
+        readings={name: series.values for name, series in record.series.items()},
+        exhibit=exhibit,
+    )
+
+
+def _failure(answer: Answer) -> str:
+    if answer.runs == 0:
+        return f"{answer.failure}"
+    return f"not repeatable: {answer.failure}"
+
+
+def _exhibit(answer: Answer) -> Exhibit:
+    if answer.exhibit is None:
+        return Exhibit()
+    try:
+        return decode(Exhibit, answer.exhibit)
+    except FileError as exc:
+        return Exhibit(notes=(f"the trace could not be read: {exc}",))
+
+
+def _by_holder(ruling: Ruling, exhibit: Exhibit) -> tuple[Verdict, str]:
+    """Statistics tell growth; the holder tells leak from cache."""
+    holder = exhibit.holder
+    if ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED) and holder is not None and holder.bound is not None:
+        filled = "" if holder.filled is None else f"{holder.filled} of "
+        return Verdict.CACHE, f"{holder.name} holds {filled}at most {holder.bound} entries; {ruling.reason}"
+    return ruling.verdict, ruling.reason
+
+
+def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
+    target = suspect.name if suspect.subject == "test" else suspect.nodeids[0]
+    if suspect.subject == "group":
+        target = suspect.name
+    limit = f" --leaktrace-limit={max(1, min(limit_bytes, suspect.grew_by // 2))}" if suspect.grew_by else ""
+    default = suspect.grew_by > limit_bytes == 10_000_000  # noqa: PLR2004 - the limit needs no word then
+    return f"pytest --leaktrace{'' if default else limit} {shlex.quote(target)}"
+
+
+def merged_cases(cases: Iterable[Case]) -> list[Case]:
+    """Several processes' cases: of one suspect the gravest verdict stands; LEAK first, then by growth."""
+    merged: dict[tuple[str, str, str], Case] = {}
+    for case in cases:
+        key = (case.subject, case.nodeid, case.kind)
+        have = merged.get(key)
+        if have is None or WEIGHT.get(case.verdict, -1) > WEIGHT.get(have.verdict, -1):
+            merged[key] = case
+    return sorted(merged.values(), key=lambda case: (-WEIGHT.get(case.verdict, -1), -case.grew_by))

@@ -1,0 +1,133 @@
+"""The nouns of a report: a case for each suspect, a casebook for the run."""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from leaktrace.ledger.model import Growth, TestSpan
+from leaktrace.probes.model import Value
+from leaktrace.suspects.model import Note, Subject, Suspect
+from leaktrace.trace.model import Exhibit
+from leaktrace.verdict.model import Rate, Verdict
+
+
+Status = Literal["new", "accepted", "known", "expired"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """All that is known of one suspect.
+
+    Attributes:
+        nodeid: the test, or what the fixture or group is called.
+        subject: what it is.
+        kind: the kind of leak.
+        verdict, reason: what the runs say.
+        counter: which counter decided, or None.
+        per_run: growth a run, by counter.
+        runs, warmups: how many runs there were, and how many of them came first and do not count.
+        readings: by counter: before the first run, after each warm-up, after each batch.
+        batch_runs: runs between two readings after the warm-ups.
+        tests: how many tests the suspect sums up.
+        nodeids: the tests that were run again for it.
+        suspect_why: why it was a suspect.
+        grew_by: growth in the watched run, in the unit of `suspect_counter`.
+        exhibit: what keeps it alive.
+        fixture: the guilty fixture's name, or None.
+        reproduce: a command that shows the same.
+    """
+
+    nodeid: str
+    subject: Subject
+    kind: str
+    verdict: Verdict
+    reason: str
+    counter: str | None = None
+    per_run: Mapping[str, Rate] = field(default_factory=dict)
+    runs: int = 0
+    warmups: int = 0
+    batch_runs: int = 1
+    readings: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+    tests: int = 1
+    nodeids: tuple[str, ...] = ()
+    suspect_why: str = ""
+    suspect_counter: str = ""
+    grew_by: int = 0
+    imports: tuple[str, ...] = ()
+    worker: str = "main"
+    scope: str = "function"
+    where: str = ""
+    exhibit: Exhibit = field(default_factory=Exhibit)
+    fixture: str | None = None
+    status: Status = "new"
+    reproduce: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process that ran tests."""
+
+    worker: str
+    pid: int
+    first: Growth
+    last: Growth
+    peak_rss_bytes: Value
+    accounts: Mapping[str, Growth]
+    slope_bytes_per_test: float | None = None
+    complete: bool = True
+    running: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fixture:
+    """One fixture definition's loan and what it kept."""
+
+    name: str
+    scope: str
+    where: str
+    setups: int
+    loan: Growth
+    kept: Growth
+    worker: str = "main"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """The sum over a function's variants, a class or a module."""
+
+    kind: str
+    name: str
+    tests: int
+    growth: Growth
+    per_test: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Casebook:
+    """All that is known of a run."""
+
+    mode: str
+    limit_bytes: int
+    python: str
+    platform: str
+    tool: Mapping[str, str]
+    started_at: str
+    duration_s: float
+    overhead_s: float
+    processes: tuple[Process, ...] = ()
+    tests: tuple[TestSpan, ...] = ()
+    fixtures: tuple[Fixture, ...] = ()
+    groups: tuple[Group, ...] = ()
+    suspects: tuple[Suspect, ...] = ()
+    cases: tuple[Case, ...] = ()
+    notes: tuple[Note, ...] = ()
+    left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    runs: int = 0
+
+    def verdicts(self) -> dict[str, int]:
+        """How many cases have each verdict."""
+        return dict(Tally(case.verdict.value for case in self.cases))

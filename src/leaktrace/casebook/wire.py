@@ -1,0 +1,109 @@
+"""The casebook's JSON, schema `leaktrace/1`: keys are stable, unknown ones are ignored, a newer schema is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from leaktrace.casebook.model import Case, Casebook
+from leaktrace.codec import decode, encode
+from leaktrace.errors import FileError
+from leaktrace.trace.model import Exhibit
+
+
+SCHEMA = "leaktrace/1"
+MAX_BYTES = 1 << 30
+EXHIBIT_KEYS = tuple(field.name for field in fields(Exhibit))
+
+
+def to_json(book: Casebook) -> dict[str, Any]:
+    """The casebook as plain values, in the schema's order of keys."""
+    data = encode(book)
+    ordered = {
+        "schema": SCHEMA,
+        **{key: data.pop(key) for key in ("tool", "python", "platform", "mode", "started_at")},
+        **{key: data.pop(key) for key in ("duration_s", "overhead_s")},
+        "totals": {
+            "tests": len(book.tests),
+            "runs": data.pop("runs"),
+            "suspects": len(book.suspects),
+            "verdicts": book.verdicts(),
+        },
+        **{key: data.pop(key) for key in ("processes", "tests", "fixtures", "groups")},
+        "cases": [flat_case(case) for case in data.pop("cases")],
+    }
+    return ordered | data
+
+
+def from_json(data: object) -> Casebook:
+    """A casebook from plain values.
+
+    Raises:
+        FileError: the data is no casebook, of a newer schema, or does not fit.
+    """
+    if not isinstance(data, Mapping) or not isinstance(data.get("schema"), str):
+        raise FileError("this is no casebook: it has no key 'schema' such as 'leaktrace/1'", slug="schema")
+    name, _, version = data["schema"].partition("/")
+    if name != "leaktrace" or not version.isdigit():
+        raise FileError(f"this is no casebook: its schema is {data['schema']!r}, not 'leaktrace/1'", slug="schema")
+    if int(version) > 1:
+        raise FileError(
+            f"the casebook's schema is {data['schema']}, newer than {SCHEMA}: update pytest-leaktrace", slug="schema"
+        )
+    cases = data.get("cases", [])
+    if not isinstance(cases, list) or not all(isinstance(case, Mapping) for case in cases):
+        raise FileError("cases needs an array of objects", slug="schema")
+    totals = data.get("totals")
+    runs = totals.get("runs", 0) if isinstance(totals, Mapping) else 0
+    return decode(Casebook, {**data, "cases": [nested_case(case) for case in cases], "runs": runs})
+
+
+def flat_case(case: dict[str, Any]) -> dict[str, Any]:
+    """A case with its exhibit's keys beside its own, as the schema has it."""
+    exhibit = case.pop("exhibit")
+    return {**case, **exhibit}
+
+
+def nested_case(case: Mapping[str, Any]) -> dict[str, Any]:
+    """The way back from `flat_case`."""
+    exhibit = {key: case[key] for key in EXHIBIT_KEYS if key in case}
+    return {**{key: value for key, value in case.items() if key not in exhibit}, "exhibit": exhibit}
+
+
+def write(book: Casebook, path: Path) -> None:
+    """Put the casebook into a file, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(to_json(book), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read(path: Path) -> Casebook:
+    """The casebook in a file.
+
+    Raises:
+        FileError: it cannot be read, is too large, or holds no casebook.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FileError(f"{path} is over {MAX_BYTES >> 20} MiB; a casebook of that size is not read", slug="schema")
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as exc:
+        raise FileError(f"the casebook {path} cannot be read: {exc}", slug="schema") from exc
+    try:
+        return from_json(data)
+    except FileError as exc:
+        raise FileError(f"{path}: {exc}", slug=exc.slug) from exc
+
+
+def case_to_json(case: Case) -> dict[str, Any]:
+    """One case as plain values."""
+    return flat_case(encode(case))
+
+
+def case_from_json(data: Mapping[str, Any]) -> Case:
+    """One case from plain values."""
+    return decode(Case, nested_case(data))

@@ -1,0 +1,271 @@
+"""pytest's door inside a replay child: collect the suspects alone, run each as often as the judge wants, tell.
+
+The child parses the parent's own arguments, so that every plugin and setting is as it was; what selects, distributes,
+reports or stops early is then set back to pytest's defaults here, wherever it came from.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
+from leaktrace.probes.model import Probe
+from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
+from leaktrace.replay.measure import Readings, RunFailed, measure, settle
+from leaktrace.seam import FinalizerLists, forget_run, run_phases, tear_down
+from leaktrace.verdict.evidence import record_of
+from leaktrace.verdict.judge import judge
+from leaktrace.verdict.model import Verdict
+
+
+NEUTRAL: Mapping[str, object] = {
+    # selection
+    "keyword": "",
+    "markexpr": "",
+    "deselect": None,
+    "lf": False,
+    "failedfirst": False,
+    "newfirst": False,
+    "stepwise": False,
+    "stepwise_skip": False,
+    # distribution and repetition
+    "numprocesses": None,
+    "dist": "no",
+    "distload": False,
+    "tx": [],
+    "looponfail": False,
+    "reruns": 0,
+    # coverage and reports
+    "no_cov": True,
+    "xmlpath": None,
+    "htmlpath": None,
+    "report_log": None,
+    "json_report": False,
+    "pastebin": None,
+    "durations": None,
+    "verbose": 0,
+    # stopping early, and not running at all
+    "maxfail": 0,
+    "usepdb": False,
+    "trace": False,
+    "collectonly": False,
+    "setuponly": False,
+    "setupplan": False,
+    "setupshow": False,
+    "cacheclear": False,
+    "memray": False,
+}
+RUN_STATE_PLUGINS = ("lfplugin", "nfplugin", "stepwiseplugin")
+"""Plugins that write into the parent's cache which tests failed last."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before coverage would start."""
+    known = early_config.known_args_namespace
+    known.no_cov, known.cov_source = True, []
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Set the parent's options back, before any plugin acts on them."""
+    order = read_order(Path(os.environ.pop(ORDER_VARIABLE)))
+    for name, value in NEUTRAL.items():
+        if hasattr(config.option, name):
+            setattr(config.option, name, value)
+    config.option.basetemp = Path(tempfile.mkdtemp(prefix="leaktrace-replay-"))  # never the parent's own, it is wiped
+    files = dict.fromkeys(target.path for task in order.tasks for target in task.targets)
+    config.args = list(files)
+    config.option.pyargs = False
+    config.pluginmanager.register(ReplayDoor(order), "leaktrace-replay")
+    return (yield)
+
+
+class ReplayDoor:
+    """Replaces the run loop by the order's tasks."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._answer = Path(order.answer).open("ab", buffering=0)  # noqa: SIM115 - closed when the process ends
+        self._items: dict[tuple[str, str], pytest.Item] = {}
+        self._collect_errors: list[str] = []
+        self._repeating = False
+        self._reports: list[pytest.TestReport] = []
+
+    def _tell(self, task: Task) -> Callable[[str, Mapping[str, object]], None]:
+        def tell(event: str, fields: Mapping[str, object]) -> None:
+            line = json.dumps({"event": event, "task": task.ident, **fields})
+            self._answer.write(line.encode() + b"\n")
+
+        return tell
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Leave the parent's cache of failed tests alone."""
+        for name in RUN_STATE_PLUGINS:
+            plugin = config.pluginmanager.get_plugin(name)
+            if plugin is not None:
+                config.pluginmanager.unregister(plugin)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember why a file could not be collected."""
+        if report.failed:
+            self._collect_errors.append(str(report.longrepr).strip().splitlines()[-1])
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(
+        self, items: list[pytest.Item]
+    ) -> Generator[None, object, object]:
+        """Keep exactly the ordered tests, whatever other plugins select or shuffle."""
+        wanted = {(target.path, target.tail) for task in self._order.tasks for target in task.targets}
+        for item in items:
+            key = (str(item.path), tail_of(item.nodeid))
+            if key in wanted:
+                self._items.setdefault(key, item)
+        result = yield
+        items[:] = list(self._items.values())
+        return result
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Every task in turn."""
+        terminal = session.config.pluginmanager.get_plugin("terminalreporter")
+        for number, task in enumerate(self._order.tasks):
+            behind = [self._items.get((t.path, t.tail)) for later in self._order.tasks[number + 1 :] for t in later.targets]
+            self._task(session, task, next((item for item in behind if item is not None), None), terminal)
+        return True
+
+    def _task(self, session: pytest.Session, task: Task, following: pytest.Item | None, terminal: Any) -> None:
+        tell = self._tell(task)
+        items = [item for target in task.targets if (item := self._items.get((target.path, target.tail))) is not None]
+        if not items:
+            tell("failure", {"why": self._not_collected(task.targets)})
+            tell("end", {})
+            return
+        repeat = Repeat(self, items, task.scope, terminal)
+        probes: Sequence[Probe] = (RssProbe(), HeapProbe(), BlocksProbe())
+
+        def wants_more(readings: Readings, spent: str | None) -> int:
+            return judge(self._record(task, readings, spent)).more
+
+        readings = measure(task, repeat.run, probes, wants_more, tell)
+        if self._order.trace and readings.taken > task.warmups + 1:
+            ruling = judge(self._record(task, readings, "runs"))
+            if ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED):
+                self._trace(repeat, tell, items, ruling.rates)
+        try:
+            tear_down(session, following)
+        except Exception as exc:  # noqa: BLE001 - a fixture's own fault at its end; the readings stand
+            tell("spent", {"why": f"teardown failed: {exc!r}"})
+        tell("end", {})
+
+    def _record(self, task: Task, readings: Readings, spent: str | None) -> Any:
+        return record_of(
+            [probe.counter.name for probe in readings.probes],
+            [readings.row(number) for number in range(readings.taken)],
+            warmups=task.warmups,
+            batch_runs=task.batch_runs,
+            unread=readings.unread,
+            spent=spent,
+        )
+
+    def _trace(self, repeat: Repeat, tell: Any, items: Sequence[pytest.Item], rates: Mapping[str, Any]) -> None:
+        """What keeps it alive; whatever goes wrong here costs the explanation, not the verdict."""
+        from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
+        from leaktrace.trace.explain import explain  # noqa: PLC0415
+
+        rate = max((rates[name].estimate for name in ("heap_bytes", "rss_bytes") if name in rates), default=None)
+        try:
+            exhibit = explain(
+                repeat.run,
+                settle=settle,
+                test_files=tuple({str(item.path) for item in items}),
+                growth_bytes_per_run=rate,
+            )
+            tell("exhibit", {"exhibit": encode(exhibit)})
+        except Exception as exc:  # noqa: BLE001
+            tell("exhibit", {"exhibit": {"notes": [f"the trace failed: {type(exc).__name__}: {exc}"]}})
+
+    def _not_collected(self, targets: Sequence[Target]) -> str:
+        why = f"the child collected no test {targets[0].nodeid}"
+        if self._collect_errors:
+            why += f": {self._collect_errors[0]}"
+        return why
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: Any) -> bool | None:
+        """Within every other plugin's wrapper, run the phases without telling of them."""
+        if not self._repeating:
+            return None
+        self._reports = run_phases(item, nextitem)
+        return True
+
+    def once(self, item: pytest.Item, nextitem: Any) -> list[pytest.TestReport]:
+        """One quiet run of an item, with all wrappers around it."""
+        self._repeating = True
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        finally:
+            self._repeating = False
+        reports, self._reports = self._reports, []
+        return reports
+
+
+class Repeat:
+    """Runs the tests of one task in turn, each set up afresh, and leaves nothing of pytest's own behind."""
+
+    def __init__(self, door: ReplayDoor, items: Sequence[pytest.Item], scope: str, terminal: Any) -> None:
+        self._door, self._items, self._terminal = door, items, terminal
+        self._next = [self._after(number, scope) for number in range(len(items))]
+        self._lists = [FinalizerLists(item) for item in items]
+        self._properties = [len(item.user_properties) for item in items]
+
+    def _after(self, number: int, scope: str) -> pytest.Item | pytest.Collector | None:
+        """What stays set up after an item: all above it, or less where a wider fixture has to end with each run."""
+        item = self._items[number]
+        if scope == "function" and len(self._items) > 1:
+            return self._items[(number + 1) % len(self._items)]
+        if scope == "session":
+            return None
+        node_type = {"class": pytest.Class, "module": pytest.Module, "package": pytest.Package}.get(scope)
+        node = item.getparent(node_type) if node_type is not None else item
+        return (node or item).parent  # type: ignore[return-value]
+
+    def run(self) -> None:
+        """One run of the task.
+
+        Raises:
+            RunFailed: a test did not pass.
+        """
+        for item, after, lists, properties in zip(
+            self._items, self._next, self._lists, self._properties, strict=True
+        ):
+            reports = self._door.once(item, after)
+            failed = next((report for report in reports if not report.passed or hasattr(report, "wasxfail")), None)
+            why = _why(failed) if failed is not None else None
+            del reports, failed
+            forget_run(item, properties)
+            lists.trim()
+            if self._terminal is not None:
+                self._terminal.stats.clear()  # warnings recorded at each run
+            if why is not None:
+                raise RunFailed(why)
+
+
+def _why(report: pytest.TestReport) -> str:
+    """One line on a run that did not pass."""
+    if hasattr(report, "wasxfail"):
+        return "it is expected to fail (xfail)"
+    if report.skipped:
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        return f"it was skipped: {text}"
+    lines = [line for line in str(report.longrepr).splitlines() if line.startswith("E ")]
+    text = lines[0][1:].strip() if lines else str(report.longrepr).strip().splitlines()[-1]
+    return f"{report.when} failed: {text}"

@@ -1,0 +1,53 @@
+"""pytest's door: hooks that say who is at work, and hand over to the conductor.
+
+Which doors are opened depends on the process: one that runs tests watches; one that reports (the only process, or
+xdist's controller) prints; a worker ships what it found. A replay child opens none of them (see `leaktrace.child`).
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from leaktrace import options as table
+from leaktrace.errors import LeaktraceError
+from leaktrace.options import Mode, Options
+
+
+MARKER = "leaktrace(limit=SIZE, off=False, reason=TEXT): growth that this test may keep, or off=True to leave it out."
+CHILD_PLUGIN = "leaktrace.child"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Declare the option table."""
+    group = parser.getgroup("leaktrace", "leaktrace: find the tests that leak, and say what keeps the leak alive")
+    table.declare(group.addoption, parser.addini)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Resolve the options and open the doors that this process needs."""
+    config.addinivalue_line("markers", MARKER)
+    if config.pluginmanager.hasplugin(CHILD_PLUGIN):
+        return
+    options = resolve_options(config)
+    if options.mode is Mode.OFF or config.option.collectonly:
+        return
+    # Nothing of the rooms is needed when leaktrace is off.
+    from leaktrace.plugin.doors import open_doors  # noqa: PLC0415
+
+    open_doors(config, options)
+
+
+def resolve_options(config: pytest.Config) -> Options:
+    """This run's options; a bad value is pytest's own usage error."""
+    try:
+        return table.resolve(
+            command_line=vars(config.option),
+            ini=config.getini,
+            ini_name=config.inipath.name if config.inipath else None,
+            environ=os.environ,
+        )
+    except LeaktraceError as exc:
+        raise pytest.UsageError(f"leaktrace: {exc}") from exc

@@ -1,0 +1,121 @@
+"""Which doors a process opens, and what they share: the run's folder, its settings, its complaints."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaktrace.ledger.journal import Journal, prune
+from leaktrace.options import Mode, Options
+from leaktrace.plugin.watch import WatchDoor
+from leaktrace.replay.letters import Settings
+from leaktrace.replay.runner import settings_of
+from leaktrace.session import Context, open_recorder
+
+
+WORKER_KEY = "leaktrace"
+
+
+@dataclass(slots=True)
+class Shared:
+    """What the doors of one process have in common.
+
+    Attributes:
+        folder: this run's journals and letters.
+        workers: how many processes run tests.
+    """
+
+    options: Options
+    folder: Path
+    settings: Settings
+    worker: str = "main"
+    workers: int = 1
+    warnings: list[str] = field(default_factory=list)
+    started_at: float = field(default_factory=time.time)
+    watch: WatchDoor | None = None
+
+    def complain(self, text: str) -> None:
+        """Keep a warning for the report; one that was given already is not repeated."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def context(self) -> Context:
+        """What the conductor must know to replay this process's suspects."""
+        items = self.watch.items if self.watch is not None else ()
+        return Context(
+            folder=self.folder / f"replay-{self.worker}",
+            settings=self.settings,
+            paths={item.nodeid: str(item.path) for item in items},
+            workers=self.workers,
+            marked=self.watch.marked if self.watch is not None else {},
+        )
+
+
+def open_doors(config: pytest.Config, options: Options) -> None:
+    """Register the doors that this process needs: of the only process, of an xdist controller, or of a worker."""
+    worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    shared = Shared(
+        options=options,
+        folder=_folder(config, options, worker_input),
+        settings=settings_of(config.invocation_params.args, str(config.invocation_params.dir), os.environ),
+    )
+    register = config.pluginmanager.register
+    if worker_input is not None:
+        from leaktrace.plugin.xdist import WorkerDoor  # noqa: PLC0415 - only under xdist
+
+        shared.worker, shared.workers = str(worker_input["workerid"]), int(worker_input["workercount"])
+        _watch(config, shared)
+        register(WorkerDoor(config, shared), "leaktrace-worker")
+        return
+    from leaktrace.plugin.report import ReportDoor  # noqa: PLC0415 - a worker reports nothing
+
+    report = ReportDoor(config, shared)
+    register(report, "leaktrace-report")
+    if config.getoption("dist", "no") != "no" and config.pluginmanager.hasplugin("xdist"):
+        from leaktrace.plugin.xdist import ControllerDoor  # noqa: PLC0415 - only under xdist
+
+        register(ControllerDoor(shared, report), "leaktrace-controller")
+    else:
+        _watch(config, shared)
+
+
+def _watch(config: pytest.Config, shared: Shared) -> None:
+    journal = Journal(shared.folder / f"{shared.worker}.jsonl", shared.complain)
+    recorder = open_recorder(shared.options, journal, shared.worker, shared.complain)
+    shared.watch = WatchDoor(recorder, shared.options, config.rootpath, shared.complain)
+    config.pluginmanager.register(shared.watch, "leaktrace-watch")
+
+
+def _folder(config: pytest.Config, options: Options, worker_input: dict[str, Any] | None) -> Path:
+    """The run's own folder: the controller's for a worker, else a new one below the cache, `--leaktrace-dir`, or temp."""
+    if worker_input is not None and WORKER_KEY in worker_input:
+        return Path(worker_input[WORKER_KEY])
+    base = _base(config, options)
+    try:
+        prune(base / "runs", options.keep - 1)
+    except OSError:
+        pass  # what cannot be removed stays
+    return base / "runs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+
+
+def _base(config: pytest.Config, options: Options) -> Path:
+    if options.dir_path is not None:
+        return Path(config.invocation_params.dir, options.dir_path)
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    if cache is not None:
+        try:
+            return Path(cache.mkdir("leaktrace"))
+        except OSError:
+            pass  # a read-only checkout: the journal of a killed run matters more than where it lies
+    return Path(tempfile.gettempdir()) / f"leaktrace-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
+def confirms(options: Options) -> bool:
+    """Whether suspects are replayed in this mode."""
+    return options.mode in (Mode.CONFIRM, Mode.HUNT)

@@ -1,0 +1,138 @@
+"""The door of the process that reports: the header, the growth beside a test's name, the report, the exit status."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaktrace import options as table
+from leaktrace.casebook import wire
+from leaktrace.casebook.accounts import merged_peaks
+from leaktrace.casebook.model import Casebook
+from leaktrace.errors import LeaktraceError
+from leaktrace.plugin.doors import Shared, confirms
+from leaktrace.report import terminal
+from leaktrace.session import Part, bind, conclude, matched
+
+
+PEAKS = 5
+SHOWN_BYTES = 50_000
+"""Growth from which `-v` shows it beside a test: what would round to 0.0 MB is left out."""
+
+
+class ReportDoor:
+    """Gathers the parts of all processes and reports once."""
+
+    def __init__(self, config: pytest.Config, shared: Shared) -> None:
+        self._config, self._shared = config, shared
+        self.parts: list[Part] = []
+        self._book: Casebook | None = None
+        self._failed_on: list[str] = []
+
+    def pytest_report_header(self) -> str:
+        """The settings in force, with their sources."""
+        return table.describe(self._shared.options)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """With `-v`, a test's growth beside its name, once its teardown has been reported."""
+        if report.when == "teardown" and self._config.option.verbose > 0 and self._shared.watch is not None:
+            grown = self._shared.watch.grown_bytes()
+            reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+            if reporter is not None and abs(grown) >= SHOWN_BYTES:
+                reporter.write(f" [{grown / 1e6:+.1f} MB]")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Judge what was seen here, bind it with what the workers sent, and decide the exit status."""
+        try:
+            self._conclude(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
+        except Exception as exc:  # noqa: BLE001 - a fault of ours must not turn a run red
+            self._shared.complain(f"the report failed: {type(exc).__name__}: {exc}")
+        if self._book is not None:
+            self._failed_on = matched(self._book, self._shared.options)
+            if self._failed_on and session.exitstatus == pytest.ExitCode.OK:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def _conclude(self, *, interrupted: bool) -> None:
+        shared = self._shared
+        if shared.watch is not None:
+            ledger = shared.watch.close()
+            part = conclude(
+                ledger,
+                shared.options,
+                shared.context(),
+                replaying=confirms(shared.options) and not interrupted,
+                progress=self._progress,
+            )
+            self._clear_progress()
+            self.parts.append(part)
+        if not self.parts:
+            return
+        path = shared.options.json_path
+        self._book = bind(
+            self.parts,
+            shared.options,
+            started_at=shared.started_at,
+            duration_s=time.time() - shared.started_at,
+            warnings=shared.warnings,
+            whole=path is not None,
+        )
+        if path is not None:
+            target = Path(self._config.invocation_params.dir, path)
+            try:
+                wire.write(self._book, target)
+            except (OSError, LeaktraceError) as exc:
+                shared.complain(f"the casebook could not be written to {target}: {exc}")
+
+    def _progress(self, done: int, count: int, name: str) -> None:
+        reporter = self._terminal()
+        if reporter is not None and reporter.isatty:
+            text = f"leaktrace: replaying {min(done + 1, count)} of {count}: {name}"
+            reporter.rewrite(text[: terminal.WIDTH], erase=True)
+
+    def _clear_progress(self) -> None:
+        reporter = self._terminal()
+        if reporter is not None and reporter.isatty:
+            reporter.rewrite("", erase=True)
+
+    def _terminal(self) -> Any:
+        return self._config.pluginmanager.get_plugin("terminalreporter")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        """The report, or one line when all is well."""
+        try:
+            self._write(terminalreporter)
+        except Exception as exc:  # noqa: BLE001
+            terminalreporter.write_line(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
+
+    def _write(self, reporter: Any) -> None:
+        book = self._book
+        if book is None:
+            for text in self._shared.warnings:
+                reporter.write_line(f"leaktrace: warning: {text}")
+            return
+        tests = sum(len(part.ledger) for part in self.parts)
+        if terminal.is_quiet(book):
+            if tests and self._config.option.verbose > -2:  # noqa: PLR2004 - -qq asks for silence
+                reporter.write_line(terminal.one_line(book, tests))
+            return
+        reporter.section(terminal.title(book), sep="=")
+        for line in self._lines(book):
+            reporter.write_line(line)
+
+    def _lines(self, book: Casebook) -> Iterator[str]:
+        yield from terminal.lines(book, merged_peaks([part.ledger for part in self.parts], PEAKS))
+        if self._shared.options.json_path is not None:
+            yield f"casebook: {self._shared.options.json_path}"
+
+    def pytest_unconfigure(self) -> None:
+        """The last line says so when the exit status is ours."""
+        reporter = self._terminal()
+        if self._failed_on and reporter is not None:
+            reporter.write_line(f"leaktrace: exit status 1, by --leaktrace-fail-on={','.join(self._failed_on)}")

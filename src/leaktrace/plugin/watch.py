@@ -1,0 +1,205 @@
+"""The door of a process that runs tests: it tells the recorder who begins and who ends."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Callable, Generator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaktrace import options as table
+from leaktrace.errors import LeaktraceError
+from leaktrace.ledger.model import FixtureAccount, Ledger
+from leaktrace.ledger.recorder import Recorder
+from leaktrace.options import Options
+
+
+class WatchDoor:
+    """Hooks around every test, phase and fixture; whatever fails in here stops the watch, never the suite."""
+
+    def __init__(self, recorder: Recorder, options: Options, rootpath: Path, complain: Callable[[str], None]) -> None:
+        self._recorder: Recorder | None = recorder
+        self._ledger = recorder.ledger
+        self._options, self._rootpath, self._complain = options, rootpath, complain
+        self._accounts: dict[pytest.FixtureDef[Any], FixtureAccount] = {}
+        self.items: Sequence[pytest.Item] = ()
+        self.marked: dict[str, Options] = {}
+
+    def _stop(self, exc: Exception) -> None:
+        """A fault of ours: say so once and watch no further."""
+        if self._recorder is not None:
+            self._recorder.ledger.complete = False
+            self._recorder = None
+            self._complain(f"the watch stopped: {type(exc).__name__}: {exc}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Make room for the tests, and read the markers once."""
+        self.items = session.items
+        for item in session.items:
+            if "leaktrace" in item.keywords:
+                self.marked[item.nodeid] = marked_options(item, self._options)
+        try:
+            if self._recorder is not None:
+                self._recorder.collected(len(session.items), session.items[0].nodeid if session.items else None)
+        except Exception as exc:  # noqa: BLE001
+            self._stop(exc)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """Around all that happens to one test, reruns and all fixtures included."""
+        try:
+            if self._recorder is not None:
+                self._recorder.start(item.nodeid)
+        except Exception as exc:  # noqa: BLE001
+            self._stop(exc)
+        try:
+            return (yield)
+        finally:
+            self._end(item.nodeid, nextitem)
+
+    def _end(self, nodeid: str, nextitem: pytest.Item | None) -> None:
+        try:
+            if self._recorder is not None:
+                own = self.marked.get(nodeid) if self.marked else None
+                self._recorder.end(
+                    nextitem.nodeid if nextitem is not None else None,
+                    limit_bytes=None if own is None else own.limit_bytes,
+                )
+        except Exception as exc:  # noqa: BLE001
+            self._stop(exc)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+        """The end of a phase; read here, before pytest builds and keeps a report."""
+        try:
+            if self._recorder is not None:
+                self._recorder.phase(call.when, failed=call.excinfo is not None)
+        except Exception as exc:  # noqa: BLE001
+            self._stop(exc)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """The outcome, as every other plugin has left it."""
+        try:
+            if self._recorder is not None:
+                self._recorder.outcome(outcome_of(report), report.when or "call")
+        except Exception as exc:  # noqa: BLE001
+            self._stop(exc)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """A fixture's setup; a wider one also gets a boundary right before its own finalizer."""
+        account = None
+        try:
+            if self._recorder is not None:
+                account = self._accounts.get(fixturedef) or self._account(fixturedef)
+                self._recorder.fixture_begin(account)
+        except Exception as exc:  # noqa: BLE001
+            self._stop(exc)
+        try:
+            return (yield)
+        finally:
+            try:
+                if self._recorder is not None and account is not None:
+                    self._recorder.fixture_end(account)
+                    if account.wide:
+                        request.addfinalizer(partial(self._closing, account))
+            except Exception as exc:  # noqa: BLE001
+                self._stop(exc)
+
+    def _closing(self, account: FixtureAccount) -> None:
+        try:
+            if self._recorder is not None:
+                self._recorder.closing_begin(account)
+        except Exception as exc:  # noqa: BLE001
+            self._stop(exc)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_fixture_post_finalizer(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """A fixture's finalizers have run."""
+        try:
+            if self._recorder is not None:
+                account = self._accounts.get(fixturedef)
+                if account is not None and account.wide:
+                    self._recorder.closing_end(account)
+        except Exception as exc:  # noqa: BLE001
+            self._stop(exc)
+
+    def _account(self, fixturedef: pytest.FixtureDef[Any]) -> FixtureAccount:
+        assert self._recorder is not None
+        account = self._recorder.account(
+            name=plain_name(fixturedef.argname), scope=fixturedef.scope, where=where_of(fixturedef.func, self._rootpath)
+        )
+        self._accounts[fixturedef] = account
+        return account
+
+    def grown_bytes(self) -> int:
+        """What the running test has grown by so far, its teardown included."""
+        return 0 if self._recorder is None else self._recorder.grown_bytes()
+
+    def close(self) -> Ledger:
+        """End the watch and return its ledger; pytest's objects are let go, the report must not keep them."""
+        self._accounts.clear()
+        recorder, self._recorder = self._recorder, None
+        if recorder is not None:
+            recorder.finish()
+        return self._ledger
+
+
+def outcome_of(report: pytest.TestReport) -> str:
+    """One of the ledger's outcomes for one report."""
+    xfail = hasattr(report, "wasxfail")
+    if report.outcome == "failed":
+        return "failed" if report.when == "call" else "error"
+    if report.outcome == "skipped":
+        return "xfailed" if xfail else "skipped"
+    if report.outcome == "passed":
+        return "xpassed" if xfail else "passed"
+    return "rerun"  # pytest-rerunfailures' own word
+
+
+def plain_name(argname: str) -> str:
+    """A fixture's name as the user knows it: xunit-style functions are fixtures with long private names."""
+    if argname.startswith(("_xunit_", "_unittest_")):
+        for function in ("setup_module", "setup_class", "setup_method", "setup_function", "setUpClass", "setUpModule"):
+            if function in argname:
+                return function
+    return argname
+
+
+def where_of(func: object, rootpath: Path) -> str:
+    """`file:line` of a fixture's function, relative to the root where it lies below it."""
+    while isinstance(func, partial):
+        func = func.func
+    code = getattr(inspect.unwrap(func), "__code__", None) if callable(func) else None
+    if code is None:
+        return "(built in)"
+    path = code.co_filename
+    root = f"{rootpath}{os.sep}"
+    return f"{path[len(root) :] if path.startswith(root) else path}:{code.co_firstlineno}"
+
+
+def marked_options(item: pytest.Item, options: Options) -> Options:
+    """The options of a test with markers, the closest winning; a bad keyword or value is a usage error."""
+    markers = list(item.iter_markers("leaktrace"))
+    if not markers:
+        return options
+    kwargs: dict[str, object] = {}
+    for marker in reversed(markers):
+        if marker.args:
+            raise pytest.UsageError(
+                f"{item.nodeid}: @pytest.mark.leaktrace takes keywords only, got {marker.args[0]!r}; write limit=…"
+            )
+        kwargs.update(marker.kwargs)
+    try:
+        return table.with_marker(options, kwargs)
+    except LeaktraceError as exc:
+        raise pytest.UsageError(f"{item.nodeid}: {exc}") from exc

@@ -1,0 +1,28 @@
+"""The first lines of a replay child, run as a script: take over the parent's path and arguments, then run pytest."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+
+def main() -> int:
+    """Run pytest as the parent was run, with the child's own door opened first."""
+    with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
+        order = json.load(file)
+    sys.path[:] = order["sys_path"]
+    # The tests, and the processes that they start, are to see the parent's environment, not the meter's.
+    for name, value in order["restore"].items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    import pytest  # noqa: PLC0415 - its place on the path is known only now
+
+    sys.argv = ["pytest", *order["args"]]
+    return int(pytest.main(["-p", "leaktrace.child", *order["args"]]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

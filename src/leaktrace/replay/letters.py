@@ -1,0 +1,208 @@
+"""The letters to and from a replay child: an order is a JSON file, an answer a file of JSON lines.
+
+The child appends one event a line as it goes, so that one that dies still leaves what it had read. Letters are read as
+untrusted: validated here, never evaluated.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from leaktrace.errors import ReplayError
+
+
+VERSION = 1
+ORDER_VARIABLE = "LEAKTRACE_REPLAY_ORDER"
+MAX_ANSWER_BYTES = 256 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One test to run: its node id, its file, and the node id's part behind the file.
+
+    A node id's path depends on what was collected with it; file and tail do not.
+    """
+
+    nodeid: str
+    path: str
+    tail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One suspect to be run again.
+
+    Attributes:
+        ident: its number in the order.
+        targets: the tests that make up one run, in turn.
+        scope: the scope that ends with each run; wider fixtures live on. A fixture under suspicion must end itself.
+        warmups, batch_runs: as in a verdict's record.
+        follow_s: time after which a suspect that could be ruled on is followed no further.
+        memory_bytes: growth of this process at which it is followed no further.
+    """
+
+    ident: int
+    targets: tuple[Target, ...]
+    scope: str = "function"
+    warmups: int = 3
+    batch_runs: int = 3
+    follow_s: float = 12.0
+    memory_bytes: int = 1 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The parent's own settings, which the child takes over.
+
+    Attributes:
+        args: pytest's arguments as they were given.
+        cwd: where it was started.
+        sys_path: as it was when pytest had started.
+        environ: likewise; what a test has changed since does not count.
+        interpreter: the interpreter and its own flags.
+    """
+
+    args: tuple[str, ...]
+    cwd: str
+    sys_path: tuple[str, ...]
+    environ: Mapping[str, str]
+    interpreter: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """All that one child is to do."""
+
+    args: tuple[str, ...]
+    sys_path: tuple[str, ...]
+    answer: str
+    tasks: tuple[Task, ...]
+    kinds: tuple[str, ...] = ("memory",)
+    trace: bool = True
+    restore: Mapping[str, str | None] = field(default_factory=dict)
+
+    def write(self, path: Path) -> None:
+        """Put the order into a file."""
+        path.write_text(json.dumps({"version": VERSION, **asdict(self)}), encoding="utf-8")
+
+
+@dataclass(slots=True, kw_only=True)
+class Answer:
+    """What a child said of one task.
+
+    Attributes:
+        readings: one row for each reading: the counters' values by name, None where unread.
+        unread: why, by counter name.
+        spent: why it stopped before the judge was done, or None.
+        failure: why it could not be run, or None; readings taken before may still convict.
+        exhibit: what a trace found, as plain values, unopened.
+        ended: whether the child came to the end of the task.
+        runs: how many runs were made.
+    """
+
+    ident: int
+    counters: tuple[str, ...] = ()
+    warmups: int = 0
+    batch_runs: int = 1
+    readings: list[list[int | None]] = field(default_factory=list)
+    unread: dict[str, str] = field(default_factory=dict)
+    spent: str | None = None
+    failure: str | None = None
+    exhibit: Mapping[str, Any] | None = None
+    ended: bool = False
+    runs: int = 0
+    began: bool = False
+
+
+def read_order(path: Path) -> Order:
+    """The order in a file.
+
+    Raises:
+        ReplayError: it is none, or of another version.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        if raw.pop("version") != VERSION:
+            raise ReplayError(f"{path} is an order of another version; parent and child must be one leaktrace")
+        tasks = tuple(
+            Task(**{**task, "targets": tuple(Target(**target) for target in task["targets"])}) for task in raw["tasks"]
+        )
+        return Order(
+            **{
+                **raw,
+                "tasks": tasks,
+                "args": tuple(raw["args"]),
+                "sys_path": tuple(raw["sys_path"]),
+                "kinds": tuple(raw["kinds"]),
+            }
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise ReplayError(f"{path} holds no replay order: {exc!r}") from exc
+
+
+def read_answers(path: Path) -> dict[int, Answer]:
+    """What a child has said so far, by task; a torn last line is left out.
+
+    Raises:
+        ReplayError: the file is too large, or a line before the last is broken.
+    """
+    try:
+        if path.stat().st_size > MAX_ANSWER_BYTES:
+            raise ReplayError(f"the answer {path} is over {MAX_ANSWER_BYTES >> 20} MiB")
+        lines = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return {}
+    answers: dict[int, Answer] = {}
+    for number, line in enumerate(lines):
+        if not line:
+            continue
+        try:
+            _take(answers, json.loads(line))
+        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+            if number == len(lines) - 1:
+                break
+            raise ReplayError(f"line {number + 1} of the answer {path} is broken: {exc!r}") from exc
+    return answers
+
+
+def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
+    ident = int(event["task"])
+    answer = answers.setdefault(ident, Answer(ident=ident))
+    kind = event["event"]
+    if kind == "begin":
+        answer.began = True
+        answer.counters = tuple(str(name) for name in event["counters"])
+        answer.warmups, answer.batch_runs = int(event["warmups"]), int(event["batch_runs"])
+        answer.unread.update({str(name): str(why) for name, why in event["unread"].items()})
+    elif kind == "reading":
+        row = [None if value is None else int(value) for value in event["values"]]
+        if len(row) != len(answer.counters):
+            raise ValueError(f"{len(row)} values for {len(answer.counters)} counters")
+        answer.readings.append(row)
+        answer.runs = int(event["runs"])
+    elif kind == "spent":
+        answer.spent = str(event["why"])
+    elif kind == "failure":
+        answer.failure = str(event["why"])
+    elif kind == "exhibit":
+        answer.exhibit = dict(event["exhibit"])
+    elif kind == "end":
+        answer.ended = True
+    else:
+        raise ValueError(f"unknown event {kind!r}")
+
+
+def tail_of(nodeid: str) -> str:
+    """What follows the file in a node id."""
+    return nodeid.partition("::")[2]
+
+
+def targets_of(nodeids: Sequence[str], path_of: Mapping[str, str]) -> tuple[Target, ...]:
+    """Targets for node ids whose files are known; the others are left out."""
+    return tuple(
+        Target(nodeid=nodeid, path=path_of[nodeid], tail=tail_of(nodeid)) for nodeid in nodeids if nodeid in path_of
+    )

@@ -1,0 +1,156 @@
+"""The loop inside a replay child: run, quieten, read, ask the judge, until it wants no more or no more can be had."""
+
+from __future__ import annotations
+
+import gc
+import time
+from array import array
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from leaktrace.probes.model import RSS_BYTES, Probe, Unread
+from leaktrace.probes.settle import clear_caches, collect, trim
+from leaktrace.replay.letters import Task
+
+
+MAX_READINGS = 512
+UNREAD = -(1 << 62)
+
+Tell = Callable[[str, Mapping[str, object]], None]
+"""Puts one event into the answer."""
+
+
+class RunFailed(Exception):  # noqa: N818 - a past fact, not a fault of ours
+    """A run did not pass; the message says which and why."""
+
+
+@dataclass(slots=True)
+class Readings:
+    """All readings of one task, in one preallocated block: a reading kept as a new int would count as growth."""
+
+    probes: Sequence[Probe]
+    cells: array[int] = field(init=False)
+    taken: int = 0
+    unread: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cells = array("q", bytes(8 * len(self.probes) * MAX_READINGS))
+
+    def take(self) -> None:
+        """Read every probe into the next row."""
+        at = self.taken * len(self.probes)
+        for i, probe in enumerate(self.probes):
+            value = probe.read()
+            if isinstance(value, Unread):
+                self.unread[value.counter] = value.why
+                self.cells[at + i] = UNREAD
+            else:
+                self.cells[at + i] = value
+        self.taken += 1
+
+    def row(self, number: int) -> list[int | None]:
+        """One reading's values, None where unread."""
+        n = len(self.probes)
+        return [None if value == UNREAD else value for value in self.cells[number * n : (number + 1) * n]]
+
+    def grown(self, counter: str) -> int:
+        """By how much a counter has risen since the first reading; 0 where it is unread."""
+        for i, probe in enumerate(self.probes):
+            if probe.counter.name == counter and self.taken:
+                first, last = self.cells[i], self.cells[(self.taken - 1) * len(self.probes) + i]
+                return 0 if UNREAD in (first, last) else last - first
+        return 0
+
+
+def settle() -> None:
+    """Quieten a throw-away process: caches, garbage, malloc's free pages."""
+    clear_caches()
+    collect()
+    trim()
+
+
+def measure(
+    task: Task,
+    run: Callable[[], None],
+    probes: Sequence[Probe],
+    wants_more: Callable[[Readings, str | None], int],
+    tell: Tell,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Readings:
+    """Run a task until `wants_more` returns 0; each reading is told at once.
+
+    Args:
+        run: one run of the task; raises RunFailed when it did not pass.
+        wants_more: how many further batches the judge wants, given the readings and why no more can be had.
+
+    Returns:
+        All readings; what stopped them, if not the judge, was told as `spent` or `failure`.
+    """
+    readings = Readings(probes)
+    tell(
+        "begin",
+        {
+            "counters": [probe.counter.name for probe in probes],
+            "warmups": task.warmups,
+            "batch_runs": task.batch_runs,
+            "unread": {},
+        },
+    )
+    began, runs = clock(), 0
+    frozen = False
+    try:
+        _read(readings, tell, runs)
+        for _ in range(task.warmups):
+            run()
+            runs += 1
+            _read(readings, tell, runs)
+        frozen = _freeze()
+        _rehearse(readings, wants_more)
+        more = 1
+        while more and readings.taken < MAX_READINGS:
+            for _ in range(more):
+                for _ in range(task.batch_runs):
+                    run()
+                    runs += 1
+                _read(readings, tell, runs)
+                spent = _spent(task, readings, clock() - began, runs)
+                if spent is not None:
+                    tell("spent", {"why": spent})
+                    return readings
+            more = min(wants_more(readings, None), MAX_READINGS - readings.taken)
+    except RunFailed as exc:
+        tell("failure", {"why": f"run {runs + 1}: {exc}"})
+    finally:
+        if frozen:
+            gc.unfreeze()
+    return readings
+
+
+def _read(readings: Readings, tell: Tell, runs: int) -> None:
+    settle()
+    readings.take()
+    tell("reading", {"values": readings.row(readings.taken - 1), "runs": runs})
+
+
+def _rehearse(readings: Readings, wants_more: Callable[[Readings, str | None], int]) -> None:
+    """Let the judge warm its own caches before what it allocates could count."""
+    wants_more(readings, None)
+
+
+def _freeze() -> bool:
+    """Take what is alive now out of every later collection, unless the user has frozen something: that is theirs."""
+    if gc.get_freeze_count():
+        return False
+    gc.freeze()
+    return True
+
+
+def _spent(task: Task, readings: Readings, elapsed_s: float, runs: int) -> str | None:
+    """Why no further run can be had, or None; never before there are batches enough to rule on."""
+    batches = readings.taken - 1 - task.warmups
+    if readings.grown(RSS_BYTES.name) > task.memory_bytes:
+        return "memory"
+    if batches >= 3 and elapsed_s > task.follow_s:  # noqa: PLR2004 - the fewest batches that a judge rules on
+        return "time"
+    return None

@@ -1,0 +1,52 @@
+"""Why it is alive, where it was made, the proof and the fix, as lines for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from leaktrace.casebook.model import Case
+from leaktrace.report.words import size, wrapped
+from leaktrace.trace.model import Hop, Site
+
+
+LABEL = 14
+INDENT = "  "
+MOST_HOPS = 6
+
+
+def exhibit_lines(case: Case, width: int) -> Iterator[str]:
+    """The exhibit of one case, at most 18 lines."""
+    exhibit = case.exhibit
+    if exhibit.native:
+        yield from _labelled("native", "most of it was allocated outside Python's own allocators", width)
+    if exhibit.holder is not None:
+        yield from _labelled("held by", exhibit.holder.name, width)
+        yield from _path(exhibit.holder.path, width)
+    sites = [site for site in exhibit.sites if not site.adds][:1]
+    adds = [site for site in exhibit.sites if site.adds][:1]
+    for label, site in [*(("made at", each) for each in sites), *(("added at", each) for each in adds)]:
+        yield from _site(label, site, width)
+    if exhibit.proof.status != "untried":
+        yield from _labelled(exhibit.proof.status, exhibit.proof.detail, width)
+    if exhibit.fix:
+        yield from _labelled("fix", exhibit.fix, width)
+
+
+def _path(path: tuple[Hop, ...], width: int) -> Iterator[str]:
+    shown = path if len(path) <= MOST_HOPS else (*path[:2], *path[-(MOST_HOPS - 2) :])
+    for hop in shown:
+        text = f"{hop.name} : {hop.type}  leaking: {hop.leaking}"
+        if hop.reason:
+            text += f" ({hop.reason})"
+        yield from wrapped(text, first=f"{INDENT}  - ", indent=f"{INDENT}      ", width=width)
+
+
+def _site(label: str, site: Site, width: int) -> Iterator[str]:
+    much = f", {size(site.bytes_per_run)} a run" if site.bytes_per_run else ""
+    yield from _labelled(label, f"{site.file}:{site.line} in {site.function}{much}", width)
+    if site.code:
+        yield f"{' ' * (LABEL + len(INDENT))}{site.code.strip()}"[:width]
+
+
+def _labelled(label: str, text: str, width: int) -> list[str]:
+    return wrapped(text, first=f"{INDENT}{label:<{LABEL}}", indent=" " * (LABEL + len(INDENT)), width=width)

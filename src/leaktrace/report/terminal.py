@@ -1,0 +1,158 @@
+"""The casebook as lines for a terminal: 80 columns, no colour needed, nothing to say but one line when all is well."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from leaktrace.casebook.model import Case, Casebook
+from leaktrace.probes.model import RSS_BYTES
+from leaktrace.report.exhibit import exhibit_lines
+from leaktrace.report.words import amount, megabytes, plural, size, wrapped
+from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.model import Verdict
+
+
+WIDTH = 80
+LABEL = 14
+INDENT = "  "
+SHOWN = 20
+ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
+
+
+def title(book: Casebook) -> str:
+    """What stands in the section's rule."""
+    if book.mode == "watch" or not book.cases:
+        return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
+    counts = book.verdicts()
+    words = ", ".join(f"{counts[verdict.value]} {verdict.value}" for verdict in Verdict if verdict.value in counts)
+    return f"leaktrace: {words}"
+
+
+def one_line(book: Casebook, tests: int) -> str:
+    """All that is said when nothing is wrong."""
+    return f"leaktrace: {plural(tests, 'test')} watched, none kept more than {megabytes(book.limit_bytes)}"
+
+
+def is_quiet(book: Casebook) -> bool:
+    """Whether there is nothing to report but one line."""
+    return not (book.suspects or book.notes or book.warnings or _died(book))
+
+
+def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """The report of a run with something to say."""
+    if book.mode == "watch" or not book.cases:
+        yield from (line for suspect in book.suspects[:SHOWN] for line in leaked(suspect))
+        if len(book.suspects) > SHOWN:
+            yield f"and {len(book.suspects) - SHOWN} more: see --leaktrace-json=PATH"
+    else:
+        for case in book.cases:
+            yield from block(case)
+    for note in book.notes[:SHOWN]:
+        yield from wrapped(f"{note.slug.upper()} {megabytes(note.size_bytes)} in {note.nodeid}: {note.text}", indent="    ", width=WIDTH, first="")
+    if book.left_out:
+        yield f"not replayed, --leaktrace-budget ran out: {plural(len(book.left_out), 'suspect')}"
+        yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
+    yield ""
+    yield from _accounts(book, peaks)
+    yield from _died(book)
+    for text in book.warnings:
+        yield from wrapped(f"warning: {text}", indent="    ", width=WIDTH, first="")
+    if book.suspects and book.mode == "watch":
+        yield "Are they leaks, and what keeps them alive? Run: pytest --leaktrace"
+
+
+def leaked(suspect: Suspect) -> Iterator[str]:
+    """The oldest line of this tool: `LEAKED 712MB in tests/test_service.py::test_connection`."""
+    head = f"LEAKED {megabytes(suspect.grew_by)} in "
+    if suspect.subject == "fixture":
+        yield f"{head}fixture {suspect.name} ({suspect.scope} scope, {suspect.where})"
+        yield f"{INDENT}not repaid by its finalizer; first used by {suspect.nodeids[0]}"
+    elif suspect.subject == "group":
+        yield f"{head}{suspect.name}"
+        yield f"{INDENT}{plural(suspect.tests, 'test')} together, {megabytes(suspect.grew_by / suspect.tests)} each"
+    else:
+        yield f"{head}{suspect.name}"
+        if suspect.imports:
+            yield f"{INDENT}likely one-time: it imported {', '.join(suspect.imports[:5])}"
+
+
+def block(case: Case) -> Iterator[str]:
+    """One case: who, how sure, how much, why, and how to see it again."""
+    name = case.nodeid if case.subject != "fixture" else f"fixture {case.nodeid} ({case.scope} scope, {case.where})"
+    yield f"{case.verdict.value:<5} {name}"
+    if case.subject == "group":
+        yield f"{INDENT}{plural(case.tests, 'test')} together, {megabytes(case.grew_by / max(1, case.tests))} each in the suite"
+    yield from wrapped(case.reason, indent=INDENT, width=WIDTH)
+    if case.verdict is Verdict.LEAK:
+        yield from _labelled("how much", _rate(case))
+        yield from exhibit_lines(case, WIDTH)
+    if case.imports and case.verdict in (Verdict.ONE_TIME, Verdict.STEADY, Verdict.CACHE):
+        yield from _labelled("imported", ", ".join(case.imports[:6]))
+    if case.verdict is Verdict.STEADY and case.grew_by:
+        yield from _labelled("in the suite", f"it grew by {megabytes(case.grew_by)}: what ran before it matters")
+    if case.verdict in ACCUSED:
+        yield from _labelled("again", case.reproduce)
+    yield ""
+
+
+def _rate(case: Case) -> str:
+    """Growth a run, with its interval, and how many runs said so."""
+    rate = case.per_run.get(case.counter or "")
+    if rate is None or case.counter is None:
+        return f"{megabytes(case.grew_by)} in the suite"
+    shown = amount(case.counter, rate.estimate)
+    low, high = amount(case.counter, rate.low), amount(case.counter, rate.high)
+    what = "" if case.counter.endswith("_bytes") else f" {case.counter}"
+    interval = "" if low == high == shown else f" [{low}, {high}]"
+    unit = "test" if case.subject == "group" else "run"
+    return f"{shown}{what}{interval} a {unit}, over {plural(case.runs, 'run')}, {case.warmups} of them warm-ups"
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    return wrapped(text, first=f"{INDENT}{label:<{LABEL}}", indent=" " * (LABEL + len(INDENT)), width=WIDTH)
+
+
+def _accounts(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
+    """Where the resident memory of the run went, and the highest peaks, in a short table."""
+    name = RSS_BYTES.name
+    for process in book.processes:
+        parts = []
+        for account in ("tests", "fixtures", "imports", "harness", "collection"):
+            value = process.accounts.get(account, {}).get(name)
+            if isinstance(value, int):
+                parts.append(f"{account} {value / 1e6:+.1f}")
+        first, last = process.first.get(name), process.last.get(name)
+        if not parts or not isinstance(first, int):
+            continue
+        grown = f", {megabytes(first)} to {megabytes(last)}" if isinstance(last, int) else ""
+        yield from wrapped(f"{process.worker}{grown} resident, MB by account: {', '.join(parts)}", indent="    ", width=WIDTH, first="")
+        if process.slope_bytes_per_test and process.slope_bytes_per_test > 1_000:  # noqa: PLR2004 - a page in four tests
+            yield f"    the whole run grew by {size(process.slope_bytes_per_test)} a test"
+    loans = sorted(
+        (f for f in book.fixtures if f.scope != "function" and _rss(f.loan) > 1_000_000),  # noqa: PLR2004 - 1 MB
+        key=lambda f: -_rss(f.loan),
+    )[:5]
+    if loans:
+        yield "loans of wider fixtures (lent, kept after their finalizers)"
+        for each in loans:
+            yield f"  {megabytes(_rss(each.loan)):>8} {megabytes(_rss(each.kept)):>8}  {each.name} ({each.scope}, {each.where})"
+    if peaks:
+        yield "highest peaks of resident memory"
+        for nodeid, peak in peaks:
+            yield f"  {megabytes(peak):>8}  {nodeid}"
+
+
+def _rss(growth: object) -> int:
+    value = growth.get(RSS_BYTES.name, 0) if hasattr(growth, "get") else 0
+    return value if isinstance(value, int) else 0
+
+
+def _died(book: Casebook) -> list[str]:
+    """Processes whose journal has no end."""
+    return [
+        f"worker {process.worker} died"
+        + (f" while running {process.running}" if process.running else "")
+        + "; its readings come from its journal"
+        for process in book.processes
+        if not process.complete
+    ]

@@ -1,0 +1,221 @@
+"""The conductor: the whole way of a run as one readable list of steps. It knows the rooms, and not pytest.
+
+A process that ran tests ends with a `Part`: its ledger, its suspects, their cases. Parts of several processes (xdist)
+are bound into one casebook.
+"""
+
+from __future__ import annotations
+
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from leaktrace import __version__
+from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
+from leaktrace.casebook.cases import case_of, merged_cases
+from leaktrace.casebook.model import Case, Casebook
+from leaktrace.casebook.wire import case_from_json, case_to_json
+from leaktrace.codec import decode, encode
+from leaktrace.ledger.journal import Journal
+from leaktrace.ledger.model import Ledger
+from leaktrace.ledger.recorder import Recorder
+from leaktrace.ledger.wire import from_wire, to_wire
+from leaktrace.options import Mode, Options
+from leaktrace.probes.memory import DEAR_BLOCKS_NS, BlocksProbe, HeapProbe, PeakProbe, RssProbe
+from leaktrace.replay.letters import Settings, Task, targets_of
+from leaktrace.replay.runner import Bounds, replay
+from leaktrace.suspects.accuse import accuse, notes, ranked
+from leaktrace.suspects.model import Limits, Note, Suspect
+
+
+HEAVY_BYTES = 32_000_000
+SLOW_S = 0.5
+MOST_MEMORY_BYTES = 4 << 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one process found."""
+
+    ledger: Ledger
+    suspects: tuple[Suspect, ...] = ()
+    cases: tuple[Case, ...] = ()
+    notes: tuple[Note, ...] = ()
+    left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    overhead_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Context:
+    """What a process must know to replay its own suspects.
+
+    Attributes:
+        folder: where this run's letters go.
+        settings: the process's own, taken before the first test.
+        paths: each test's file.
+        workers: how many processes share the machine and the groups.
+        marked: options of tests with a marker.
+    """
+
+    folder: Path
+    settings: Settings
+    paths: Mapping[str, str]
+    workers: int = 1
+    marked: Mapping[str, Options] = field(default_factory=dict)
+
+
+def open_recorder(options: Options, journal: Journal | None, worker: str, complain: Callable[[str], None]) -> Recorder:
+    """The recorder of a process, with the probes that a watch can afford."""
+    return Recorder(
+        probes=(RssProbe(), HeapProbe(), BlocksProbe(dear_ns=DEAR_BLOCKS_NS)),
+        peak=PeakProbe(),
+        journal=journal,
+        worker=worker,
+        limit_bytes=options.limit_bytes,
+        complain=complain,
+    )
+
+
+def limits_of(options: Options, marked: Mapping[str, Options], workers: int) -> Limits:
+    """What is suspicious in one of several processes: a group is spread over them, a test is not."""
+    return Limits(
+        test_bytes=options.limit_bytes,
+        group_bytes=max(1, options.limit_bytes // workers),
+        own_bytes={nodeid: own.limit_bytes for nodeid, own in marked.items() if own.mode is not Mode.OFF},
+        left_out=frozenset(nodeid for nodeid, own in marked.items() if own.mode is Mode.OFF),
+    )
+
+
+def conclude(
+    ledger: Ledger,
+    options: Options,
+    context: Context,
+    *,
+    replaying: bool,
+    warnings: Sequence[str] = (),
+    progress: Callable[[int, int, str], None] = lambda _done, _all, _name: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Part:
+    """Ledger → suspects → replay → verdicts, for one process."""
+    began = clock()
+    limits = limits_of(options, context.marked, context.workers)
+    suspects = accuse(ledger, limits)
+    part = Part(ledger=ledger, suspects=tuple(suspects), notes=tuple(notes(ledger, limits)), warnings=tuple(warnings))
+    if not suspects or not replaying or options.mode is Mode.WATCH:
+        return part
+    tasks = [plan(number, suspect, context, options) for number, suspect in enumerate(suspects)]
+    outcome = replay(
+        [task for task in tasks if task.targets],
+        context.settings,
+        Bounds(jobs=options.jobs, budget_s=options.budget_s, timeout_s=options.timeout_s),
+        context.folder,
+        kinds=tuple(sorted(options.kinds)),
+        progress=lambda done, count, ident: progress(done, count, suspects[ident].name if ident is not None else ""),
+    )
+    left_out = tuple(suspects[ident].name for ident in outcome.left_out)
+    cases = tuple(
+        case_of(suspect, outcome.answers.get(number), limit_bytes=options.limit_bytes)
+        for number, suspect in enumerate(suspects)
+        if number not in outcome.left_out
+    )
+    return replace(part, cases=cases, left_out=left_out, overhead_s=clock() - began)
+
+
+def plan(number: int, suspect: Suspect, context: Context, options: Options) -> Task:
+    """How a suspect is run again: heavy or slow ones with a reading after each run, and fewer runs."""
+    heavy = suspect.grew_by > HEAVY_BYTES or suspect.duration_s > SLOW_S
+    memory = min(MOST_MEMORY_BYTES, psutil.virtual_memory().available // (2 * options.jobs * context.workers))
+    return Task(
+        ident=number,
+        targets=targets_of(suspect.nodeids, context.paths),
+        scope=suspect.scope,
+        warmups=2 if heavy else 3,
+        batch_runs=1 if heavy else 3,
+        memory_bytes=memory,
+    )
+
+
+def bind(
+    parts: Sequence[Part],
+    options: Options,
+    *,
+    started_at: float,
+    duration_s: float,
+    warnings: Sequence[str] = (),
+    whole: bool = True,
+) -> Casebook:
+    """One casebook of all processes' parts.
+
+    Args:
+        whole: whether tests and groups are wanted one by one, as the JSON has them; the terminal needs neither.
+    """
+    ledgers = [part.ledger for part in parts]
+    suspects = [each for each in ranked(s for part in parts for s in part.suspects) if _over(each, options)]
+    names = {(each.subject, each.name) for each in suspects}
+    cases = [each for each in merged_cases(c for part in parts for c in part.cases) if (each.subject, each.nodeid) in names]
+    return Casebook(
+        mode=options.mode.value,
+        limit_bytes=options.limit_bytes,
+        python=platform.python_version(),
+        platform=platform.platform(),
+        tool={"name": "pytest-leaktrace", "version": __version__, "implementation": sys.implementation.name},
+        started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started_at)),
+        duration_s=duration_s,
+        overhead_s=max((part.overhead_s for part in parts), default=0.0),
+        processes=tuple(process_of(ledger) for ledger in ledgers),
+        tests=tuple(span for ledger in ledgers for span in ledger.spans()) if whole else (),
+        fixtures=tuple(each for ledger in ledgers for each in fixtures_of(ledger)),
+        groups=tuple(groups_of(ledgers)) if whole else (),
+        suspects=tuple(suspects),
+        cases=tuple(cases),
+        notes=tuple(each for part in parts for each in part.notes),
+        left_out=tuple(dict.fromkeys(name for part in parts for name in part.left_out)),
+        warnings=tuple(dict.fromkeys([*warnings, *(text for part in parts for text in part.warnings)])),
+        runs=sum(len(ledger) for ledger in ledgers) + sum(case.runs for case in cases),
+    )
+
+
+def _over(suspect: Suspect, options: Options) -> bool:
+    """A group that no worker saw whole counts only if its sum over all passes the limit."""
+    return suspect.subject != "group" or suspect.grew_by > options.limit_bytes
+
+
+def matched(book: Casebook, options: Options) -> list[str]:
+    """Which of the words of `--leaktrace-fail-on` this run meets."""
+    found = {case.verdict.value.lower() for case in book.cases}
+    if book.suspects:
+        found.add("suspect")
+    return sorted(found & options.fail_on)
+
+
+def part_to_wire(part: Part) -> dict[str, Any]:
+    """Plain values for the way from a worker to the controller."""
+    return {
+        "ledger": to_wire(part.ledger),
+        "suspects": encode(part.suspects),
+        "cases": [case_to_json(case) for case in part.cases],
+        "notes": encode(part.notes),
+        "left_out": list(part.left_out),
+        "warnings": list(part.warnings),
+        "overhead_s": part.overhead_s,
+    }
+
+
+def part_from_wire(data: Mapping[str, Any]) -> Part:
+    """The way back."""
+    return Part(
+        ledger=from_wire(data["ledger"]),
+        suspects=tuple(decode(Suspect, each) for each in data["suspects"]),
+        cases=tuple(case_from_json(each) for each in data["cases"]),
+        notes=tuple(decode(Note, each) for each in data["notes"]),
+        left_out=tuple(data["left_out"]),
+        warnings=tuple(data["warnings"]),
+        overhead_s=float(data["overhead_s"]),
+    )

@@ -1,0 +1,144 @@
+"""Ledger and limits → suspects, ranked by growth; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Unread
+from leaktrace.suspects.groups import Member, accuse_groups
+from leaktrace.suspects.model import Limits, Note, Suspect
+
+
+PASSED = OUTCOMES.index("passed")
+WATCHED = (RSS_BYTES.name, HEAP_BYTES.name)
+
+
+def accuse(ledger: Ledger, limits: Limits) -> list[Suspect]:
+    """All suspects of one process, by growth, largest first; a group only for what its tests do not explain alone."""
+    tests, members = _tests(ledger, limits)
+    fixtures = list(_fixtures(ledger, limits))
+    groups = accuse_groups(
+        members, ledger, limits.group_bytes or limits.test_bytes, replayed=limits.replayed, worker=ledger.worker
+    )
+    return sorted([*tests, *fixtures, *groups], key=lambda suspect: -suspect.grew_by)
+
+
+def notes(ledger: Ledger, limits: Limits) -> list[Note]:
+    """Growth that passed the limit at first sight and accuses nobody, with why."""
+    found = []
+    for row, settlement in ledger.settlements.items():
+        nodeid = ledger.nodeids[row]
+        raw = max((settlement.raw.get(name, 0) for name in WATCHED), default=0)
+        kept, _ = _largest(ledger, row)
+        limit = limits.own_bytes.get(nodeid, limits.test_bytes)
+        if raw > limit >= kept and settlement.garbage_bytes > raw // 2:
+            text = "garbage not collected: a collection freed it, no leak"
+            found.append(Note(slug="garbage", nodeid=nodeid, size_bytes=settlement.garbage_bytes, text=text))
+        elif kept > limit and ledger.cells[row * ledger.width] != PASSED:
+            outcome = OUTCOMES[ledger.cells[row * ledger.width]]
+            text = f"{outcome}: pytest keeps its traceback and locals, so this is not judged"
+            found.append(Note(slug="failed", nodeid=nodeid, size_bytes=kept, text=text))
+    return sorted(found, key=lambda note: -note.size_bytes)
+
+
+def _tests(ledger: Ledger, limits: Limits) -> tuple[list[Suspect], list[Member]]:
+    """Tests over the limit, and all other passed tests as members of groups."""
+    suspects, members = [], []
+    width = ledger.width
+    for row, nodeid in enumerate(ledger.nodeids):
+        if nodeid in limits.left_out or ledger.cells[row * width] != PASSED:
+            continue
+        size, counter = _largest(ledger, row)
+        limit = limits.own_bytes.get(nodeid, limits.test_bytes)
+        if size > limit:
+            suspects.append(_test(ledger, row, size, counter, limit))
+        elif nodeid not in limits.own_bytes:
+            members.append(Member(nodeid=nodeid, row=row, size=size, counter=counter))
+    return suspects, members
+
+
+def _largest(ledger: Ledger, row: int) -> tuple[int, str]:
+    """The larger of resident and heap growth of a row, straight from the columns: this runs for every test."""
+    n, best, name = len(ledger.counters), 0, RSS_BYTES.name
+    at = row * ledger.width + 3 + n
+    for i, counter in enumerate(ledger.counters[:2]):
+        if counter.name in ledger.unread:
+            continue
+        size = ledger.cells[at + i] + ledger.cells[at + n + i] + ledger.cells[at + 2 * n + i]
+        if size > best:
+            best, name = size, counter.name
+    return best, name
+
+
+def _test(ledger: Ledger, row: int, size: int, counter: str, limit: int) -> Suspect:
+    span = ledger.span(row)
+    word = "resident memory" if counter == RSS_BYTES.name else "heap"
+    why = f"its {word} was {size} bytes larger after its last finalizer and a collection; the limit is {limit}"
+    if span.imports:
+        why += f"; it imported {', '.join(span.imports[:3])}, so this is likely one-time"
+    return Suspect(
+        subject="test",
+        name=span.nodeid,
+        kind="memory",
+        counter=counter,
+        grew_by=size,
+        growth=span.growth,
+        why=why,
+        nodeids=(span.nodeid,),
+        worker=ledger.worker,
+        imports=span.imports,
+        duration_s=span.duration_s,
+    )
+
+
+def _fixtures(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
+    """Fixtures of wider scope that did not repay their loan."""
+    for account in ledger.fixtures:
+        if not account.wide or not account.closings:
+            continue
+        kept = ledger.named(account.kept)
+        size, counter = max(
+            ((value, name) for name in WATCHED if not isinstance(value := kept.get(name, 0), Unread)), default=(0, "")
+        )
+        user = _user(account, limits)
+        if size > limits.test_bytes and user is not None:
+            yield Suspect(
+                subject="fixture",
+                name=account.name,
+                kind="memory",
+                counter=counter,
+                grew_by=size,
+                growth=kept,
+                why=f"{size} bytes of its loan were not repaid by the end of the test that ran its finalizer",
+                nodeids=(user,),
+                worker=ledger.worker,
+                scope=account.scope,
+                where=account.where,
+                tests=account.setups,
+            )
+
+
+def _user(account: FixtureAccount, limits: Limits) -> str | None:
+    return account.first_user if account.first_user and account.first_user not in limits.left_out else None
+
+
+def ranked(suspects: Iterable[Suspect]) -> list[Suspect]:
+    """Several processes' suspects in one order; those of one subject and name are one, with their growth summed up."""
+    merged: dict[tuple[str, str, str], Suspect] = {}
+    for suspect in suspects:
+        key = (suspect.subject, suspect.name, suspect.kind)
+        have = merged.get(key)
+        if have is None:
+            merged[key] = suspect
+        elif suspect.subject == "test":
+            merged[key] = max(have, suspect, key=lambda each: each.grew_by)
+        else:
+            merged[key] = replace(
+                have,
+                grew_by=have.grew_by + suspect.grew_by,
+                tests=have.tests + suspect.tests,
+                worker=f"{have.worker},{suspect.worker}",
+            )
+    return sorted(merged.values(), key=lambda suspect: -suspect.grew_by)

@@ -1,0 +1,110 @@
+"""Tests that are harmless one by one and heavy together: variants of a function, a class, a module; pure."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from leaktrace.ledger.model import Ledger
+from leaktrace.suspects.model import Suspect
+
+
+MIN_TESTS = 3
+KINDS = ("function", "class", "module")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One test's part in its groups."""
+
+    nodeid: str
+    row: int
+    size: int
+    counter: str
+
+
+def group_names(nodeid: str) -> dict[str, str]:
+    """The groups that a test belongs to, by kind; a plain function has no group of its own, nor a test of no class.
+
+    The parameter begins at the first `[` after the last `::` that stands before it: a parameter may hold both.
+    """
+    path, _, rest = nodeid.partition("::")
+    names = {"module": path}
+    if not rest:
+        return names
+    plain, bracket, _ = rest.partition("[")
+    if bracket:
+        names["function"] = f"{path}::{plain}"
+    cls, _, _function = plain.rpartition("::")
+    if cls:
+        names["class"] = f"{path}::{cls}"
+    return names
+
+
+def sums(members: Iterable[Member]) -> dict[tuple[str, str], list[Member]]:
+    """Members by (kind, name) of each group."""
+    groups: dict[tuple[str, str], list[Member]] = defaultdict(list)
+    for member in members:
+        for kind, name in group_names(member.nodeid).items():
+            groups[kind, name].append(member)
+    return groups
+
+
+def accuse_groups(
+    members: Sequence[Member], ledger: Ledger, limit_bytes: int, *, replayed: int, worker: str
+) -> list[Suspect]:
+    """Groups over the limit, the smallest that explains it first: what a function explains, its module does not.
+
+    A few steps (an import, a first use) do not make a group: the growth must remain when its largest tenth is left out.
+    """
+    groups, suspects, explained = sums(members), [], set[int]()
+    for wanted in KINDS:
+        for (kind, name), all_members in groups.items():
+            if kind != wanted:
+                continue
+            rest = [member for member in all_members if member.row not in explained]
+            if not _grew_together(rest, limit_bytes):
+                continue
+            explained.update(member.row for member in rest)
+            suspects.append(_suspect(kind, name, rest, ledger, replayed, worker))
+    return suspects
+
+
+def _grew_together(members: Sequence[Member], limit_bytes: int) -> bool:
+    if len(members) < MIN_TESTS:
+        return False
+    sizes = sorted((member.size for member in members), reverse=True)
+    steps = max(1, len(sizes) // 10)
+    return sum(sizes) > limit_bytes and sum(sizes[steps:]) > limit_bytes // 2
+
+
+def _suspect(
+    kind: str, name: str, members: Sequence[Member], ledger: Ledger, replayed: int, worker: str
+) -> Suspect:
+    heaviest = sorted(members, key=lambda member: -member.size)
+    # From all over the group: the heaviest few may be those that imported something.
+    step = max(1, len(heaviest) // replayed)
+    chosen = tuple(member.nodeid for member in heaviest[step // 2 :: step])[:replayed]
+    size = sum(member.size for member in members)
+    what = {"function": "variants", "class": "tests of the class", "module": "tests of the module"}[kind]
+    n = len(ledger.counters)
+    growth: dict[str, int] = {}
+    for i, counter in enumerate(ledger.counters):
+        if counter.name not in ledger.unread:
+            growth[counter.name] = sum(
+                ledger.cells[member.row * ledger.width + 3 + n * part + i] for member in members for part in (1, 2, 3)
+            )
+    return Suspect(
+        subject="group",
+        name=name,
+        kind="memory",
+        counter=heaviest[0].counter,
+        grew_by=size,
+        growth=growth,
+        why=f"{len(members)} {what} grew by {size} bytes together, {size // len(members)} each, none over the limit alone",
+        nodeids=chosen,
+        worker=worker,
+        tests=len(members),
+        duration_s=max(ledger.cells[member.row * ledger.width + 1] for member in members) / 1e6,
+    )

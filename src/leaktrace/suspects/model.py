@@ -1,0 +1,82 @@
+"""The noun of suspicion: who grew, by how much, and why that is suspicious."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from leaktrace.probes.model import Value
+
+
+Subject = Literal["test", "fixture", "group"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspect:
+    """A test, fixture or group whose growth is still there after settling.
+
+    Attributes:
+        subject: what it is.
+        name: node id of a test, name of a fixture, name of a group (a node id without its parameter, a class, a module).
+        kind: the kind of leak, from the counter.
+        counter: which counter passed the limit.
+        grew_by: in the counter's unit.
+        growth: all counters.
+        why: one sentence.
+        nodeids: the tests to run again for it, heaviest first.
+        worker: which process saw it.
+        imports: packages imported meanwhile; with them the growth is likely one-time.
+        scope: a fixture's scope, "function" for all else.
+        where: a fixture's `file:line`, or "".
+        tests: how many tests it sums up.
+        duration_s: the longest run of one of its tests.
+    """
+
+    subject: Subject
+    name: str
+    kind: str
+    counter: str
+    grew_by: int
+    why: str
+    nodeids: tuple[str, ...]
+    growth: Mapping[str, Value] = field(default_factory=dict)
+    worker: str = "main"
+    imports: tuple[str, ...] = ()
+    scope: str = "function"
+    where: str = ""
+    tests: int = 1
+    duration_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Growth that is shown but accuses nobody: garbage not collected, a failed test's, a peak.
+
+    Attributes:
+        slug: `garbage`, `failed`.
+    """
+
+    slug: str
+    nodeid: str
+    size_bytes: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What is suspicious.
+
+    Attributes:
+        test_bytes: growth of one test, or sum of a group or a fixture, above which it is a suspect.
+        group_bytes: the same for a group; lower under xdist, where a worker sees a part of each group.
+        own_bytes: limits of single tests, by node id, set by markers.
+        left_out: tests that a marker leaves out.
+        replayed: how many tests of a group are run again for it.
+    """
+
+    test_bytes: int
+    group_bytes: int | None = None
+    own_bytes: Mapping[str, int] = field(default_factory=dict)
+    left_out: frozenset[str] = frozenset()
+    replayed: int = 8
