@@ -18,7 +18,9 @@ seen_from_outside = pytest.mark.skipif(sys.version_info >= (3, 14), reason="3.14
 
 @pytest.fixture
 def probe():
-    return AioProbe()
+    gc.collect()
+    yield AioProbe()
+    gc.collect()
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from leaktrace.probes.threads import POOL_THREAD, ThreadsProbe
 @pytest.fixture
 def probe():
     probe = ThreadsProbe()
-    probe.settle(0.2)
+    probe.settle(0.2, at_most=threading.active_count())
     yield probe
     probe.close()
 
