@@ -1,0 +1,133 @@
+"""One forward sweep over the object graph from named roots, with the way back recorded."""
+
+from __future__ import annotations
+
+import gc
+import types
+from array import array
+from collections import deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from leaktrace.trace import safe
+
+
+_ATOMS = (
+    str, bytes, int, float, complex, bool, type(None), types.CodeType, type(NotImplemented), type(Ellipsis),
+    types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType,
+    types.ClassMethodDescriptorType,
+)  # fmt: skip
+_WALK, _SKIP, _CLASS, _FRAME = range(4)
+_FLAGS = type.__dict__["__flags__"].__get__
+_TYPE_SUBCLASS = 1 << 31
+_SEARCHED = (dict, list, tuple, set, frozenset, deque)
+
+
+class Graph:
+    """A breadth-first forest over all that the roots reach; grows by further roots, remembers what it has seen.
+
+    A dict that belongs to an instance, a class or a function counts as no step of its own: else the best path would
+    depend on how a CPython version stores attributes.
+    """
+
+    __slots__ = ("_atoms", "_found", "_kept", "_manners", "_nodes", "_own", "_parents", "_queue", "_seen")
+
+    def __init__(self, *, own: tuple[str, ...], hidden: Iterable[int] = ()) -> None:
+        self._own = own
+        self._seen: set[int] = set(hidden)
+        self._nodes: list[Any] = []
+        self._parents = array("q")
+        self._atoms = {id(kind) for kind in _ATOMS}
+        self._manners: dict[int, int] = {}
+        self._kept: list[type] = []
+        self._found: dict[int, int] = {}
+        self._queue: deque[int] = deque()
+        self._seen.update(id(part) for part in (self._seen, self._nodes, self._atoms, self._manners, self._kept))
+
+    def sweep(self, roots: Sequence[Any], targets: set[int]) -> set[int]:
+        """Walk on from some more roots until all targets are found or nothing is left; gives the ids found so far."""
+        nodes, parents, seen, atoms, found = self._nodes, self._parents, self._seen, self._atoms, self._found
+        manners, refers = self._manners, gc.get_referents
+        wanted = self._unmet(targets)
+        queue = self._queue
+        seen.update((id(roots), id(targets), id(wanted), id(queue)))
+        for root in roots:
+            if id(root) not in seen:
+                seen.add(id(root))
+                if id(root) in wanted:
+                    wanted.discard(id(root))
+                    found[id(root)] = len(nodes)
+                queue.append(len(nodes))
+                nodes.append(root)
+                parents.append(-1)
+        searched = {id(kind) for kind in _SEARCHED}
+        while queue and wanted:
+            index = queue.popleft()
+            parent = nodes[index]
+            direct = id(type(parent)) not in searched
+            for child in refers(parent):
+                key = id(child)
+                if key in seen:
+                    continue
+                kind = id(type(child))
+                if kind in atoms:
+                    if key not in wanted:
+                        continue
+                    manner = _WALK
+                else:
+                    manner = manners.get(kind, -1)
+                    if manner < 0:
+                        manner = self._judge(type(child))
+                seen.add(key)
+                if manner and self._is_own(child, manner):
+                    continue
+                if key in wanted:
+                    wanted.discard(key)
+                    found[key] = len(nodes)
+                if direct and type(child) is dict:
+                    queue.appendleft(len(nodes))
+                else:
+                    queue.append(len(nodes))
+                nodes.append(child)
+                parents.append(index)
+        return set(found)
+
+    def _unmet(self, targets: set[int]) -> set[int]:
+        """The targets that were not met yet, after a look at what earlier sweeps walked through."""
+        wanted = targets - self._found.keys()
+        if wanted:
+            for index, node in enumerate(self._nodes):
+                if id(node) in wanted:
+                    self._found[id(node)] = index
+        return wanted - self._found.keys()
+
+    def path(self, target: int) -> list[Any]:
+        """From a root to the object with this identity, both included; empty where it was not found."""
+        index = self._found.get(target, -1)
+        way: list[Any] = []
+        while index >= 0:
+            way.append(self._nodes[index])
+            index = self._parents[index]
+        way.reverse()
+        return way
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def _judge(self, cls: type) -> int:
+        """How objects of a type are walked; decided once a type."""
+        self._kept.append(cls)  # an id stays true only as long as its owner lives
+        if safe.is_within(safe.module_of(cls), self._own):
+            manner = _SKIP
+        elif _FLAGS(cls) & _TYPE_SUBCLASS:
+            manner = _CLASS
+        else:
+            manner = _FRAME if cls is types.FrameType else _WALK
+        self._manners[id(cls)] = manner
+        return manner
+
+    def _is_own(self, obj: Any, manner: int) -> bool:
+        if manner == _SKIP:
+            return True
+        module = obj.f_globals.get("__name__") if manner == _FRAME else safe.module_of(obj)
+        return type(module) is str and safe.is_within(module, self._own)

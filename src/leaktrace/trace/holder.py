@@ -1,0 +1,243 @@
+"""From growing containers and survivors to the holder: which one it is, its path, its labels."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from leaktrace.trace import naming, roots, safe
+from leaktrace.trace.containers import lru_caches
+from leaktrace.trace.graph import Graph
+from leaktrace.trace.growth import Grower
+from leaktrace.trace.kinds import bound_of, kind_of
+from leaktrace.trace.labels import grows_here, propagate
+from leaktrace.trace.model import Holder, Hop
+from leaktrace.trace.naming import Step
+from leaktrace.trace.retained import Retained, nearest, retained
+from leaktrace.trace.things import is_of_interest
+
+
+_MOST_TARGETS = 60
+_MOST_ENTRIES = 5_000
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A growing container, what its new entries retain, and how it is reached.
+
+    Attributes:
+        grower: the container and how it grew.
+        root: the root of the path, or None where no root reaches it.
+        path: from the root to the container, both included.
+        kept: what the new entries retain.
+        entries: how many objects those are, keys and values alike.
+        weak: whether the new entries are weak references or plain values, which keep nothing alive.
+        steps: the named path, once it was named.
+    """
+
+    grower: Grower
+    root: roots.Root | None
+    path: list[Any]
+    kept: Retained
+    entries: int
+    weak: bool = False
+    steps: list[Step] = field(default_factory=list)
+
+    @property
+    def owner(self) -> Any:
+        """What the container is part of, where that is a C cache; else None."""
+        return self.path[-2] if len(self.path) > 1 and type(self.path[-2]) is lru_caches() else None
+
+    def fresh(self, newborn: set[int]) -> list[Any]:
+        """The entries that came since the first batch."""
+        entries = self.grower.new_entries()
+        if self.owner is not None:
+            entries += [child for child in gc.get_referents(self.owner) if id(child) in newborn]
+        return entries
+
+
+class Search:
+    """Looks for paths from named roots, those of modules first; one sweep serves all questions."""
+
+    __slots__ = ("_by_id", "_graph", "_hidden", "_modules", "_others", "_own")
+
+    def __init__(self, *, own: tuple[str, ...], test_files: frozenset[str], hidden: Sequence[Any]) -> None:
+        self._own = own
+        self._modules = roots.modules(own, test_files)
+        self._others: list[roots.Root] | None = None
+        self._hidden = [id(obj) for obj in (*hidden, *roots.own_modules(own), self._modules, *self._modules)]
+        self._by_id = {id(root.obj): root for root in reversed(self._modules)}
+        self._graph = Graph(own=own, hidden=self._hidden)
+
+    def clear(self) -> None:
+        """Let go of all that was walked through; a further question starts from the roots again."""
+        self._graph = Graph(own=self._own, hidden=self._hidden)
+        self._others = None
+
+    def find(self, targets: set[int]) -> set[int]:
+        """The targets that a root reaches; stacks and hooks are asked only for what no module reaches."""
+        found = self._graph.sweep([root.obj for root in self._modules], targets)
+        if targets - found:
+            if self._others is None:
+                self._others = [*roots.registries(), *roots.stacks(self._own)]
+                for root in self._others:
+                    self._by_id.setdefault(id(root.obj), root)
+            found = self._graph.sweep([root.obj for root in self._others], targets)
+        return found & targets
+
+    def path(self, target: int) -> tuple[roots.Root | None, list[Any]]:
+        """The root and the objects on the way to a target, or (None, [])."""
+        way = self._graph.path(target)
+        return (self._by_id[id(way[0])], way) if way else (None, [])
+
+
+def candidates(growers: Sequence[Grower], search: Search, newborn: set[int]) -> list[Candidate]:
+    """The growing containers that a root reaches and that hold something, the most telling first."""
+    wanted = {id(grower.container) for grower in growers[:_MOST_TARGETS]}
+    search.find(wanted)
+    found = [
+        Candidate(grower, *search.path(id(grower.container)), Retained(0, 0, {}, {}, 0), 0)
+        for grower in growers[:_MOST_TARGETS]
+    ]
+    search.clear()  # its references would count as other holders
+    for candidate in found:
+        entries = candidate.fresh(newborn)
+        candidate.entries = len(entries)
+        candidate.weak = any(map(_is_weak, entries)) and all(_is_weak(e) or safe.is_plain(e) for e in entries)
+        del entries[_MOST_ENTRIES:]
+        candidate.kept = retained(entries, newborn, holder_refs=1)
+    found.sort(key=_rank)
+    return found
+
+
+def _rank(candidate: Candidate) -> tuple[bool, bool, bool, int, int]:
+    grower = candidate.grower
+    grown = grower.lengths[-1] - grower.lengths[0]
+    weight = candidate.kept.bytes_total + (grown if grower.handler.buffer else 8 * grown)
+    return not candidate.path, candidate.weak, not grower.steady, -weight, len(candidate.path)
+
+
+def _is_weak(obj: Any) -> bool:
+    return safe.inherits(obj, weakref.ref)
+
+
+def describe(
+    best: Candidate, newborn: set[int], *, runs: int, fresh_runs: int
+) -> tuple[Holder, type | None, list[Any]]:
+    """The holder as the report shows it, the type of the leaked thing, and the way from the container to it."""
+    named = naming.steps(best.root, best.path) if best.root else []
+    best.steps = named
+    grower = best.grower
+    per_run = grower.per_run(runs)
+    hops = _above(named[:-1], best.root)
+    hops.append(
+        Hop(
+            edge=named[-1].edge,
+            name=named[-1].name,
+            type=safe.type_name(named[-1].obj),
+            leaking="UNKNOWN",
+            reason=grows_here(safe.type_name(grower.container), per_run, " bytes" if grower.handler.buffer else ""),
+        )
+    )
+    way = leaked_way(best.fresh(newborn), newborn)
+    tail = naming.onward(named[-1], way) if best.owner is None else naming.cached(named[-1], way)
+    hops += [_born(step, newborn) for step in tail]
+    bound = bound_of(named)
+    holder = Holder(
+        name=named[-1].name,
+        kind=kind_of(named),
+        path=propagate(hops),
+        entries_per_run=round(per_run, 3),
+        retained_bytes_per_run=_retained_per_run(best, per_run, fresh_runs),
+        bound=bound[0] if bound else None,
+        filled=bound[1] if bound else None,
+    )
+    return holder, type(way[-1]) if way else None, way
+
+
+def _retained_per_run(best: Candidate, per_run: float, fresh_runs: int) -> float:
+    if best.grower.handler.buffer:
+        return per_run
+    return round(best.kept.bytes_exclusive / max(1, fresh_runs), 1)
+
+
+def leaked_way(entries: list[Any], newborn: set[int]) -> list[Any]:
+    """From one of the latest entries to the nearest thing that a user would recognise; else the entry alone."""
+    latest = [entry for entry in entries if not safe.is_plain(entry)][-50:][::-1]
+    way = nearest(latest, newborn, lambda obj: is_of_interest(obj) and not safe.inherits(obj, weakref.ref))
+    if way:
+        return way
+    return latest[:1] or entries[-1:]
+
+
+def _above(named: Sequence[Step], root: roots.Root | None) -> list[Hop]:
+    """The hops above the accumulation point, with what the root is part of before them."""
+    hops = [_fine(step, index, root) for index, step in enumerate(named)]
+    if root is not None and root.place:
+        hops.insert(0, Hop(edge="", name=root.place, type="", leaking="NO", reason=root.reason))
+    return hops
+
+
+def _fine(step: Step, index: int, root: roots.Root | None) -> Hop:
+    if index == 0 and root is not None and not root.place:
+        why = root.reason
+    elif safe.inherits(step.obj, type):
+        why = "a class lives as long as its module"
+    else:
+        why = "existed before the runs"
+    return Hop(edge=step.edge, name=step.name, type=safe.type_name(step.obj), leaking="NO", reason=why)
+
+
+def _born(step: Step, newborn: set[int]) -> Hop:
+    if gc.is_tracked(step.obj):
+        new = id(step.obj) in newborn
+        leaking, why = ("YES", "created in these runs") if new else ("UNKNOWN", "existed before these runs")
+        if (named := safe.callable_name(step.obj)) is not None:
+            why = f"{why}: {named}()"
+    else:
+        leaking, why = "YES", "new entry"
+    return Hop(edge=step.edge, name=step.name, type=safe.type_name(step.obj), leaking=leaking, reason=why)  # type: ignore[arg-type]
+
+
+def from_survivors(
+    ids: set[int], newborn: set[int], search: Search, *, per_run: float
+) -> tuple[Holder, list[Step], type] | None:
+    """The holder where no container grows in place: a chain, or a container that is replaced by a longer copy.
+
+    Args:
+        ids: the survivors to look for.
+        newborn: all survivors.
+        search: finds paths.
+        per_run: survivors a run.
+    """
+    reached = search.find(ids)
+    if not reached:
+        return None
+    root, path = min((search.path(target) for target in reached), key=lambda way: len(way[1]))
+    if root is None:
+        return None
+    named = naming.steps(root, path)
+    split = next((i for i, step in enumerate(named) if id(step.obj) in newborn), len(named) - 1)
+    first = named[split]
+    held = [child for child in gc.get_referents(first.obj) if id(child) in ids]
+    replaced = len(held) > 1 and type(first.obj) in {tuple, list, dict, set, frozenset}
+    noun = f"{safe.type_name(first.obj)}, replaced by a longer copy" if replaced else "chain"
+    hops = _above(named[:split], root)
+    hops.append(
+        Hop(
+            edge=first.edge,
+            name=first.name,
+            type=safe.type_name(first.obj),
+            leaking="UNKNOWN",
+            reason=grows_here(noun, per_run),
+        )
+    )
+    hops += [_born(step, newborn) for step in named[split + 1 :]]
+    special = kind_of(named[: split + 1])
+    structural = special.endswith("-container")
+    kind = ("replaced" if replaced else "chain") if structural else special
+    holder = Holder(name=first.name, kind=kind, path=propagate(hops), entries_per_run=round(per_run, 3))
+    return holder, named[: split + 1], type(named[-1].obj)

@@ -1,0 +1,100 @@
+"""Which kind of holder a path leads to, and whether it has a bound."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import deque
+from collections.abc import Sequence
+
+from leaktrace.trace import safe
+from leaktrace.trace.containers import lru_caches
+from leaktrace.trace.naming import Step
+
+
+_BY_NAME = (
+    ("weakref.finalize._registry", "weakref-callback"),
+    ("linecache.cache", "linecache"),
+    ("sys.modules", "sys-modules"),
+    ("sys.path", "sys-path"),
+    ("sys.meta_path", "sys-hook"),
+    ("os.environ", "environ"),
+    ("gc.callbacks", "gc-callbacks"),
+    ("unittest.mock._patch._active_patches", "mock"),
+    ("logging.", "logging"),
+    ("threading._active", "thread"),
+    ("threading._limbo", "thread"),
+    ("threading._shutdown_locks", "thread"),
+    ("threading._dangling", "thread"),
+    ("re._cache", "re-cache"),
+    ("warnings.", "warnings"),
+)
+_BY_TYPE = (("logging", ("Logger", "Handler"), "logging"), ("asyncio", ("BaseEventLoop",), "asyncio"))
+_TASKS = frozenset({"Task", "Future"})
+_BOUNDS = (
+    "maxsize",
+    "_maxsize",
+    "max_size",
+    "_max_size",
+    "_Cache__maxsize",
+    "maxlen",
+    "_maxlen",
+    "capacity",
+    "max_entries",
+)
+
+
+def kind_of(steps: Sequence[Step]) -> str:
+    """The key of the table of fixes for a path that ends at the growing container."""
+    name = steps[-1].name
+    if "__warningregistry__" in name:
+        return "warnings"
+    for prefix, kind in _BY_NAME:
+        if name.startswith(prefix):
+            return kind
+    for step in reversed(steps):
+        for module, classes, kind in _BY_TYPE:
+            if any(safe.qualname_of(c) in classes and safe.is_within(safe.module_of(c), (module,)) for c in _mro(step)):
+                return kind
+        if any(safe.qualname_of(c) in _TASKS and "asyncio" in safe.module_of(c) for c in _mro(step)):
+            return "task"
+        if step.kind:
+            return step.kind
+    return "module-container"
+
+
+def _mro(step: Step) -> tuple[type, ...]:
+    return safe.mro(type(step.obj))
+
+
+def bound_of(steps: Sequence[Step]) -> tuple[int, int] | None:
+    """How many entries the container at the end takes at most, and has now; None where nothing bounds it."""
+    container = steps[-1].obj
+    owner = steps[-2].obj if len(steps) > 1 else None
+    if type(owner) is lru_caches():
+        info = lru_caches().cache_info(owner)  # type: ignore[attr-defined]
+        return (info.maxsize, info.currsize) if info.maxsize is not None else None
+    if safe.inherits(container, deque):
+        bound = deque.__dict__["maxlen"].__get__(container)
+        if bound is not None:
+            return bound, deque.__len__(container)
+    if re.fullmatch(r"re\._cache2?", steps[-1].name):
+        bound = getattr(sys.modules["re"], "_MAXCACHE2" if steps[-1].name.endswith("2") else "_MAXCACHE", None)
+        return (bound, len(container)) if type(bound) is int else None
+    return _owners_bound(owner, container)
+
+
+def _owners_bound(owner: object, container: object) -> tuple[int, int] | None:
+    """The bound that an object with a `maxsize` of its own gives to its container."""
+    if owner is None or safe.inherits(owner, type) or type(owner) is type(sys):
+        return None
+    for base in (dict, list, deque, set):
+        if not safe.inherits(container, base):
+            continue
+        filled = base.__len__(container)  # type: ignore[arg-type]
+        names = safe.instance_namespace(owner) or {}
+        for name in _BOUNDS:
+            bound = dict.get(names, name)
+            if type(bound) is int and bound > 0 and filled <= bound:
+                return bound, filled
+    return None

@@ -1,0 +1,194 @@
+"""Running the suspect again, and what could be seen growing meanwhile."""
+
+from __future__ import annotations
+
+import gc
+import time
+import tracemalloc
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from leaktrace.trace import roots
+from leaktrace.trace.adders import LineWatch
+from leaktrace.trace.containers import Handlers
+from leaktrace.trace.growth import Grower, Pool, Survivors, frozen_newborns, repeat
+from leaktrace.trace.notes import Budget, Notes
+from leaktrace.trace.retained import nearest
+from leaktrace.trace.sites import DEPTH, Live, Places, Stack, live_allocations, stack_of
+from leaktrace.trace.things import is_of_interest
+
+
+_WATCHED = 8
+_LINE_TRACE_SLOWDOWN = 15.0
+_TRACEMALLOC_SLOWDOWN = 4.0
+
+
+@dataclass(slots=True)
+class Observation:
+    """What the runs showed; holds identities and the growing containers, but none of what leaks itself.
+
+    Attributes:
+        growers: containers that rose in the first batch and after it.
+        adders: stacks of the lines that added, by identity of the container, with how often.
+        survivors: newborn objects and counts of their types.
+        before, after: living allocations around the last batch.
+        preferred: stacks of the leaked objects themselves, by rank.
+        batches: runs in each batch.
+        atexit_per_run: functions registered for the interpreter's end a run.
+    """
+
+    growers: list[Grower] = field(default_factory=list)
+    adders: dict[int, dict[Stack, int]] = field(default_factory=dict)
+    survivors: Survivors = field(default_factory=Survivors)
+    before: Live = field(default_factory=dict)
+    after: Live = field(default_factory=dict)
+    preferred: dict[Stack, int] = field(default_factory=dict)
+    batches: list[int] = field(default_factory=list)
+    atexit_per_run: float = 0.0
+
+    @property
+    def runs(self) -> int:
+        """All runs between the first and the last reading."""
+        return sum(self.batches)
+
+
+def observe(  # one straight story; its order is its meaning
+    run: Callable[[], None],
+    settle: Callable[[], None],
+    *,
+    runs: int,
+    budget: Budget,
+    own: tuple[str, ...],
+    places: Places,
+    notes: Notes,
+) -> Observation:
+    """Run the suspect in batches with everything that was there before frozen.
+
+    The collector is frozen in between and thawed at the end, whatever happens.
+    """
+    seen = Observation()
+    pool = Pool(Handlers())
+    started = time.perf_counter()
+    repeat(run, 1, settle)
+    run_s = time.perf_counter() - started
+    ours = frozenset({id(pool), id(seen), id(seen.survivors), id(notes.lines)})
+    pool.fill(ours)
+    waiting = roots.atexit_callbacks()
+    gc.freeze()
+    try:
+        first, second, third = _plan(runs, run_s, budget, notes)
+        repeat(run, first, settle)
+        seen.batches.append(first)
+        seen.growers = pool.risen()
+        for grower in seen.growers:
+            with notes.part("the content of a growing container"):
+                grower.content = grower.handler.copy(grower.container)
+        _count(seen, ours)
+        _under_tracemalloc(seen, run, settle, (second, third), ours, notes)
+        pool.clear()
+        seen.growers = [grower for grower in seen.growers if grower.rose]
+        _watch_lines(seen, run, settle, run_s, budget, places, notes)
+        seen.atexit_per_run = (roots.atexit_callbacks() - waiting) / max(1, seen.runs)
+        seen.survivors.ids = frozen_newborns(_our_ids(seen, ours))
+    finally:
+        gc.unfreeze()
+    settle()
+    seen.survivors.ids = {id(obj) for obj in gc.get_objects() if id(obj) in seen.survivors.ids}
+    return seen
+
+
+def _plan(runs: int, run_s: float, budget: Budget, notes: Notes) -> tuple[int, int, int]:
+    """How many runs each batch gets: the later two run under tracemalloc, which is slower."""
+    wanted = max(3, runs)
+    share = budget.left_s() * 0.6
+    affordable = int(share / max(run_s, 1e-6) / _TRACEMALLOC_SLOWDOWN)
+    if affordable < wanted:
+        notes.add(f"only {max(3, affordable)} of {wanted} runs fitted into the time")
+        wanted = max(3, affordable)
+    third = max(1, wanted // 3)
+    return wanted - 2 * third, third, third
+
+
+def _under_tracemalloc(
+    seen: Observation,
+    run: Callable[[], None],
+    settle: Callable[[], None],
+    batches: tuple[int, int],
+    ours: frozenset[int],
+    notes: Notes,
+) -> None:
+    foreign = tracemalloc.is_tracing()
+    if foreign:
+        tracemalloc.stop()
+    tracemalloc.start(DEPTH)
+    try:
+        _batch(seen, run, settle, batches[0], ours)
+        _batch(seen, run, settle, batches[1], ours)
+        with notes.part("where the leaked objects were made"):
+            _prefer(seen, frozen_newborns(_our_ids(seen, ours)))
+    finally:
+        tracemalloc.stop()
+        if foreign:
+            tracemalloc.start()
+
+
+def _batch(
+    seen: Observation, run: Callable[[], None], settle: Callable[[], None], runs: int, ours: frozenset[int]
+) -> None:
+    repeat(run, runs, settle)
+    seen.batches.append(runs)
+    for grower in seen.growers:
+        grower.lengths.append(grower.handler.length(grower.container))
+    _count(seen, _our_ids(seen, ours))
+    seen.before, seen.after = seen.after, live_allocations()
+
+
+def _prefer(seen: Observation, newborn: set[int]) -> None:
+    """Note where the new entries of the containers, and the things of interest behind them, were made."""
+    for grower in seen.growers[:_WATCHED]:
+        for entry in grower.new_entries()[-200:]:
+            way = nearest([entry], newborn, is_of_interest, limit=200)
+            for rank, obj in ((2, way[-1] if way else None), (1, entry)):
+                stack = stack_of(obj) if obj is not None else None
+                if stack is not None:
+                    seen.preferred[stack] = max(rank, seen.preferred.get(stack, 0))
+
+
+def _watch_lines(
+    seen: Observation,
+    run: Callable[[], None],
+    settle: Callable[[], None],
+    run_s: float,
+    budget: Budget,
+    places: Places,
+    notes: Notes,
+) -> None:
+    watched = [grower for grower in seen.growers if grower.steady][:_WATCHED]
+    if not watched:
+        return
+    if budget.left_s() < run_s * _LINE_TRACE_SLOWDOWN:
+        notes.add("the line that adds was not looked for: a run under line tracing does not fit into the time left")
+        return
+    with notes.part("the line that adds"):
+        watch = LineWatch(
+            [lambda grower=grower: grower.handler.length(grower.container) for grower in watched],  # type: ignore[misc]
+            places,
+            budget_s=budget.left_s(),
+        )
+        watch(run)
+        settle()
+        for grower, found in zip(watched, watch.found, strict=True):
+            seen.adders[id(grower.container)] = found
+
+
+def _count(seen: Observation, skip: frozenset[int]) -> None:
+    seen.survivors.count(skip)
+
+
+def _our_ids(seen: Observation, ours: frozenset[int]) -> frozenset[int]:
+    """What we made ourselves since the collector was frozen."""
+    made = [seen.growers, seen.before, seen.after, seen.preferred, seen.batches, seen.adders]
+    made += [seen.survivors.counts, seen.survivors.types, *seen.survivors.counts, *seen.growers]
+    made += [*seen.before, *seen.after, *(frame for stack in seen.after for frame in stack)]
+    made += [part for grower in seen.growers for part in (grower.lengths, grower.content)]
+    return ours | {id(part) for part in made}

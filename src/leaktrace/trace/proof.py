@@ -1,0 +1,136 @@
+"""Take the holder's new entries out and look what dies: only at the very end, only in a throw-away process."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from leaktrace.trace.model import Proof
+from leaktrace.trace.retained import Retained
+from leaktrace.trace.safe import class_name
+
+
+_ENOUGH = 0.95
+_ENOUGH_BYTES = 0.5
+_FEW = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """One way of taking entries out.
+
+    Attributes:
+        holder: name of what they are taken out of.
+        entries: how many.
+        act: does it; may raise anything.
+    """
+
+    holder: str
+    entries: int
+    act: Callable[[], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What should die.
+
+    Attributes:
+        ids: identities of all tracked objects.
+        noun: type of the leaked thing, for the sentence.
+        noun_ids: those of them that are of this type.
+        noun_type: identity of the type.
+        bytes_exclusive: what the entries alone retain.
+    """
+
+    ids: frozenset[int]
+    noun: str
+    noun_ids: frozenset[int]
+    noun_type: int
+    bytes_exclusive: int
+
+
+def prove(
+    removals: list[Removal], expected: Expected, *, settle: Callable[[], None], heap_bytes: Callable[[], int | None]
+) -> Proof:
+    """Remove from the holder, then from the others that hold the same things, until all is released.
+
+    Returns:
+        proved when what was expected died, refuted when something else still holds it, untried when it could not be
+        removed or nothing could be watched.
+    """
+    watched, kind = (expected.noun_ids, expected.noun_type) if expected.noun_ids else (expected.ids, 0)
+    before_bytes = heap_bytes()
+    if not watched and (before_bytes is None or not expected.bytes_exclusive):
+        return Proof(status="untried", detail="what is leaked can neither be counted nor weighed")
+    done: list[Removal] = []
+    for removal in removals:
+        try:
+            removal.act()
+        except Exception as error:  # noqa: BLE001 - a holder may refuse in any way
+            if not done:
+                why = f"{removal.holder} cannot be emptied: {class_name(type(error))}"
+                return Proof(status="untried", detail=why)
+            continue
+        done.append(removal)
+        settle()
+        left = alive(watched, kind) if watched else 0
+        freed = None if before_bytes is None else before_bytes - (heap_bytes() or 0)
+        if _released(len(watched), left, freed, expected.bytes_exclusive):
+            return Proof(status="proved", detail=_proved(done, expected, len(watched), left, freed))
+    released = len(watched) - alive(watched, kind)
+    return Proof(
+        status="refuted",
+        detail=f"taking the {_entries(done[0].entries)} out released only {released} of {len(watched)}"
+        f" {_noun(expected)}: something else holds them too",
+    )
+
+
+def alive(ids: frozenset[int], kind: int = 0) -> int:
+    """How many of some tracked objects still live; to be asked right after a collection, before ids are reused.
+
+    Args:
+        ids: their identities.
+        kind: identity of their common type, or 0 where they have none; guards against a reused identity.
+    """
+    return sum(1 for obj in gc.get_objects() if id(obj) in ids and (not kind or id(type(obj)) == kind))
+
+
+def expect(kept: Retained, preferred: type | None) -> Expected:
+    """What should die with the entries; the sentence is about the type of the leaked thing, else the most frequent."""
+    ids = kept.ids
+    best = id(preferred) if id(preferred) in ids else max(ids, key=lambda key: len(ids[key]), default=0)
+    return Expected(
+        ids=frozenset(kept.objects),
+        noun=class_name(kept.types[best]) if best else "",
+        noun_ids=frozenset(ids.get(best, ())),
+        noun_type=best,
+        bytes_exclusive=kept.bytes_exclusive,
+    )
+
+
+def _released(watched: int, left: int, freed: int | None, exclusive: int) -> bool:
+    if watched:
+        # The latest one may still be in the hands of a running function or a suspended generator.
+        return left <= max(1 if watched > _FEW else 0, (1 - _ENOUGH) * watched)
+    return freed is not None and freed >= _ENOUGH_BYTES * exclusive
+
+
+def _proved(done: list[Removal], expected: Expected, watched: int, left: int, freed: int | None) -> str:
+    if watched:
+        what = f"{watched - left} of {watched} {_noun(expected)}" if left else f"all {watched} {_noun(expected)}"
+    else:
+        what = f"{freed:,} bytes"
+    if len(done) == 1:
+        taken = f"taking the {_entries(done[0].entries)} out" if done[0].entries else "cutting it back"
+        return f"{taken} released {what}: this holder is the only cause"
+    names = " and of ".join(removal.holder for removal in done)
+    return f"taking the new entries out of {names} released {what}: only together do they hold them"
+
+
+def _noun(expected: Expected) -> str:
+    return f"{expected.noun.rsplit('.', 1)[-1]} objects" if expected.noun else "objects"
+
+
+def _entries(count: int) -> str:
+    return f"{count} new entries" if count != 1 else "new entry"

@@ -1,0 +1,124 @@
+"""The named places from which everything alive can be reached: modules first, stacks last."""
+
+from __future__ import annotations
+
+import atexit
+import contextvars
+import signal
+import sys
+import threading
+import types
+from dataclasses import dataclass
+from typing import Any
+
+from leaktrace.trace import safe
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A place that keeps things alive by itself.
+
+    Attributes:
+        name: as the user would write it.
+        obj: the object there.
+        kind: the kind of holder that it stands for, or "" for a module.
+        reason: why it is alive.
+        place: what it is part of, shown as a hop of its own; "" for a module.
+    """
+
+    name: str
+    obj: Any
+    kind: str
+    reason: str
+    place: str = ""
+
+
+def modules(own: tuple[str, ...], last: frozenset[str]) -> list[Root]:
+    """All imported modules that are not ours; those whose file is in `last` (tests) come last.
+
+    A module imported later comes earlier: it is more likely to define what the earlier ones import from it.
+    """
+    first: list[Root] = []
+    late: list[Root] = []
+    for name, module in reversed(list(dict.items(sys.modules))):
+        if type(name) is not str or safe.is_within(name, own) or not safe.inherits(module, types.ModuleType):
+            continue
+        file = (safe.module_namespace(module) or {}).get("__file__")
+        root = Root(name, module, "", "imported module")
+        (late if type(file) is str and file in last else first).append(root)
+    return [*first, *late]
+
+
+def own_modules(own: tuple[str, ...]) -> list[Any]:
+    """The modules that are never walked through, with their namespaces."""
+    hidden: list[Any] = []
+    for name, module in list(dict.items(sys.modules)):
+        if type(name) is str and safe.is_within(name, own) and safe.inherits(module, types.ModuleType):
+            hidden += [module, safe.module_namespace(module)]
+    return hidden
+
+
+def registries() -> list[Root]:
+    """What the interpreter keeps outside of any module: signal handlers, hooks, context variables."""
+    found: list[Root] = []
+    for number in signal.Signals:
+        handler = signal.getsignal(number)
+        if handler is not None and not safe.inherits(handler, int):
+            found.append(
+                Root(f"signal handler of {number.name}", handler, "signal", "it is installed", "signal handlers")
+            )
+    for name, hook in (("sys.gettrace()", sys.gettrace()), ("sys.getprofile()", sys.getprofile())):
+        if hook is not None:
+            found.append(Root(name, hook, "sys-hook", "it is installed", "interpreter hooks"))
+    context = contextvars.copy_context()
+    for variable in context:
+        found.append(
+            Root(
+                f"contextvar {variable.name!r}",
+                context[variable],
+                "contextvar",
+                "it is the current one",
+                "current context",
+            )
+        )
+    return found
+
+
+def stacks(own: tuple[str, ...]) -> list[Root]:
+    """The locals of every running function of every thread, ours left out."""
+    names = {thread.ident: thread_name(thread) for thread in threading.enumerate()}
+    found: list[Root] = []
+    for ident, frame in sys._current_frames().items():  # noqa: SLF001 - the only way to see running frames
+        step: types.FrameType | None = frame
+        while step is not None:
+            found += _locals(step, names.get(ident, "unnamed"), own)
+            step = step.f_back
+    return found
+
+
+def thread_name(thread: threading.Thread) -> str:
+    """The name of a thread, unless its class has its own idea of what a name is."""
+    plain = safe.class_attribute(type(thread), "name") is threading.Thread.__dict__["name"]
+    return thread.name if plain else safe.type_name(thread)
+
+
+def _locals(frame: types.FrameType, thread: str, own: tuple[str, ...]) -> list[Root]:
+    module = frame.f_globals.get("__name__")
+    if type(module) is str and safe.is_within(module, own):
+        return []
+    held = frame.f_locals
+    if held is frame.f_globals:
+        return []
+    if type(held) is not dict and type(held).__name__ != "FrameLocalsProxy":
+        return []  # a class body may run in a namespace of the user's own making
+    function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name).replace(".<locals>", "")
+    place = f"thread {thread!r} in {function}()"
+    return [
+        Root(f"{place}: local {name!r}", value, "thread-frame", "it is running", place)
+        for name, value in dict(held).items()
+    ]
+
+
+def atexit_callbacks() -> int:
+    """How many functions wait for the interpreter's end; the interpreter does not show them themselves."""
+    return atexit._ncallbacks()  # noqa: SLF001 - the only way to see them

@@ -1,0 +1,142 @@
+"""Which lines allocate what stays: tracemalloc over some further runs."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tracemalloc
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from leaktrace.trace import safe
+from leaktrace.trace.model import Frame, Site
+from leaktrace.trace.source import Sources
+
+
+Stack: TypeAlias = "tuple[tuple[str, int], ...]"
+"""File and line of each frame, the allocating one first."""
+
+Live: TypeAlias = "dict[Stack, tuple[int, int]]"
+"""Count and bytes of the living allocations by their stack."""
+
+DEPTH = 25
+_MOST_SITES = 5
+_LONGEST_STACK = 10
+
+
+def live_allocations() -> Live:
+    """What was allocated since tracemalloc was started and still lives, by stack."""
+    found: dict[Stack, tuple[int, int]] = {}
+    for trace in tracemalloc.take_snapshot().traces._traces:  # type: ignore[attr-defined]  # noqa: SLF001 - Trace objects cost 10 times as much
+        size, stack = trace[1], trace[2]
+        count, total = found.get(stack, (0, 0))
+        found[stack] = (count + 1, total + size)
+    return found
+
+
+def stack_of(obj: object) -> Stack | None:
+    """Where an object was allocated, or None where that is not known."""
+    traceback = tracemalloc.get_object_traceback(obj)
+    return tuple((frame.filename, frame.lineno) for frame in reversed(traceback)) if traceback else None
+
+
+class Places:
+    """Tells whose a source file is: ours, the interpreter's or the suspect's."""
+
+    __slots__ = ("_known", "_measuring", "_own")
+
+    def __init__(self, own: tuple[str, ...]) -> None:
+        self._own = tuple(path for name in own if (path := _folder_of(name)))
+        self._measuring = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - pathlib allocates what we would then see
+        self._known: dict[str, str] = {}
+
+    def whose(self, file: str) -> str:
+        """`measuring`, `own`, `library` or `suspect`."""
+        try:
+            return self._known[file]
+        except KeyError:
+            if file.startswith(self._measuring):
+                place = "measuring"
+            elif any(file.startswith(path) for path in self._own):
+                place = "own"
+            else:
+                place = "library" if safe.is_stdlib_path(file) else "suspect"
+            self._known[file] = place
+            return place
+
+    def of_suspect(self, stack: Iterable[tuple[str, int]]) -> Stack:
+        """The part of a stack that is the suspect's, from its innermost line out to where we called it."""
+        part: list[tuple[str, int]] = []
+        for frame in stack:
+            place = self.whose(frame[0])
+            if place == "measuring" or (place == "own" and part):
+                break
+            if place == "suspect" or (place == "library" and part):
+                part.append(frame)
+        while part and self.whose(part[-1][0]) == "library":
+            part.pop()
+        return tuple(part)
+
+
+def sites_between(
+    before: Live, after: Live, *, runs: int, places: Places, preferred: Mapping[Stack, int], sources: Sources
+) -> tuple[Site, ...]:
+    """The lines whose living allocations rose from one reading to the next.
+
+    Args:
+        before: what lived before the runs.
+        after: what lived after them.
+        runs: how many runs lie between.
+        places: tells the suspect's files.
+        preferred: stacks of the leaked objects themselves, which come first.
+        sources: gives code and function names.
+    """
+    merged: dict[tuple[str, int], tuple[int, int, int, Stack]] = {}
+    for stack, (count, size) in after.items():
+        old_count, old_size = before.get(stack, (0, 0))
+        more_count, more_size = count - old_count, size - old_size
+        if more_size <= 0:
+            continue
+        part = places.of_suspect(stack)
+        if not part:
+            continue
+        rank, total_count, total_size, best = merged.get(part[0], (0, 0, 0, part))
+        rank = max(rank, preferred.get(stack, 0))
+        merged[part[0]] = (rank, total_count + more_count, total_size + more_size, best)
+    rising = [(frame, facts) for frame, facts in merged.items() if facts[1] * 2 >= runs or facts[0]]
+    rising.sort(key=lambda entry: (-entry[1][0], -entry[1][2], entry[0]))
+    return tuple(
+        Site(
+            file=file,
+            line=line,
+            function=sources.function(file, line),
+            bytes_per_run=size / runs,
+            count_per_run=count / runs,
+            code=sources.code(file, line),
+            stack=frames(stack, sources),
+        )
+        for (file, line), (_rank, count, size, stack) in rising[:_MOST_SITES]
+    )
+
+
+def bytes_between(before: Live, after: Live, *, runs: int, places: Places) -> float:
+    """How many bytes a run Python's allocators kept for the suspect."""
+    grown = 0
+    for stack, (_count, size) in after.items():
+        if stack and places.whose(stack[0][0]) != "measuring":
+            grown += size - before.get(stack, (0, 0))[1]
+    grown -= sum(size for stack, (_count, size) in before.items() if stack not in after)
+    return max(0, grown) / max(1, runs)
+
+
+def frames(stack: Stack, sources: Sources) -> tuple[Frame, ...]:
+    """A stack with function names, innermost first."""
+    kept = stack if len(stack) <= _LONGEST_STACK else (*stack[: _LONGEST_STACK - 1], stack[-1])
+    return tuple(Frame(file=file, line=line, function=sources.function(file, line)) for file, line in kept)
+
+
+def _folder_of(name: str) -> str:
+    file = getattr(sys.modules.get(name), "__file__", None)
+    if not isinstance(file, str):
+        return ""
+    return os.path.dirname(file) + os.sep if os.path.basename(file).startswith("__init__.") else file  # noqa: PTH119, PTH120 - as above
