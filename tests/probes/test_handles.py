@@ -138,7 +138,7 @@ def test_an_epoll_says_what_it_watches(probe):
     with one, other, closing(select.epoll()) as epoll:
         epoll.register(one)
         names = [thing.name for thing in new_things(probe, before) if thing.noun == "epoll"]
-        expected = f"epoll on fd {one.fileno()}"
+        expected = f"watching fd {one.fileno()}"
 
     assert names == [expected]
 

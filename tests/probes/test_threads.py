@@ -123,10 +123,24 @@ def test_an_executors_idle_worker_is_a_pool_thread_with_its_bound(probe):
     before = probe.inventory()
     with ThreadPoolExecutor(max_workers=4, thread_name_prefix="db") as executor:
         executor.submit(int).result()
+        executor._idle_semaphore.acquire(timeout=5)  # the worker has gone back to its queue
         (thing,) = new_things(probe, before)
 
     assert thing.noun == POOL_THREAD
-    assert "one of 1, at most 4, workers of ThreadPoolExecutor 'db'" in thing.detail
+    assert thing.detail == "one of 1, at most 4, workers of ThreadPoolExecutor 'db', idle now"
+
+
+def test_an_executors_busy_worker_tells_where_it_is(probe):
+    release = threading.Event()
+    before = probe.inventory()
+    with ThreadPoolExecutor(max_workers=1) as executor:
+        executor.submit(wait_for_release, release)
+        while not release._cond._waiters:
+            time.sleep(0.001)
+        (thing,) = new_things(probe, before)
+        release.set()
+
+    assert "now in wait_for_release at" in thing.detail
 
 
 def test_the_count_survives_the_loss_of_our_descriptor(probe):

@@ -36,8 +36,9 @@ def test_how_to_obey_comes_after_where():
     ("subject", "order"),
     [
         (thing("fds", "file"), "close it"),
+        (thing("sockets", "event loop's socket"), "close() the loop, or use asyncio.run()"),
         (thing("processes", "zombie process"), "wait() for it"),
-        (thing("tasks", "asyncio task"), "cancel() it and await it before the loop closes"),
+        (thing("tasks", "asyncio task"), "cancel() it and await it, before its loop closes"),
         (thing("files", "shared memory"), "close() and unlink() it"),
         (thing("state", "umask"), "set it back, best with `monkeypatch`"),
         (thing("connections", "PostgreSQL connection"), "close it"),

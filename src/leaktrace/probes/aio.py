@@ -93,7 +93,7 @@ def loops_by_fd() -> dict[int, str]:
                 fd = getattr(found, part).fileno()
             except (AttributeError, ValueError, OSError):
                 continue
-            names[fd] = f"of an asyncio {type(found).__name__} that is not closed"
+            names[fd] = f"of a {type(found).__name__} that is not closed"
     return names
 
 

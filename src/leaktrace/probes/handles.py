@@ -69,12 +69,13 @@ class HandlesProbe:
                 kind, noun, name, detail = SOCKETS, "socket", names.get(status.st_ino, link), ""
             else:
                 kind, (noun, name, detail) = FDS.kind, _named(fd, link, status, links)
-            detail = ", ".join(fact for fact in (detail, loops.get(fd)) if fact)
+            if noun == "file" and access:
+                detail = f"open for {access}"
             things[fd, status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode), access, link] = Thing(
                 kind=kind,
-                noun=noun,
+                noun=f"event loop's {noun}" if fd in loops else noun,
                 name=name,
-                detail=f"fd {fd}" + (f", {detail}" if detail else f", open for {access}" if access else ""),
+                detail=", ".join(fact for fact in (f"fd {fd}", detail, loops.get(fd)) if fact),
                 where=self._origins.of_fd(fd, link) if self._origins else None,
             )
         return things
@@ -116,7 +117,7 @@ _Named = tuple[str, str, str]  # noun, name, further detail
 def _named(fd: int, link: str, status: os.stat_result, links: Mapping[int, str]) -> _Named:
     """What a descriptor is that is no socket."""
     if link.startswith("pipe:"):
-        return "pipe", link, _other_end(fd, link, links)
+        return "pipe", link.removeprefix("pipe:").strip("[]"), _other_end(fd, link, links)
     if link.startswith("anon_inode:"):
         return _anonymous(fd, link)
     if link.startswith("/memfd:"):
@@ -137,10 +138,10 @@ def _noun_of_path(path: str, mode: int) -> str:
 def _anonymous(fd: int, link: str) -> _Named:
     kind = link.partition(":")[2].strip("[]")
     if kind != "eventpoll":
-        return kind, link, ""
+        return kind, "", ""
     lines = text(f"/proc/self/fdinfo/{fd}").splitlines()
     watched = ", ".join(line.split()[1] for line in lines if line.startswith("tfd:"))
-    return "epoll", f"epoll on fd {watched}" if watched else "epoll on nothing", ""
+    return "epoll", f"watching fd {watched}" if watched else "watching nothing", ""
 
 
 def _other_end(fd: int, link: str, links: Mapping[int, str]) -> str:

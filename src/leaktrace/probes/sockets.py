@@ -42,7 +42,7 @@ def _inode(fd: int) -> int | None:
 def _name(connection: Any) -> str:
     protocol = _protocol(connection)
     local, peer = _address(connection.laddr), _address(connection.raddr)
-    ends = f"{local or 'unnamed'} → {peer}" if peer else local or "unnamed, maybe one of a pair"
+    ends = f"{local or 'unnamed'} → {peer}" if peer else local or "unnamed"
     state = "" if connection.status == psutil.CONN_NONE else f" ({connection.status})"
     return f"{protocol}{ends}{state}"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import psutil
 
-from leaktrace.probes.callables import callable_name, frame_place
+from leaktrace.probes.callables import callable_name, frame_place, outward
 from leaktrace.probes.model import THREADS, Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, START_TIME, HeldDir, names_in, stat_fields, text
 from leaktrace.probes.waiting import wait_for_fall
@@ -82,7 +82,7 @@ class ThreadsProbe:
         facts = ["daemon"] if thread.daemon and not pool else []
         facts.append(pool or _job_of(thread))
         if frame is not None:
-            facts.append(f"now in {frame_place(frame)}")
+            facts.append("idle now" if pool and not _is_busy(frame) else f"now in {frame_place(frame)}")
         return Thing(
             kind=THREADS.kind,
             noun=POOL_THREAD if pool else "thread",
@@ -129,3 +129,10 @@ def _pool_of(thread: threading.Thread) -> str:
     size = len(getattr(executor, "_threads", ()))
     prefix = getattr(executor, "_thread_name_prefix", "")
     return f"one of {size}, at most {bound}, workers of ThreadPoolExecutor {prefix!r}"
+
+
+def _is_busy(frame: FrameType) -> bool:
+    """Whether an executor's worker runs somebody's work, rather than waits for some."""
+    executors = sys.modules["concurrent.futures.thread"]
+    work = getattr(getattr(executors, "_WorkItem", None), "run", None)
+    return any(each.f_code is getattr(work, "__code__", None) for each in outward(frame))

@@ -27,7 +27,7 @@ _BY_KIND = {
     "threads": Wording(made="was started", still="is still running", order="tell it to stop and join() it"),
     "processes": Wording(made="was started", still="is still running", order="terminate() it and wait() for it"),
     "tasks": Wording(
-        made="was started", still="is still pending", order="cancel() it and await it before the loop closes"
+        made="was started", still="is still pending", order="cancel() it and await it", how="before its loop closes"
     ),
     "files": _CREATED,
     "gpu": Wording(
@@ -51,7 +51,7 @@ _BY_NOUN = {
         made="was started", still="is still running", order="stop it by the library that started it"
     ),
     "zombie process": Wording(made="was started", still="has ended but was never waited for", order="wait() for it"),
-    "event loop": Wording(made="was made", still="is not closed", order="close() it", how="or use asyncio.run()"),
+    "event loop": Wording(made="was made", still="is not closed", order="close() the loop", how="or use asyncio.run()"),
     "transport": Wording(made="was opened", still="is still open", order="close() it and let the loop run once more"),
     "async generator": Wording(made="was begun", still="is not finalised", order="await its aclose()"),
     "temporary file": Wording(
@@ -86,7 +86,8 @@ _BY_NOUN = {
 
 def wording(thing: Thing) -> Wording:
     """How to speak of a thing: by its noun, else by its kind, else as of something that can be opened and closed."""
-    return _BY_NOUN.get(thing.noun) or _BY_KIND.get(thing.kind, _OPENED)
+    owner = thing.noun.partition("'s ")[0]  # an "event loop's socket" is closed by closing the loop
+    return _BY_NOUN.get(owner) or _BY_KIND.get(thing.kind, _OPENED)
 
 
 def remedy(thing: Thing, *, fixture: bool = False) -> str:
