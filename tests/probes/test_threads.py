@@ -106,6 +106,21 @@ def test_a_subclass_is_named_by_its_run_method(probe):
     assert "Poller.run" in thing.detail
 
 
+def test_a_target_without_a_module_is_named_all_the_same(probe):
+    lock = threading.Lock()
+    lock.acquire()
+    before = probe.inventory()
+    thread = threading.Thread(target=lock.acquire, kwargs={"timeout": 5})
+    thread.start()
+    try:
+        (thing,) = new_things(probe, before)
+    finally:
+        lock.release()
+        thread.join()
+
+    assert "target lock.acquire" in thing.detail
+
+
 def test_a_thread_unknown_to_threading_is_called_native(probe):
     release = _thread.allocate_lock()
     release.acquire()

@@ -25,7 +25,8 @@ def callable_name(target: Any) -> str:
         target = target.__func__
     if not isinstance(target, _FUNCTIONS):
         target = type(target)
-    return f"{target.__module__}.{target.__qualname__}"
+    # A method of a built-in object belongs to no module.
+    return f"{target.__module__}.{target.__qualname__}" if target.__module__ else str(target.__qualname__)
 
 
 def is_users(filename: str) -> bool:

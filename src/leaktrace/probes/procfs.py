@@ -31,7 +31,7 @@ class HeldDir:
         self._fd = -1
         self._ident = (0, 0)
         self._pid = 0
-        with contextlib.suppress(OSError):  # `stat` will tell
+        with contextlib.suppress(OSError, AttributeError):  # `stat` will tell; Windows opens no directories
             self._reopen()  # now, not at the first reading: that one would count what we have opened ourselves
 
     def stat(self, *, fstat: _Stat = os.fstat, getpid: Callable[[], int] = os.getpid) -> os.stat_result:
