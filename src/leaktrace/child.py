@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
-from leaktrace.probes.model import Probe
+from leaktrace.probes.model import Probe, Unread
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
 from leaktrace.replay.measure import Readings, RunFailed, measure, settle
-from leaktrace.seam import FinalizerLists, forget_run, run_phases, tear_down
+from leaktrace.seam import Footprint, QuietRuns, failure_of, tear_down
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import judge
 from leaktrace.verdict.model import Verdict
@@ -96,8 +96,7 @@ class ReplayDoor:
         self._answer = Path(order.answer).open("ab", buffering=0)  # noqa: SIM115 - closed when the process ends
         self._items: dict[tuple[str, str], pytest.Item] = {}
         self._collect_errors: list[str] = []
-        self._repeating = False
-        self._reports: list[pytest.TestReport] = []
+        self._quiet = QuietRuns()
 
     def _tell(self, task: Task) -> Callable[[str, Mapping[str, object]], None]:
         def tell(event: str, fields: Mapping[str, object]) -> None:
@@ -109,6 +108,7 @@ class ReplayDoor:
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         """Leave the parent's cache of failed tests alone."""
+        config.pluginmanager.register(self._quiet, "leaktrace-quiet")
         for name in RUN_STATE_PLUGINS:
             plugin = config.pluginmanager.get_plugin(name)
             if plugin is not None:
@@ -120,9 +120,7 @@ class ReplayDoor:
             self._collect_errors.append(str(report.longrepr).strip().splitlines()[-1])
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_collection_modifyitems(
-        self, items: list[pytest.Item]
-    ) -> Generator[None, object, object]:
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
         """Keep exactly the ordered tests, whatever other plugins select or shuffle."""
         wanted = {(target.path, target.tail) for task in self._order.tasks for target in task.targets}
         for item in items:
@@ -138,7 +136,9 @@ class ReplayDoor:
         """Every task in turn."""
         terminal = session.config.pluginmanager.get_plugin("terminalreporter")
         for number, task in enumerate(self._order.tasks):
-            behind = [self._items.get((t.path, t.tail)) for later in self._order.tasks[number + 1 :] for t in later.targets]
+            behind = [
+                self._items.get((t.path, t.tail)) for later in self._order.tasks[number + 1 :] for t in later.targets
+            ]
             self._task(session, task, next((item for item in behind if item is not None), None), terminal)
         return True
 
@@ -149,13 +149,13 @@ class ReplayDoor:
             tell("failure", {"why": self._not_collected(task.targets)})
             tell("end", {})
             return
-        repeat = Repeat(self, items, task.scope, terminal)
-        probes: Sequence[Probe] = (RssProbe(), HeapProbe(), BlocksProbe())
+        repeat = Repeat(self._quiet, items, task.scope, terminal)
+        probes, unread = readable((RssProbe(), HeapProbe(), BlocksProbe()))
 
         def wants_more(readings: Readings, spent: str | None) -> int:
             return judge(self._record(task, readings, spent)).more
 
-        readings = measure(task, repeat.run, probes, wants_more, tell)
+        readings = measure(task, repeat.run, probes, wants_more, tell, unread=unread)
         if self._order.trace and readings.taken > task.warmups + 1:
             ruling = judge(self._record(task, readings, "runs"))
             if ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED):
@@ -189,7 +189,7 @@ class ReplayDoor:
                 test_files=tuple({str(item.path) for item in items}),
                 growth_bytes_per_run=rate,
             )
-            tell("exhibit", {"exhibit": encode(exhibit)})
+            tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
         except Exception as exc:  # noqa: BLE001
             tell("exhibit", {"exhibit": {"notes": [f"the trace failed: {type(exc).__name__}: {exc}"]}})
 
@@ -199,33 +199,14 @@ class ReplayDoor:
             why += f": {self._collect_errors[0]}"
         return why
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: Any) -> bool | None:
-        """Within every other plugin's wrapper, run the phases without telling of them."""
-        if not self._repeating:
-            return None
-        self._reports = run_phases(item, nextitem)
-        return True
-
-    def once(self, item: pytest.Item, nextitem: Any) -> list[pytest.TestReport]:
-        """One quiet run of an item, with all wrappers around it."""
-        self._repeating = True
-        try:
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-        finally:
-            self._repeating = False
-        reports, self._reports = self._reports, []
-        return reports
-
 
 class Repeat:
     """Runs the tests of one task in turn, each set up afresh, and leaves nothing of pytest's own behind."""
 
-    def __init__(self, door: ReplayDoor, items: Sequence[pytest.Item], scope: str, terminal: Any) -> None:
-        self._door, self._items, self._terminal = door, items, terminal
+    def __init__(self, quiet: QuietRuns, items: Sequence[pytest.Item], scope: str, terminal: Any) -> None:
+        self._quiet, self._items, self._terminal = quiet, items, terminal
         self._next = [self._after(number, scope) for number in range(len(items))]
-        self._lists = [FinalizerLists(item) for item in items]
-        self._properties = [len(item.user_properties) for item in items]
+        self._footprints = [Footprint(item) for item in items]
 
     def _after(self, number: int, scope: str) -> pytest.Item | pytest.Collector | None:
         """What stays set up after an item: all above it, or less where a wider fixture has to end with each run."""
@@ -244,28 +225,29 @@ class Repeat:
         Raises:
             RunFailed: a test did not pass.
         """
-        for item, after, lists, properties in zip(
-            self._items, self._next, self._lists, self._properties, strict=True
-        ):
-            reports = self._door.once(item, after)
-            failed = next((report for report in reports if not report.passed or hasattr(report, "wasxfail")), None)
-            why = _why(failed) if failed is not None else None
-            del reports, failed
-            forget_run(item, properties)
-            lists.trim()
+        for item, after, footprint in zip(self._items, self._next, self._footprints, strict=True):
+            why = failure_of(self._quiet.run(item, after))
+            footprint.erase()
             if self._terminal is not None:
-                self._terminal.stats.clear()  # warnings recorded at each run
+                self._terminal.stats.clear()  # what other plugins told it
             if why is not None:
                 raise RunFailed(why)
 
 
-def _why(report: pytest.TestReport) -> str:
-    """One line on a run that did not pass."""
-    if hasattr(report, "wasxfail"):
-        return "it is expected to fail (xfail)"
-    if report.skipped:
-        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        return f"it was skipped: {text}"
-    lines = [line for line in str(report.longrepr).splitlines() if line.startswith("E ")]
-    text = lines[0][1:].strip() if lines else str(report.longrepr).strip().splitlines()[-1]
-    return f"{report.when} failed: {text}"
+def readable(probes: Sequence[Probe]) -> tuple[list[Probe], dict[str, str]]:
+    """The probes that can be read in this process, and why the others cannot."""
+    unread: dict[str, str] = {}
+    for probe in probes:
+        value = probe.read()
+        if isinstance(value, Unread):
+            unread[value.counter] = value.why
+    return [probe for probe in probes if probe.counter.name not in unread], unread
+
+
+def _relative(exhibit: dict[str, Any], rootpath: Path) -> dict[str, Any]:
+    """Files below the root are named from there, as node ids are."""
+    root = f"{rootpath}{os.sep}"
+    for site in exhibit["sites"]:
+        for place in (site, *site["stack"]):
+            place["file"] = place["file"].removeprefix(root)
+    return exhibit

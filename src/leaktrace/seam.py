@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,8 +10,41 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 
+class QuietRuns:
+    """A plugin that runs an item within every other plugin's wrappers and tells none of them of its reports."""
+
+    def __init__(self) -> None:
+        self._quiet = False
+        self._reports: list[pytest.TestReport] = []
+
+    def run(self, item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> list[pytest.TestReport]:
+        """Set up, call and tear down an item once more; what is above `nextitem` stays set up."""
+        self._quiet = True
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        finally:
+            self._quiet = False
+            reports, self._reports = self._reports, []
+        return reports
+
+    @property
+    def running(self) -> bool:
+        """Whether a quiet run is under way; a hook that counts tests must look away then."""
+        return self._quiet
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: Any) -> bool | None:
+        """Stand in for pytest's own protocol, and for rerun plugins', during a quiet run."""
+        if not self._quiet:
+            return None
+        # Warnings of a repeat were told at the first run; pytest's own catcher, around this one, must not see them.
+        with warnings.catch_warnings(record=True):
+            self._reports = run_phases(item, nextitem)
+        return True
+
+
 def run_phases(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> list[pytest.TestReport]:
-    """Set up, call and tear down an item once, telling no plugin of the reports; a fresh request each time.
+    """Set up, call and tear down an item once, without `pytest_runtest_logreport`; a fresh request each time.
 
     `nextitem` may be any node: what is above it stays set up. That it is not an item, pytest does not check.
     """
@@ -36,6 +70,20 @@ def fixture_definitions(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
             yield from definitions
 
 
+class Footprint:
+    """What pytest keeps of each run of an item, and takes back after it."""
+
+    def __init__(self, item: pytest.Item) -> None:
+        self._item = item
+        self._properties = len(item.user_properties)
+        self._lists = FinalizerLists(item)
+
+    def erase(self) -> None:
+        """Call after each run of the item."""
+        forget_run(self._item, self._properties)
+        self._lists.trim()
+
+
 class FinalizerLists:
     """Undoes what pytest adds to the wider fixtures of an item at each repeat.
 
@@ -56,3 +104,18 @@ class FinalizerLists:
                 del finalizers[known[1] :]
             else:
                 self._kept[id(definition)] = (definition.cached_result, len(finalizers))
+
+
+def failure_of(reports: list[pytest.TestReport]) -> str | None:
+    """Why a run did not pass, in one line, or None when it did."""
+    report = next((each for each in reports if not each.passed or hasattr(each, "wasxfail")), None)
+    if report is None:
+        return None if reports else "it was not run: another plugin took it"
+    if hasattr(report, "wasxfail"):
+        return "it is expected to fail (xfail)"
+    if report.skipped:
+        text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        return f"it was skipped: {text}"
+    told = str(report.longrepr).strip().splitlines() or ["no reason given"]
+    lines = [line for line in told if line.startswith("E ")]
+    return f"{report.when} failed: {lines[0][1:].strip() if lines else told[-1]}"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from leaktrace.casebook.model import Case
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
+from leaktrace.probes.model import Unread
 from leaktrace.replay.letters import Answer
 from leaktrace.suspects.model import Suspect
 from leaktrace.trace.model import Exhibit
@@ -67,7 +68,10 @@ def _judged(case: Case, answer: Answer) -> Case:
             name: Rate(estimate=rate.estimate / share, low=rate.low / share, high=rate.high / share)
             for name, rate in ruling.rates.items()
         },
-        readings={name: series.values for name, series in record.series.items()},
+        readings={
+            **{name: series.values for name, series in record.series.items()},
+            **{name: (Unread(counter=name, why=why),) for name, why in answer.unread.items()},
+        },
         exhibit=exhibit,
     )
 

@@ -91,7 +91,7 @@ def read(path: Path) -> Casebook:
         if path.stat().st_size > MAX_BYTES:
             raise FileError(f"{path} is over {MAX_BYTES >> 20} MiB; a casebook of that size is not read", slug="schema")
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as exc:
+    except (OSError, ValueError, RecursionError) as exc:
         raise FileError(f"the casebook {path} cannot be read: {exc}", slug="schema") from exc
     try:
         return from_json(data)

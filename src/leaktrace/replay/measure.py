@@ -7,6 +7,7 @@ import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from leaktrace.probes.model import RSS_BYTES, Probe, Unread
 from leaktrace.probes.settle import clear_caches, collect, trim
@@ -76,12 +77,14 @@ def measure(
     wants_more: Callable[[Readings, str | None], int],
     tell: Tell,
     *,
+    unread: Mapping[str, str] = MappingProxyType({}),
     clock: Callable[[], float] = time.monotonic,
 ) -> Readings:
     """Run a task until `wants_more` returns 0; each reading is told at once.
 
     Args:
         run: one run of the task; raises RunFailed when it did not pass.
+        unread: counters that cannot be read in this process, and why.
         wants_more: how many further batches the judge wants, given the readings and why no more can be had.
 
     Returns:
@@ -94,7 +97,7 @@ def measure(
             "counters": [probe.counter.name for probe in probes],
             "warmups": task.warmups,
             "batch_runs": task.batch_runs,
-            "unread": {},
+            "unread": dict(unread),
         },
     )
     began, runs = clock(), 0

@@ -27,7 +27,13 @@ START_S = 60.0
 """Time that a child is given to start and collect, beside the time-out of its task."""
 METER = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
 """What makes malloc's live bytes exact: every object by malloc, and no freed chunk parked in a thread's cache."""
-COVERAGE = ("COV_CORE_SOURCE", "COV_CORE_CONFIG", "COV_CORE_DATAFILE", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG")
+COVERAGE = (
+    "COV_CORE_SOURCE",
+    "COV_CORE_CONFIG",
+    "COV_CORE_DATAFILE",
+    "COVERAGE_PROCESS_START",
+    "COVERAGE_PROCESS_CONFIG",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,8 +44,10 @@ def _path(path: tuple[Hop, ...], width: int) -> Iterator[str]:
 def _site(label: str, site: Site, width: int) -> Iterator[str]:
     much = f", {size(site.bytes_per_run)} a run" if site.bytes_per_run else ""
     yield from _labelled(label, f"{site.file}:{site.line} in {site.function}{much}", width)
-    if site.code:
-        yield f"{' ' * (LABEL + len(INDENT))}{site.code.strip()}"[:width]
+    margin = " " * (LABEL + len(INDENT))
+    for line in site.code.splitlines():
+        if line.strip():
+            yield f"{margin}{line}"[:width]
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:

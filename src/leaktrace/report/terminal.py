@@ -48,7 +48,12 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
         for case in book.cases:
             yield from block(case)
     for note in book.notes[:SHOWN]:
-        yield from wrapped(f"{note.slug.upper()} {megabytes(note.size_bytes)} in {note.nodeid}: {note.text}", indent="    ", width=WIDTH, first="")
+        yield from wrapped(
+            f"{note.slug.upper()} {megabytes(note.size_bytes)} in {note.nodeid}: {note.text}",
+            indent="    ",
+            width=WIDTH,
+            first="",
+        )
     if book.left_out:
         yield f"not replayed, --leaktrace-budget ran out: {plural(len(book.left_out), 'suspect')}"
         yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
@@ -125,7 +130,9 @@ def _accounts(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]
         if not parts or not isinstance(first, int):
             continue
         grown = f", {megabytes(first)} to {megabytes(last)}" if isinstance(last, int) else ""
-        yield from wrapped(f"{process.worker}{grown} resident, MB by account: {', '.join(parts)}", indent="    ", width=WIDTH, first="")
+        yield from wrapped(
+            f"{process.worker}{grown} resident, MB by account: {', '.join(parts)}", indent="    ", width=WIDTH, first=""
+        )
         if process.slope_bytes_per_test and process.slope_bytes_per_test > 1_000:  # noqa: PLR2004 - a page in four tests
             yield f"    the whole run grew by {size(process.slope_bytes_per_test)} a test"
     loans = sorted(
