@@ -62,42 +62,49 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _value(hint: Any, data: Any, at: str) -> Any:  # noqa: PLR0911 - one return for each form of a hint
+def _value(hint: Any, data: Any, at: str) -> Any:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return data
     if origin in (typing.Union, types.UnionType):
         return _one_of(args, data, at)
     if origin is typing.Literal:
-        if data not in args:
-            raise _misfit(at, " or ".join(map(repr, args)), data)
-        return data
-    if origin is not None and issubclass(origin, Mapping):
-        if not isinstance(data, Mapping):
-            raise _misfit(at, "an object", data)
-        return {str(key): _value(args[1], each, f"{at}.{key}") for key, each in data.items()}
-    if origin is tuple:
-        if not isinstance(data, Sequence) or isinstance(data, str):
-            raise _misfit(at, "an array", data)
-        kinds = [args[0]] * len(data) if args[-1] is Ellipsis else list(args)
-        if len(kinds) != len(data):
-            raise _misfit(at, f"an array of {len(kinds)}", data)
-        return tuple(_value(kind, each, f"{at}[{i}]") for i, (kind, each) in enumerate(zip(kinds, data, strict=True)))
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        try:
-            return hint(data)
-        except ValueError as exc:
-            raise _misfit(at, " or ".join(repr(each.value) for each in hint), data) from exc
+        return _word(args, data, at)
+    if origin is not None:
+        return _items(args, data, at) if origin is tuple else _mapping(args, data, at)
+    if issubclass(hint, Enum):
+        return hint(_word([each.value for each in hint], data, at))
     if dataclasses.is_dataclass(hint):
-        return decode(hint, data, at=at)  # type: ignore[arg-type]
+        return decode(hint, data, at=at)
     return _atom(hint, data, at)
+
+
+def _word(words: Sequence[object], data: Any, at: str) -> Any:
+    if data not in words:
+        raise _misfit(at, " or ".join(map(repr, words)), data)
+    return data
+
+
+def _mapping(args: tuple[Any, ...], data: Any, at: str) -> dict[str, Any]:
+    if not isinstance(data, Mapping):
+        raise _misfit(at, "an object", data)
+    return {str(key): _value(args[1], each, f"{at}.{key}") for key, each in data.items()}
+
+
+def _items(args: tuple[Any, ...], data: Any, at: str) -> tuple[Any, ...]:
+    if not isinstance(data, Sequence) or isinstance(data, str):
+        raise _misfit(at, "an array", data)
+    kinds = [args[0]] * len(data) if args[-1] is Ellipsis else list(args)
+    if len(kinds) != len(data):
+        raise _misfit(at, f"an array of {len(kinds)}", data)
+    return tuple(_value(kind, each, f"{at}[{i}]") for i, (kind, each) in enumerate(zip(kinds, data, strict=True)))
 
 
 def _one_of(args: tuple[Any, ...], data: Any, at: str) -> Any:
     if data is None and type(None) in args:
         return None
     if Unread in args and isinstance(data, Mapping) and set(data) == {"unread"}:
-        return Unread(counter=at.rpartition(".")[2], why=str(data["unread"]))
+        return Unread(counter=at.rpartition(".")[2].partition("[")[0], why=str(data["unread"]))
     rest = [arg for arg in args if arg not in (type(None), Unread)]
     return _value(rest[0], data, at)
 

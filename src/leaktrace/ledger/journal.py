@@ -97,7 +97,7 @@ def read_journal(path: Path) -> Ledger:
                 ledger = _opened(record)
             else:
                 _apply(ledger, fixtures, record)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
             if number == len(lines) - 1:
                 break  # torn by a kill: the split leaves an empty last piece when the line is whole
             raise FileError(f"line {number + 1} of the journal {path} is broken: {exc!r}", slug="journal") from exc

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from leaktrace.errors import LeaktraceError
 from leaktrace.ledger.journal import read_journal
 from leaktrace.plugin.doors import WORKER_KEY, Shared, confirms
 from leaktrace.plugin.report import ReportDoor
@@ -61,7 +60,7 @@ class ControllerDoor:
                 self._report.parts.append(part_from_wire(json.loads(output[WORKER_KEY])))
             else:
                 self._from_journal(worker, error)
-        except (LeaktraceError, ValueError, KeyError, TypeError) as exc:
+        except Exception as exc:  # noqa: BLE001 - what a worker sent must not break the controller's loop
             self._shared.complain(f"worker {worker} sent nothing that could be read: {exc}")
 
     def _from_journal(self, worker: str, error: object) -> None:

@@ -38,8 +38,8 @@ class Unread:
     why: str
 
 
-Value: TypeAlias = "int | Unread"
-Reading: TypeAlias = "Mapping[str, Value]"
+Value: TypeAlias = int | Unread
+Reading: TypeAlias = Mapping[str, Value]
 """The values of all counters at one instant, by counter name."""
 
 RSS_BYTES = Counter(name="rss_bytes", unit="bytes", kind="memory", exact=False, noise=64 * 1024)

@@ -1,0 +1,160 @@
+"""The casebook's file: schema `leaktrace/1`."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from casebook_scenarios import NODEID, book, case
+
+from leaktrace.casebook import wire
+from leaktrace.errors import FileError
+
+
+def as_data():
+    return json.loads(json.dumps(wire.to_json(book())))
+
+
+def test_a_casebook_survives_its_file(tmp_path):
+    path = tmp_path / "new" / "casebook.json"
+
+    wire.write(book(), path)
+
+    assert wire.read(path) == book()
+    assert [each.name for each in path.parent.iterdir()] == ["casebook.json"]
+
+
+def test_a_case_survives_alone():
+    assert wire.case_from_json(json.loads(json.dumps(wire.case_to_json(case())))) == case()
+
+
+def test_the_stable_keys_stand_where_the_schema_has_them():
+    data = as_data()
+
+    assert list(data)[:13] == [
+        "schema",
+        "tool",
+        "python",
+        "platform",
+        "mode",
+        "started_at",
+        "duration_s",
+        "overhead_s",
+        "totals",
+        "processes",
+        "tests",
+        "fixtures",
+        "groups",
+    ]
+    assert data["schema"] == "leaktrace/1"
+    assert data["totals"] == {"tests": 1, "runs": 13, "suspects": 1, "verdicts": {"LEAK": 1}}
+    assert set(data["processes"][0]) >= {"worker", "pid", "first", "last", "peak_rss_bytes", "accounts"}
+    assert set(data["tests"][0]) >= {
+        "nodeid",
+        "worker",
+        "outcome",
+        "duration_s",
+        "growth",
+        "phases",
+        "peak_rss_bytes",
+        "imports",
+    }
+    assert set(data["cases"][0]) >= {
+        "nodeid",
+        "subject",
+        "kind",
+        "verdict",
+        "reason",
+        "per_run",
+        "runs",
+        "warmups",
+        "readings",
+        "holder",
+        "sites",
+        "fixture",
+        "proof",
+        "fix",
+        "fingerprint",
+        "status",
+        "reproduce",
+    }
+    assert data["cases"][0]["per_run"]["heap_bytes"] == {"estimate": 20e6, "low": 19.9e6, "high": 20.1e6}
+    assert data["tests"][0]["growth"]["blocks"]["unread"].startswith("PYTHONMALLOC")
+
+
+def test_unknown_keys_are_ignored():
+    data = as_data()
+    data["later"] = 1
+    data["cases"][0]["later"] = {"a": 1}
+
+    assert wire.from_json(data) == book()
+
+
+@pytest.mark.parametrize("schema", ["leaktrace/2", "leaktrace/10"])
+def test_a_newer_schema_is_refused(schema):
+    with pytest.raises(FileError, match=f"schema is {schema}, newer than leaktrace/1: update pytest-leaktrace"):
+        wire.from_json({**as_data(), "schema": schema})
+
+
+@pytest.mark.parametrize(
+    "data", [None, [], "text", {}, {"schema": 1}, {"schema": "other/1"}, {"schema": "leaktrace/x"}, {"schema": "x"}]
+)
+def test_what_is_no_casebook_is_said_to_be_none(data):
+    with pytest.raises(FileError, match="this is no casebook"):
+        wire.from_json(data)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mode": 5}, "mode needs str, got 5"),
+        ({"cases": {}}, "cases needs an array of objects"),
+        ({"cases": [1]}, "cases needs an array of objects"),
+        ({"tests": [{"nodeid": 1}]}, r"tests\[0\].nodeid needs str, got 1"),
+        ({"duration_s": "2"}, "duration_s needs float, got '2'"),
+        ({"totals": {"runs": "many"}}, "runs needs int, got 'many'"),
+    ],
+)
+def test_a_bad_type_is_named_with_its_place(change, message):
+    with pytest.raises(FileError, match=message):
+        wire.from_json({**as_data(), **change})
+
+
+def test_a_bad_case_is_named_with_its_place():
+    data = as_data()
+    data["cases"][0]["verdict"] = "GUILTY"
+
+    with pytest.raises(FileError, match=r"cases\[0\].verdict needs 'LEAK' or"):
+        wire.from_json(data)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+def test_a_file_that_is_no_json_is_refused_with_its_name(tmp_path, content):
+    path = tmp_path / "casebook.json"
+    path.write_bytes(content)
+
+    with pytest.raises(FileError, match=r"casebook\.json"):
+        wire.read(path)
+
+
+def test_a_missing_file_is_refused_with_its_name(tmp_path):
+    with pytest.raises(FileError, match=r"none\.json cannot be read"):
+        wire.read(tmp_path / "none.json")
+
+
+def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+    path = tmp_path / "casebook.json"
+    path.write_text("old", encoding="utf-8")
+
+    with pytest.raises(UnicodeEncodeError):
+        wire.write(book(warnings=("\ud800",)), path)
+
+    assert path.read_text(encoding="utf-8") == "old"
+
+
+def test_a_node_id_of_any_script_is_written_as_it_is(tmp_path):
+    path = tmp_path / "casebook.json"
+
+    wire.write(book(), path)
+
+    assert NODEID in path.read_text(encoding="utf-8")
