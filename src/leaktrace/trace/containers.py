@@ -65,7 +65,10 @@ class Handlers:
 
     def of(self, obj: object) -> Container | None:
         """The handler, or None for what has no length that we may read."""
-        cls = type(obj)
+        return self.of_type(type(obj))
+
+    def of_type(self, cls: type) -> Container | None:
+        """The handler for instances of a type, or None."""
         try:
             return self._by_type[id(cls)]
         except KeyError:

@@ -220,8 +220,8 @@ def _lru_cache(parent: Any, rest: Sequence[Any]) -> Edge | None:
     wrapped = (names or {}).get("__wrapped__")
     if rest[0] is wrapped:
         return Edge(".__wrapped__")
-    whole = safe.function_name(wrapped) if type(wrapped) is types.FunctionType else ""
-    return Edge(" (lru_cache)", "lru-cache", 1, whole)
+    function = safe.function_name(wrapped) if type(wrapped) is types.FunctionType else ""
+    return Edge(f" (lru_cache of {function})" if function else " (lru_cache)", "lru-cache")
 
 
 def _suspended(prefix: str, noun: str) -> Namer:
@@ -281,11 +281,19 @@ def instance_edge(parent: Any, rest: Sequence[Any]) -> Edge | None:
     names = safe.instance_namespace(parent)
     if names is not None:
         if child is names:
-            return _storage(names, rest, "instance-container") if len(rest) > 1 else Edge(".__dict__")
+            inner = _storage(names, rest, "instance-container") if len(rest) > 1 else Edge(".__dict__")
+            return _unwrapped(parent, inner)
         name = _key_of(names, child)
         if type(name) is str:
-            return Edge(f".{name}", "instance-container")
+            return _unwrapped(parent, Edge(f".{name}", "instance-container"))
     for name, value in safe.member_values(parent):
         if value is child:
             return Edge(f".{name}", "instance-container")
     return None
+
+
+def _unwrapped(parent: Any, edge: Edge) -> Edge:
+    """The data of a wrapper around a container is the container, to a user."""
+    wrappers = ("weakref", "_weakrefset", "collections")
+    wraps = any(safe.module_of(cls) in wrappers for cls in safe.mro(type(parent)))
+    return Edge("", "", edge.takes) if edge.text == ".data" and wraps else edge

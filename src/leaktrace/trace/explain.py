@@ -9,12 +9,11 @@ from dataclasses import dataclass, replace
 
 from leaktrace.trace import fingerprint, naming, proof
 from leaktrace.trace.fix import fix_for
+from leaktrace.trace.growth import living
 from leaktrace.trace.holder import Candidate, Search, candidates, describe, from_survivors
 from leaktrace.trace.model import Exhibit, Holder, Proof, Site
-from leaktrace.trace.naming import Step
 from leaktrace.trace.notes import Budget, Notes
 from leaktrace.trace.observe import Observation, observe
-from leaktrace.trace.safe import qualname_of
 from leaktrace.trace.sites import Places, bytes_between, frames, sites_between
 from leaktrace.trace.source import Sources
 from leaktrace.trace.things import is_interesting_type
@@ -30,8 +29,8 @@ class _Answer:
     holder: Holder | None = None
     best: Candidate | None = None
     also: tuple[Candidate, ...] = ()
-    steps: list[Step] | None = None
     leaked: type | None = None
+    label: str = "entries"
     sites: tuple[Site, ...] = ()
     types: tuple[tuple[str, float], ...] = ()
     python_bytes: float = 0.0
@@ -98,15 +97,14 @@ def _find_holder(answer: _Answer, seen: Observation, own: tuple[str, ...], test_
         best = reached[0]
         fresh_runs = sum(seen.batches[1:]) + (1 if seen.adders else 0)
         answer.best = best
-        answer.holder, answer.leaked, _way = describe(best, newborn, runs=seen.runs, fresh_runs=fresh_runs)
-        answer.steps = best.steps
+        answer.holder, answer.leaked, answer.label = describe(best, newborn, runs=seen.runs, fresh_runs=fresh_runs)
         held = best.kept.objects
         answer.also = tuple(c for c in reached[1:] if held & c.kept.objects)[:_MOST_ALSO]
         return
     wanted = _newest(seen)
     found = from_survivors(wanted[0], newborn, search, per_run=wanted[1]) if wanted[0] else None
     if found is not None:
-        answer.holder, answer.steps, answer.leaked = found
+        answer.holder, answer.leaked, answer.label = found
 
 
 def _newest(seen: Observation) -> tuple[set[int], float]:
@@ -120,7 +118,7 @@ def _newest(seen: Observation) -> tuple[set[int], float]:
             best = (rank, key)
     if best is None:
         return set(), 0.0
-    ids = {id(obj) for obj in gc.get_objects() if id(obj) in seen.survivors.ids and id(type(obj)) == best[1]}
+    ids = {id(obj) for obj in living(seen.survivors.ids) if id(type(obj)) == best[1]}
     return ids, best[0][1]
 
 
@@ -173,7 +171,6 @@ def also_paths_dropped(answer: _Answer) -> None:
     for candidate in (answer.best, *answer.also):
         if candidate is not None:
             candidate.path, candidate.steps, candidate.root = [], [], None
-    answer.steps = None
 
 
 def _name(candidate: Candidate) -> str:
@@ -210,7 +207,7 @@ def _exhibit(answer: _Answer, notes: Notes, growth_bytes_per_run: float | None) 
     native = growth_bytes_per_run is not None and answer.python_bytes < growth_bytes_per_run / 2
     allocating = next((site for site in answer.sites if not site.adds), None)
     if holder is not None:
-        fix = fix_for(holder.kind, holder=holder.name, leaked=_short(answer.leaked), bound=holder.bound)
+        fix = fix_for(holder.kind, holder=holder.name, leaked=answer.label, bound=holder.bound)
         mark = fingerprint.of_path(holder.kind, holder.path)
     else:
         fix = fix_for("native" if native else "c-code", holder="", leaked="") if allocating else ""
@@ -225,7 +222,3 @@ def _exhibit(answer: _Answer, notes: Notes, growth_bytes_per_run: float | None) 
         native=native,
     )
     return replace(exhibit, notes=tuple(notes.lines))
-
-
-def _short(leaked: type | None) -> str:
-    return qualname_of(leaked).replace("<locals>.", "").rsplit(".", 1)[-1] if leaked is not None else "entries"

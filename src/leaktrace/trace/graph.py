@@ -44,8 +44,14 @@ class Graph:
         self._queue: deque[int] = deque()
         self._seen.update(id(part) for part in (self._seen, self._nodes, self._atoms, self._manners, self._kept))
 
-    def sweep(self, roots: Sequence[Any], targets: set[int]) -> set[int]:
-        """Walk on from some more roots until all targets are found or nothing is left; gives the ids found so far."""
+    def sweep(self, roots: Sequence[Any], targets: set[int], *, enough: int | None = None) -> set[int]:
+        """Walk on from some more roots until the targets are found; gives the ids found so far.
+
+        Args:
+            roots: where to start, besides where the last sweep stopped.
+            targets: identities to look for.
+            enough: how many of them suffice; all, where it is None.
+        """
         nodes, parents, seen, atoms, found = self._nodes, self._parents, self._seen, self._atoms, self._found
         manners, refers = self._manners, gc.get_referents
         wanted = self._unmet(targets)
@@ -61,7 +67,8 @@ class Graph:
                 nodes.append(root)
                 parents.append(-1)
         searched = {id(kind) for kind in _SEARCHED}
-        while queue and wanted:
+        spare = 0 if enough is None else max(0, len(targets) - enough)
+        while queue and len(wanted) > spare:
             index = queue.popleft()
             parent = nodes[index]
             direct = id(type(parent)) not in searched

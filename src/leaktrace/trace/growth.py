@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
+from itertools import compress
 from typing import Any
 
 from leaktrace.trace import safe
@@ -63,63 +64,65 @@ def _flat(content: Any) -> list[Any]:
 
 
 class Pool:
-    """All containers alive at one moment, with their lengths; keeps them alive itself, so that no id is reused."""
+    """All containers alive at one moment, with their lengths; keeps them alive itself, so that no id is reused.
 
-    __slots__ = ("_handlers", "_kinds", "_lengths", "_things")
+    Everything that is done once per living object is left to C loops (`map`, `compress`): there may be millions.
+    """
+
+    __slots__ = ("_groups", "_handlers")
 
     def __init__(self, handlers: Handlers) -> None:
         self._handlers = handlers
-        self._things: list[Any] = []
-        self._kinds: list[Container] = []
-        self._lengths = array("q")
+        self._groups: list[tuple[Container, list[Any], array[int]]] = []
 
     def fill(self, own_ids: frozenset[int]) -> None:
         """Take in every container that the collector knows, and the untracked ones that those refer to."""
-        things, kinds, of = self._things, self._kinds, self._handlers.of
-        seen = set(own_ids) | {id(things), id(kinds)}
         tracked = gc.get_objects()
-        seen.add(id(tracked))
-        untracked: list[Any] = []
-        for obj in tracked:
-            kind = of(obj)
-            if kind is not None and id(obj) not in seen:
-                things.append(obj)
-                kinds.append(kind)
-        for level in (tracked, untracked):
-            untracked = self._untracked(level, seen)
-            for obj in untracked:
-                things.append(obj)
-                kinds.append(of(obj))  # type: ignore[arg-type]
-        self._lengths = array("q", bytes(8 * len(things)))
-        for index, (kind, obj) in enumerate(zip(kinds, things, strict=True)):
-            self._lengths[index] = kind.length(obj)
-
-    def _untracked(self, level: Sequence[Any], seen: set[int]) -> list[Any]:
-        """Containers that a level refers to and the collector does not track (dicts of atoms, bytearrays)."""
-        kinds = {id(kind) for kind in (dict, bytearray, array)}
-        found: list[Any] = []
-        for start in range(0, len(level), _CHUNK):
-            for obj in gc.get_referents(*level[start : start + _CHUNK]):
-                if id(type(obj)) in kinds and not gc.is_tracked(obj) and id(obj) not in seen:
-                    seen.add(id(obj))
-                    found.append(obj)
-        return found
+        untracked = _untracked(tracked, set())
+        deeper = _untracked(untracked, {id(obj) for obj in untracked})
+        ours = own_ids | {id(tracked), id(untracked), id(deeper), id(self._groups)}
+        members: dict[int, tuple[Container, list[Any]]] = {}
+        for level in (tracked, untracked, deeper):
+            kinds = {key: cls for key, cls in zip(map(id, map(type, level)), map(type, level), strict=True)}  # noqa: C416 - dict() of a zip would compare the types
+            handlers = {key: kind for key, cls in kinds.items() if (kind := self._handlers.of_type(cls)) is not None}
+            for obj in compress(level, map(handlers.__contains__, map(id, map(type, level)))):
+                kind = handlers[id(type(obj))]
+                members.setdefault(id(kind), (kind, []))[1].append(obj)
+        for kind, things in members.values():
+            if ours.intersection(map(id, things)):
+                things[:] = [obj for obj in things if id(obj) not in ours]
+            self._groups.append((kind, things, array("q", map(kind.length, things))))
 
     def risen(self) -> list[Grower]:
         """The containers that are longer now than when they were taken in, those that rose most first."""
         found: list[Grower] = []
-        for kind, obj, before in zip(self._kinds, self._things, self._lengths, strict=True):
-            now = kind.length(obj)
-            if now > before:
-                found.append(Grower(obj, kind, [before, now]))
+        for kind, things, before in self._groups:
+            after = array("q", map(kind.length, things))
+            if after != before:
+                found += [
+                    Grower(obj, kind, [old, new])
+                    for obj, old, new in zip(things, before, after, strict=True)
+                    if new > old
+                ]
         found.sort(key=lambda grower: grower.lengths[0] - grower.lengths[1])
         return found[:_MOST_CANDIDATES]
 
     def clear(self) -> None:
         """Let go of everything."""
-        self._things.clear()
-        self._kinds.clear()
-        del self._lengths[:]
+        self._groups.clear()
+
+
+def _untracked(level: Sequence[Any], seen: set[int]) -> list[Any]:
+    """Containers that a level refers to and the collector does not track (dicts of atoms, bytearrays)."""
+    kinds = {id(kind) for kind in (dict, bytearray, array)}
+    found: list[Any] = []
+    for start in range(0, len(level), _CHUNK):
+        referents = gc.get_referents(*level[start : start + _CHUNK])
+        for obj in compress(referents, map(kinds.__contains__, map(id, map(type, referents)))):
+            if not gc.is_tracked(obj) and id(obj) not in seen:
+                seen.add(id(obj))
+                found.append(obj)
+    return found
 
 
 @dataclass(slots=True)
@@ -170,12 +173,14 @@ class Survivors:
         return tuple(rates)
 
 
-def living(ids: set[int]) -> list[Any]:
+def living(ids: Set[int], *, skip: Set[int] = frozenset()) -> list[Any]:
     """The tracked objects alive now whose identities are among `ids`; the collector must not be frozen."""
-    return [obj for obj in gc.get_objects() if id(obj) in ids]
+    objects = gc.get_objects()
+    found = list(compress(objects, map(ids.__contains__, map(id, objects))))
+    return [obj for obj in found if id(obj) not in skip] if skip else found
 
 
-def frozen_newborns(skip: frozenset[int]) -> set[int]:
+def frozen_newborns(skip: Set[int]) -> set[int]:
     """Identities of what the collector tracks and was not frozen."""
     return {id(obj) for obj in gc.get_objects() if id(obj) not in skip}
 

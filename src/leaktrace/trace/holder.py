@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import math
+import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -17,7 +19,7 @@ from leaktrace.trace.labels import grows_here, propagate
 from leaktrace.trace.model import Holder, Hop
 from leaktrace.trace.naming import Step
 from leaktrace.trace.retained import Retained, nearest, retained
-from leaktrace.trace.things import is_of_interest
+from leaktrace.trace.things import doing, is_of_interest, label
 
 
 _MOST_TARGETS = 60
@@ -77,15 +79,15 @@ class Search:
         self._graph = Graph(own=self._own, hidden=self._hidden)
         self._others = None
 
-    def find(self, targets: set[int]) -> set[int]:
+    def find(self, targets: set[int], *, enough: int | None = None) -> set[int]:
         """The targets that a root reaches; stacks and hooks are asked only for what no module reaches."""
-        found = self._graph.sweep([root.obj for root in self._modules], targets)
-        if targets - found:
+        found = self._graph.sweep([root.obj for root in self._modules], targets, enough=enough)
+        if len(targets & found) < (enough or len(targets)):
             if self._others is None:
                 self._others = [*roots.registries(), *roots.stacks(self._own)]
                 for root in self._others:
                     self._by_id.setdefault(id(root.obj), root)
-            found = self._graph.sweep([root.obj for root in self._others], targets)
+            found = self._graph.sweep([root.obj for root in self._others], targets, enough=enough)
         return found & targets
 
     def path(self, target: int) -> tuple[roots.Root | None, list[Any]]:
@@ -110,14 +112,19 @@ def candidates(growers: Sequence[Grower], search: Search, newborn: set[int]) -> 
         del entries[_MOST_ENTRIES:]
         candidate.kept = retained(entries, newborn, holder_refs=1)
     found.sort(key=_rank)
+    alike = [candidate for candidate in found if candidate.path and _rank(candidate) == _rank(found[0])]
+    if len(alike) > 1:
+        found[: len(alike)] = sorted(alike, key=lambda candidate: naming.steps(candidate.root, candidate.path)[-1].name)  # type: ignore[arg-type]
     return found
 
 
-def _rank(candidate: Candidate) -> tuple[bool, bool, bool, int, int]:
+def _rank(candidate: Candidate) -> tuple[bool, bool, bool, int, int, int]:
+    """Sort key: reached before unreached, strong before weak, steady before fitful, then by weight, roughly."""
     grower = candidate.grower
     grown = grower.lengths[-1] - grower.lengths[0]
     weight = candidate.kept.bytes_total + (grown if grower.handler.buffer else 8 * grown)
-    return not candidate.path, candidate.weak, not grower.steady, -weight, len(candidate.path)
+    rough = -round(4 * math.log2(max(1, weight)))  # two that hold the same things must not be told apart by chance
+    return not candidate.path, candidate.weak, not grower.steady, rough, -grown, len(candidate.path)
 
 
 def _is_weak(obj: Any) -> bool:
@@ -155,7 +162,7 @@ def describe(
         bound=bound[0] if bound else None,
         filled=bound[1] if bound else None,
     )
-    return holder, type(way[-1]) if way else None, way
+    return holder, type(way[-1]) if way else None, label(way[-1]) if way else "entries"
 
 
 def _retained_per_run(best: Candidate, per_run: float, fresh_runs: int) -> float:
@@ -167,7 +174,7 @@ def _retained_per_run(best: Candidate, per_run: float, fresh_runs: int) -> float
 def leaked_way(entries: list[Any], newborn: set[int]) -> list[Any]:
     """From one of the latest entries to the nearest thing that a user would recognise; else the entry alone."""
     latest = [entry for entry in entries if not safe.is_plain(entry)][-50:][::-1]
-    way = nearest(latest, newborn, lambda obj: is_of_interest(obj) and not safe.inherits(obj, weakref.ref))
+    way = nearest(latest, newborn, is_of_interest)
     if way:
         return way
     return latest[:1] or entries[-1:]
@@ -197,6 +204,8 @@ def _born(step: Step, newborn: set[int]) -> Hop:
         leaking, why = ("YES", "created in these runs") if new else ("UNKNOWN", "existed before these runs")
         if (named := safe.callable_name(step.obj)) is not None:
             why = f"{why}: {named}()"
+        if safe.inherits(step.obj, threading.Thread) and (busy := doing(step.obj)) is not None:
+            why = f"{why}, still running {busy}"
     else:
         leaking, why = "YES", "new entry"
     return Hop(edge=step.edge, name=step.name, type=safe.type_name(step.obj), leaking=leaking, reason=why)  # type: ignore[arg-type]
@@ -204,7 +213,7 @@ def _born(step: Step, newborn: set[int]) -> Hop:
 
 def from_survivors(
     ids: set[int], newborn: set[int], search: Search, *, per_run: float
-) -> tuple[Holder, list[Step], type] | None:
+) -> tuple[Holder, type, str] | None:
     """The holder where no container grows in place: a chain, or a container that is replaced by a longer copy.
 
     Args:
@@ -213,7 +222,7 @@ def from_survivors(
         search: finds paths.
         per_run: survivors a run.
     """
-    reached = search.find(ids)
+    reached = search.find(ids, enough=1)
     if not reached:
         return None
     root, path = min((search.path(target) for target in reached), key=lambda way: len(way[1]))
@@ -240,4 +249,4 @@ def from_survivors(
     structural = special.endswith("-container")
     kind = ("replaced" if replaced else "chain") if structural else special
     holder = Holder(name=first.name, kind=kind, path=propagate(hops), entries_per_run=round(per_run, 3))
-    return holder, named[: split + 1], type(named[-1].obj)
+    return holder, type(named[-1].obj), label(named[-1].obj)

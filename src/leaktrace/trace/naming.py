@@ -40,7 +40,11 @@ def onward(last: Step, way: Sequence[Any]) -> list[Step]:
     while index + 1 < len(path):
         edge = edge_between(path[index], path[index + 1 :])
         index += max(1, edge.takes)
-        named.append(_step(named, edge, path[min(index, len(path) - 1)]))
+        step = _step(named, edge, path[min(index, len(path) - 1)])
+        if not edge.text and not edge.whole and len(named) > 1:
+            named[-1] = Step(step.obj, named[-1].edge, named[-1].kind, step.name)  # mere storage of the one before
+        else:
+            named.append(step)
     return named[1:]
 
 
@@ -54,6 +58,8 @@ def cached(last: Step, way: Sequence[Any]) -> list[Step]:
 
 def _step(named: list[Step], edge: Edge, obj: Any) -> Step:
     base = edge.whole or named[-1].name
+    if edge.kind == "lru-cache" and base.rsplit(".", 1)[-1] == edge.text[:-1].rsplit(".", 1)[-1]:
+        edge = Edge(" (lru_cache)", edge.kind, edge.takes)
     name = _known_by(obj) or _familiar(f"{base}{edge.text}")
     return Step(obj, edge.text or edge.whole, edge.kind, name)
 

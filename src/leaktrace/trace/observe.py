@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from leaktrace.trace import roots
 from leaktrace.trace.adders import LineWatch
 from leaktrace.trace.containers import Handlers
-from leaktrace.trace.growth import Grower, Pool, Survivors, frozen_newborns, repeat
+from leaktrace.trace.growth import Grower, Pool, Survivors, frozen_newborns, living, repeat
 from leaktrace.trace.notes import Budget, Notes
 from leaktrace.trace.retained import nearest
 from leaktrace.trace.sites import DEPTH, Live, Places, Stack, live_allocations, stack_of
@@ -71,7 +71,7 @@ def observe(  # one straight story; its order is its meaning
     started = time.perf_counter()
     repeat(run, 1, settle)
     run_s = time.perf_counter() - started
-    ours = frozenset({id(pool), id(seen), id(seen.survivors), id(notes.lines)})
+    ours = _our_ids(seen, frozenset({id(pool), id(seen), id(seen.survivors), id(notes.lines)}))
     pool.fill(ours)
     waiting = roots.atexit_callbacks()
     gc.freeze()
@@ -93,7 +93,7 @@ def observe(  # one straight story; its order is its meaning
     finally:
         gc.unfreeze()
     settle()
-    seen.survivors.ids = {id(obj) for obj in gc.get_objects() if id(obj) in seen.survivors.ids}
+    seen.survivors.ids = set(map(id, living(seen.survivors.ids)))
     return seen
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from leaktrace.trace.growth import living
 from leaktrace.trace.model import Proof
 from leaktrace.trace.retained import Retained
 from leaktrace.trace.safe import class_name
@@ -93,7 +93,7 @@ def alive(ids: frozenset[int], kind: int = 0) -> int:
         ids: their identities.
         kind: identity of their common type, or 0 where they have none; guards against a reused identity.
     """
-    return sum(1 for obj in gc.get_objects() if id(obj) in ids and (not kind or id(type(obj)) == kind))
+    return sum(1 for obj in living(ids) if not kind or id(type(obj)) == kind)
 
 
 def expect(kept: Retained, preferred: type | None) -> Expected:

@@ -16,6 +16,7 @@ _MRO = type.__dict__["__mro__"].__get__
 _QUALNAME = type.__dict__["__qualname__"].__get__
 _MODULE = type.__dict__["__module__"].__get__
 _NAMESPACE = type.__dict__["__dict__"].__get__
+_FLAGS = type.__dict__["__flags__"].__get__
 _MODULE_NAMESPACE = types.ModuleType.__dict__["__dict__"].__get__
 
 _PLAIN = (str, int, float, bool, bytes, type(None))
@@ -163,9 +164,14 @@ def c_length(cls: type) -> Callable[[Any], int] | None:
     return found if type(found) is types.WrapperDescriptorType else None
 
 
+def has_managed_dict(cls: type) -> bool:
+    """Whether instances keep their dict, or inline values, in front of themselves (CPython 3.11 and later)."""
+    return bool(_FLAGS(cls) & (1 << 4))
+
+
 def _tracked_kind(cls: type) -> bool:
     """Whether instances of `cls` carry the collector's header."""
-    return bool(type.__dict__["__flags__"].__get__(cls) & (1 << 14))
+    return bool(_FLAGS(cls) & (1 << 14))
 
 
 def is_stdlib_path(path: str) -> bool:

@@ -35,9 +35,23 @@ def live_allocations() -> Live:
 
 
 def stack_of(obj: object) -> Stack | None:
-    """Where an object was allocated, or None where that is not known."""
+    """Where an object was allocated, or None where that is not known (a recycled list, say)."""
     traceback = tracemalloc.get_object_traceback(obj)
-    return tuple((frame.filename, frame.lineno) for frame in reversed(traceback)) if traceback else None
+    if traceback:
+        return tuple((frame.filename, frame.lineno) for frame in reversed(traceback))
+    return _stack_on_311(obj) if sys.version_info[:2] == (3, 11) else None
+
+
+def _stack_on_311(obj: object) -> Stack | None:
+    """CPython 3.11 looks at a wrong address for instances with inline values: ask for the right one."""
+    if not safe.has_managed_dict(type(obj)):
+        return None
+    import ctypes  # noqa: PLC0415 - on one version only
+
+    ask = ctypes.pythonapi._PyTraceMalloc_GetTraceback  # noqa: SLF001 - tracemalloc itself asks this way
+    ask.argtypes, ask.restype = (ctypes.c_uint, ctypes.c_size_t), ctypes.py_object
+    found = ask(0, id(obj) - 4 * ctypes.sizeof(ctypes.c_void_p))
+    return found if type(found) is tuple else None
 
 
 class Places:

@@ -2,21 +2,64 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import threading
+import weakref
 from typing import Any
 
 from leaktrace.trace import safe
+from leaktrace.trace.roots import thread_name
 
 
-_PLUMBING = frozenset(
-    {"builtins", "collections", "functools", "weakref", "types", "typing", "abc", "_thread", "_weakref"}
-)
+_PLUMBING = (
+    "builtins", "collections", "functools", "weakref", "types", "typing", "abc", "_thread", "_weakref", "_abc",
+    "_weakrefset", "_functools", "_collections", "_collections_abc", "_contextvars", "contextvars", "_typing", "operator",
+    "itertools",
+)  # fmt: skip
 
 
 def is_of_interest(obj: Any) -> bool:
-    """Whether an object is an instance of somebody's class, rather than a builtin container or a function."""
-    return is_interesting_type(type(obj)) and not safe.inherits(obj, type)
+    """Whether an object is a class, or an instance of one, that means something to the user."""
+    if safe.inherits(obj, type):
+        return safe.module_of(obj) not in _PLUMBING
+    return is_interesting_type(type(obj)) and not safe.inherits(obj, weakref.ref)
 
 
 def is_interesting_type(cls: type) -> bool:
-    """Whether instances of `cls` mean something to the user."""
+    """Whether instances of `cls` mean something to the user, unlike builtin containers and functions."""
     return safe.module_of(cls) not in _PLUMBING
+
+
+def label(obj: Any) -> str:
+    """What the leaked thing is called in a sentence."""
+    function = safe.callable_name(obj)
+    if function is not None:
+        return f"function {function.rsplit('.', 1)[-1]}()"
+    if safe.inherits(obj, type):
+        return f"class {short(obj)}"
+    if safe.inherits(obj, threading.Thread):
+        return f"thread {thread_name(obj)!r}"
+    return short(type(obj))
+
+
+def short(cls: type) -> str:
+    """The last part of a class's name."""
+    return safe.qualname_of(cls).rsplit(".", 1)[-1]
+
+
+def doing(thread: threading.Thread) -> str | None:
+    """What a running thread is doing, as `function() at file:line`, in its innermost line outside the library."""
+    plain = safe.class_attribute(type(thread), "ident") is threading.Thread.__dict__["ident"]
+    frame = sys._current_frames().get(thread.ident or 0) if plain else None  # noqa: SLF001 - the only way to see it
+    best = None
+    while frame is not None:
+        best = best or frame
+        if not safe.is_stdlib_path(frame.f_code.co_filename):
+            best = frame
+            break
+        frame = frame.f_back
+    if best is None:
+        return None
+    function = getattr(best.f_code, "co_qualname", best.f_code.co_name).replace(".<locals>", "")
+    return f"{function}() at {os.path.basename(best.f_code.co_filename)}:{best.f_lineno}"  # noqa: PTH119 - one name
