@@ -39,23 +39,27 @@ class Repeat:
         gc.collect()
         heap = self.heap_info() if self.heap_info else None
         used = heap.heap_used + heap.mmap_used if heap else 0
-        return sys.getallocatedblocks(), used, len(os.listdir("/proc/self/fd")), threading.active_count()
+        fds = len(os.listdir("/proc/self/fd"))  # noqa: PTH208 - a list of Path objects would be counted too
+        return sys.getallocatedblocks(), used, fds, threading.active_count()
 
     def pytest_runtest_protocol(self, item) -> bool:
         from _pytest.runner import runtestprotocol
 
         readings = [array.array("q", bytes(8 * (self.runs + 1))) for _ in COUNTERS]
         failed = None
+        # What is old need not be looked through again at each reading: collection then costs what the test costs.
+        gc.collect()
+        gc.freeze()
         for run in range(self.runs + 1):
             if run:
                 reports = runtestprotocol(item, nextitem=item.parent, log=False)
                 failed = failed or next((str(r.longrepr) for r in reports if r.failed), None)
                 reports = None
             values = self.read()
-            for series, value in zip(readings, values):
+            for series, value in zip(readings, values, strict=True):
                 series[run] = value
         half = self.runs // 2
-        growth = {n: (s[-1] - s[half]) / (self.runs - half) for n, s in zip(COUNTERS, readings)}
+        growth = {n: (s[-1] - s[half]) / (self.runs - half) for n, s in zip(COUNTERS, readings, strict=True)}
         self.found[item.nodeid] = {**growth, **({"failed": failed[-300:]} if failed else {})}
         runtestprotocol(item, nextitem=None, log=False)
         return True

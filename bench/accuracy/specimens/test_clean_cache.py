@@ -41,7 +41,7 @@ def weekday(day: int) -> str:
     return f"weekday-{day % 7}"
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def country(code: int) -> str:
     return f"country-{code}"
 

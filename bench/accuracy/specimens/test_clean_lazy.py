@@ -29,7 +29,7 @@ class Config:
 CONFIG = Config()
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def primes() -> list[int]:
     return [n for n in range(2, 200) if all(n % d for d in range(2, n))]
 

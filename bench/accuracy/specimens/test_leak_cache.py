@@ -20,12 +20,12 @@ class Report:
     def __init__(self, rows: int) -> None:
         self.rows = list(range(rows))
 
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def total(self) -> int:
         return sum(self.rows)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def route(request: Request) -> str:
     return f"/orders/{request.number}"
 
