@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -54,6 +57,52 @@ def run_phases(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | Non
 def tear_down(session: pytest.Session, nextitem: pytest.Item | None) -> None:
     """Tear down all that `nextitem` does not need."""
     session._setupstate.teardown_exact(nextitem)  # noqa: SLF001
+
+
+def is_set_up(session: pytest.Session, node: object) -> bool:
+    """Whether a node is on pytest's stack of what is set up now."""
+    return node in session._setupstate.stack  # noqa: SLF001
+
+
+@contextlib.contextmanager
+def muted(config: pytest.Config) -> Iterator[None]:
+    """Keep what repeats print off the terminal where pytest does not capture: `-s`, and live logs."""
+    plugin = config.pluginmanager.get_plugin("logging-plugin")
+    handler = getattr(plugin, "log_cli_handler", None)
+    level = getattr(handler, "level", 0)
+    saved: list[tuple[int, int]] = []
+    try:
+        if handler is not None:
+            handler.setLevel(sys.maxsize)
+        if config.option.capture == "no":
+            saved = _silence()
+        yield
+    finally:
+        if handler is not None:
+            handler.setLevel(level)
+        _flush()
+        for fd, copy in saved:
+            os.dup2(copy, fd)
+            os.close(copy)
+
+
+def _silence() -> list[tuple[int, int]]:
+    """Lead descriptors 1 and 2 to nowhere; returns them with copies of what they led to."""
+    _flush()
+    saved = []
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in (1, 2):
+        with contextlib.suppress(OSError):
+            saved.append((fd, os.dup(fd)))
+            os.dup2(nowhere, fd)
+    os.close(nowhere)
+    return saved
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
 
 
 def forget_run(item: pytest.Item, properties: int) -> None:

@@ -18,10 +18,11 @@ import psutil
 
 from leaktrace import __version__
 from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
-from leaktrace.casebook.cases import case_of, merged_cases
+from leaktrace.casebook.cases import case_of, merged_cases, with_rates
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode
+from leaktrace.hunt import Game, decided_in_place
 from leaktrace.ledger.journal import Journal
 from leaktrace.ledger.model import Ledger
 from leaktrace.ledger.recorder import Recorder
@@ -62,6 +63,7 @@ class Context:
         paths: each test's file.
         workers: how many processes share the machine and the groups.
         marked: options of tests with a marker.
+        game: what a hunt has found in place, or None.
     """
 
     folder: Path
@@ -69,6 +71,7 @@ class Context:
     paths: Mapping[str, str]
     workers: int = 1
     marked: Mapping[str, Options] = field(default_factory=dict)
+    game: Game | None = None
 
 
 def open_recorder(options: Options, journal: Journal | None, worker: str, complain: Callable[[str], None]) -> Recorder:
@@ -104,13 +107,24 @@ def conclude(
     clock: Callable[[], float] = time.monotonic,
 ) -> Part:
     """Ledger → suspects → replay → verdicts, for one process."""
-    began = clock()
+    began, game = clock(), context.game
     limits = limits_of(options, context.marked, context.workers)
-    suspects = accuse(ledger, limits)
-    part = Part(ledger=ledger, suspects=tuple(suspects), notes=tuple(notes(ledger, limits)), warnings=tuple(warnings))
-    if not suspects or not replaying or options.mode is Mode.WATCH:
+    suspects = _suspects(ledger, limits, game)
+    part = Part(
+        ledger=ledger,
+        suspects=tuple(suspects),
+        notes=tuple(notes(ledger, limits)),
+        warnings=tuple(warnings),
+        left_out=tuple(game.not_taken) if game is not None else (),
+    )
+    if not replaying or options.mode is Mode.WATCH:
         return part
-    tasks = [plan(number, suspect, context, options) for number, suspect in enumerate(suspects)]
+    decided = decided_in_place(suspects, game, limit_bytes=options.limit_bytes)
+    tasks = [
+        plan(number, suspect, context, options)
+        for number, suspect in enumerate(suspects)
+        if suspect.name not in decided or suspect.subject != "test"
+    ]
     outcome = replay(
         [task for task in tasks if task.targets],
         context.settings,
@@ -119,13 +133,32 @@ def conclude(
         kinds=tuple(sorted(options.kinds)),
         progress=lambda done, count, ident: progress(done, count, suspects[ident].name if ident is not None else ""),
     )
-    left_out = tuple(suspects[ident].name for ident in outcome.left_out)
-    cases = tuple(
-        case_of(suspect, outcome.answers.get(number), limit_bytes=options.limit_bytes)
-        for number, suspect in enumerate(suspects)
-        if number not in outcome.left_out
+    prey = game.prey if game is not None else {}
+    cases = [
+        with_rates(
+            case_of(suspects[task.ident], outcome.answers.get(task.ident), limit_bytes=options.limit_bytes),
+            prey[suspects[task.ident].name].rates if suspects[task.ident].name in prey else {},
+        )
+        for task in tasks
+        if task.ident not in outcome.left_out
+    ]
+    return replace(
+        part,
+        cases=(*cases, *decided.values()),
+        left_out=(*part.left_out, *(suspects[ident].name for ident in outcome.left_out)),
+        overhead_s=clock() - began + (game.spent_s if game is not None else 0.0),
     )
-    return replace(part, cases=cases, left_out=left_out, overhead_s=clock() - began)
+
+
+def _suspects(ledger: Ledger, limits: Limits, game: Game | None) -> list[Suspect]:
+    """What the watch accuses, and what the hunt has found beyond it."""
+    watched = accuse(ledger, limits)
+    if game is None:
+        return watched
+    known = {suspect.name for suspect in watched if suspect.subject == "test"}
+    hunted = [suspect for suspect in game.suspects(ledger.worker) if suspect.name not in known]
+    failed = [suspect for suspect in game.unrepeatable_suspects(ledger.worker) if suspect.name not in known]
+    return [*watched, *hunted, *failed]
 
 
 def plan(number: int, suspect: Suspect, context: Context, options: Options) -> Task:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from leaktrace.casebook.model import Case
@@ -40,6 +40,11 @@ def case_of(suspect: Suspect, answer: Answer | None, *, limit_bytes: int) -> Cas
         reproduce=_reproduce(suspect, limit_bytes),
     )
     return case if answer is None else _judged(case, answer)
+
+
+def with_rates(case: Case, rates: Mapping[str, Rate]) -> Case:
+    """The case with rates of counters that only the parent could read (blocks, references), from its repeats."""
+    return replace(case, per_run={**rates, **case.per_run}) if rates else case
 
 
 def _judged(case: Case, answer: Answer) -> Case:

@@ -86,117 +86,146 @@ def read_journal(path: Path) -> Ledger:
         lines = path.read_bytes().split(b"\n")
     except OSError as exc:
         raise FileError(f"the journal {path} cannot be read: {exc}", slug="journal") from exc
-    ledger: Ledger | None = None
-    fixtures: dict[str, FixtureAccount] = {}
+    reader: _Reader | None = None
     for number, line in enumerate(lines):
         if not line:
             continue
         try:
             record = json.loads(line)
-            if ledger is None:
-                ledger = _opened(record)
+            if reader is None:
+                reader = _Reader(record)
             else:
-                _apply(ledger, fixtures, record)
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+                reader.take(record)
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
             if number == len(lines) - 1:
                 break  # torn by a kill: the split leaves an empty last piece when the line is whole
             raise FileError(f"line {number + 1} of the journal {path} is broken: {exc!r}", slug="journal") from exc
-    if ledger is None:
+    if reader is None:
         raise FileError(f"{path} holds no journal: its first line is missing or torn", slug="journal")
-    return ledger
+    return reader.done()
 
 
-def _opened(record: Mapping[str, Any]) -> Ledger:
-    if record.get("t") != "run":
-        raise ValueError("a journal begins with a record 'run'")
-    if int(record["v"]) > VERSION:
-        raise FileError(
-            f"the journal is of version {record['v']}, this leaktrace reads up to {VERSION}: update pytest-leaktrace",
-            slug="journal",
+class _Reader:
+    """Builds a ledger, record by record; `last` follows the counters, so that the accounts add up."""
+
+    def __init__(self, record: Mapping[str, Any]) -> None:
+        if record.get("t") != "run":
+            raise ValueError("a journal begins with a record 'run'")
+        if int(record["v"]) > VERSION:
+            raise FileError(
+                f"the journal is of version {record['v']}, this leaktrace reads up to {VERSION}: "
+                "update pytest-leaktrace",
+                slug="journal",
+            )
+        counters = tuple(
+            KNOWN.get(name) or Counter(name=str(name), unit="count", kind=str(name)) for name in record["counters"]
         )
-    counters = tuple(
-        KNOWN.get(name) or Counter(name=str(name), unit="count", kind=str(name)) for name in record["counters"]
-    )
-    zeros = [0] * len(counters)
-    return Ledger(
-        counters=counters,
-        worker=str(record["worker"]),
-        pid=int(record["pid"]),
-        first={str(k): int(v) for k, v in record["first"].items()},
-        harness=array("q", zeros),
-        collection=array("q", zeros),
-        complete=False,
-    )
+        first = {str(name): int(value) for name, value in record["first"].items()}
+        zeros = [0] * len(counters)
+        self.ledger = Ledger(
+            counters=counters,
+            worker=str(record["worker"]),
+            pid=int(record["pid"]),
+            first=dict(first),
+            harness=array("q", zeros),
+            collection=array("q", zeros),
+            complete=False,
+        )
+        self.last = array("q", [first.get(counter.name, 0) for counter in counters])
+        self._fixtures: dict[tuple[str, str, str], FixtureAccount] = {}
 
+    def take(self, record: Mapping[str, Any]) -> None:
+        """One more record; of a kind that is not known, none."""
+        kind, ledger = record["t"], self.ledger
+        if kind == "test":
+            self._test(record)
+        elif kind == "fixture":
+            self._fixture(record)
+        elif kind == "collected":
+            ledger.running = record.get("next")
+            self._credit(ledger.collection, self._numbers(record, "at"))
+        elif kind == "unread":
+            ledger.unread[str(record["counter"])] = str(record["why"])
+        elif kind == "end":
+            ledger.complete, ledger.running = True, None
+            self._credit(ledger.harness, self._numbers(record, "at"))
 
-def _apply(ledger: Ledger, fixtures: dict[str, FixtureAccount], record: Mapping[str, Any]) -> None:
-    kind = record["t"]
-    if kind == "test":
-        _apply_test(ledger, record)
-    elif kind == "fixture":
-        _apply_fixture(ledger, fixtures, record)
-    elif kind == "collected":
+    def done(self) -> Ledger:
+        """The ledger, with the last values known."""
+        ledger = self.ledger
+        for i, counter in enumerate(ledger.counters):
+            why = ledger.unread.get(counter.name)
+            ledger.last[counter.name] = self.last[i] if why is None else Unread(counter=counter.name, why=why)
+            if why is not None:
+                ledger.first.setdefault(counter.name, Unread(counter=counter.name, why=why))
+        highest = max((ledger.cells[row * ledger.width + 2] for row in range(len(ledger))), default=0)
+        ledger.peak_rss_bytes = highest or Unread(
+            counter=PEAK_RSS_BYTES.name, why=ledger.unread.get(PEAK_RSS_BYTES.name, "no test had ended")
+        )
+        return ledger
+
+    def _numbers(self, record: Mapping[str, Any], part: str) -> array[int]:
+        numbers = array("q", [int(value) for value in record[part]])
+        if len(numbers) != len(self.ledger.counters):
+            raise ValueError(f"{part} has {len(numbers)} numbers for {len(self.ledger.counters)} counters")
+        return numbers
+
+    def _credit(self, into: array[int], reached: array[int]) -> None:
+        for i, value in enumerate(reached):
+            into[i] += value - self.last[i]
+        self.last[:] = reached
+
+    def _test(self, record: Mapping[str, Any]) -> None:
+        ledger, row, n = self.ledger, len(self.ledger), len(self.ledger.counters)
+        head = array("q", [OUTCOMES.index(record["o"]), int(record["us"]), int(record["peak"])])
+        start, *phases = (self._numbers(record, part) for part in ("start", *PHASES))
+        settlement = _settlement(record["settled"]) if "settled" in record else None
+        imports = tuple(str(name) for name in record.get("imports", ()))
+        ledger.nodeids.append(str(record["id"]))
+        for numbers in (head, start, *phases):
+            ledger.cells.extend(numbers)
+        # Loans of this test were told before it, and have moved `last` already.
+        for i in range(n):
+            ledger.harness[i] += start[i] + self._lent[i] - self.last[i]
+            self.last[i] = start[i] + self._lent[i] + sum(phase[i] for phase in phases)
         ledger.running = record.get("next")
-    elif kind == "end":
-        ledger.complete, ledger.running = True, None
-        ledger.unread.update({str(k): str(v) for k, v in record.get("unread", {}).items()})
+        if imports:
+            ledger.imports[row] = imports
+        if settlement is not None:
+            ledger.settlements[row] = settlement
+
+    def _fixture(self, record: Mapping[str, Any]) -> None:
+        key = (str(record["name"]), str(record["scope"]), str(record["where"]))
+        numbers = self._numbers(record, "by")
+        account = self._fixtures.get(key)
+        if account is None:
+            name, scope, where = key
+            account = FixtureAccount(
+                name=name, scope=scope, where=where, width=len(numbers), first_user=str(record.get("user", ""))
+            )
+            self._fixtures[key] = account
+            self.ledger.fixtures.append(account)
+        if record["event"] == "setup":
+            account.setups += 1
+            columns: tuple[array[int], ...] = (account.lent, account.open, self.last)
+        else:
+            account.closings += 1
+            for i in range(len(numbers)):
+                self.last[i] -= account.open[i]
+                account.open[i] = 0
+            columns = (account.kept, self.last)
+        for column in columns:
+            for i, value in enumerate(numbers):
+                column[i] += value
 
 
-def _apply_test(ledger: Ledger, record: Mapping[str, Any]) -> None:
-    row, n = len(ledger), len(ledger.counters)
-    cells = [OUTCOMES.index(record["o"]), int(record["us"]), int(record["peak"])]
-    for part in ("start", *PHASES):
-        numbers = [int(v) for v in record[part]]
-        if len(numbers) != n:
-            raise ValueError(f"{part} has {len(numbers)} numbers for {n} counters")
-        cells += numbers
-    ledger.nodeids.append(str(record["id"]))
-    ledger.cells.extend(cells)
-    # Between two tests lies the harness: what the next start does not share with this end.
-    end = {c.name: cells[3 + i] + sum(cells[3 + n * k + i] for k in (1, 2, 3)) for i, c in enumerate(ledger.counters)}
-    ledger.last = dict(end)
-    peak = ledger.peak_rss_bytes
-    ledger.peak_rss_bytes = max(peak if isinstance(peak, int) else 0, cells[2])
-    ledger.running = record.get("next")
-    if "imports" in record:
-        ledger.imports[row] = tuple(str(name) for name in record["imports"])
-    if "settled" in record:
-        settled = record["settled"]
-        ledger.settlements[row] = Settlement(
-            raw={str(k): int(v) for k, v in settled["raw"].items()},
-            garbage_bytes=int(settled["garbage_bytes"]),
-            uss_bytes=(
-                Unread(counter=USS_BYTES.name, why="not read in this run")
-                if settled["uss_bytes"] is None
-                else int(settled["uss_bytes"])
-            ),
-        )
-
-
-def _apply_fixture(ledger: Ledger, fixtures: dict[str, FixtureAccount], record: Mapping[str, Any]) -> None:
-    key = f"{record['name']} {record['scope']} {record['where']}"
-    account = fixtures.get(key)
-    if account is None:
-        account = FixtureAccount(
-            name=str(record["name"]),
-            scope=str(record["scope"]),
-            where=str(record["where"]),
-            width=len(ledger.counters),
-            first_user=str(record.get("user", "")),
-        )
-        fixtures[key] = account
-        ledger.fixtures.append(account)
-    numbers = array("q", [int(v) for v in record["by"]])
-    if record["event"] == "setup":
-        account.setups += 1
-        into = (account.lent, account.open)
-    else:
-        account.closings += 1
-        into = (account.kept,)
-        account.open = array("q", [0] * account.width)
-    for column in into:
-        for i, value in enumerate(numbers):
-            column[i] += value
+def _settlement(settled: Mapping[str, Any]) -> Settlement:
+    uss = settled["uss_bytes"]
+    return Settlement(
+        raw={str(name): int(value) for name, value in settled["raw"].items()},
+        garbage_bytes=int(settled["garbage_bytes"]),
+        uss_bytes=Unread(counter=USS_BYTES.name, why="not read in this run") if uss is None else int(uss),
+    )
 
 
 def prune(runs: Path, keep: int) -> None:

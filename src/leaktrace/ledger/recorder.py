@@ -64,6 +64,7 @@ class Recorder:
             pid=self._pid,
             harness=array("q", zeros),
             collection=array("q", zeros),
+            repeats=array("q", zeros),
         )
         self._last, self._start, self._scratch = array("q", zeros), array("q", zeros), array("q", zeros)
         self._phases, self._zeros = array("q", zeros * 3), array("q", zeros * 3)
@@ -73,6 +74,7 @@ class Recorder:
         self._closing: FixtureAccount | None = None
         self._finalizing = False
         self._in_test = False
+        self._paused = False
         self._nodeid = ""
         self._began_ns = 0
         self._outcome = 0
@@ -123,6 +125,8 @@ class Recorder:
         self._reads = tuple((k, read) for k, read in self._reads if k != i)
         self.ledger.unread[counter.name] = why
         self._last[i] = 0
+        if self._journal is not None:
+            self._journal.record("unread", counter=counter.name, why=why)
 
     def _weigh(self) -> None:
         for probe in self._probes:
@@ -136,7 +140,7 @@ class Recorder:
         self._credit(self.ledger.collection, 0)
         self._reserve(count)
         if self._journal is not None:
-            self._journal.record("collected", tests=count, next=first)
+            self._journal.record("collected", tests=count, next=first, at=self._last.tolist())
         self._modules = len(sys.modules)
         self._credit(self.ledger.harness, 0)
 
@@ -146,8 +150,8 @@ class Recorder:
 
     def start(self, nodeid: str) -> None:
         """A test begins: before its first fixture."""
-        if self._getpid() != self._pid:
-            return  # a fork of a test went on running pytest: its readings are not this process's
+        if self._paused or self._getpid() != self._pid:
+            return  # a repeat in place; or a fork of a test went on running pytest, and its readings are not ours
         if self._row % WEIGH_EVERY == 0:
             self._weigh()
         self._credit(self.ledger.harness, 0)
@@ -184,6 +188,26 @@ class Recorder:
             self._credit_closing(self._closing)
         else:
             self._credit(self._phases, self._at)
+
+    # --- repeats in place ---------------------------------------------------------------------------------------
+
+    def pause(self) -> None:
+        """Look away: what follows is a repeat of the test that has just ended."""
+        self._credit(self.ledger.harness, 0)
+        self._paused = True
+
+    def resume(self) -> None:
+        """Look again; what the repeats left behind has an account of its own."""
+        self._credit(self.ledger.repeats, 0)
+        self._paused = False
+
+    def last_outcome(self) -> str:
+        """The outcome of the test that ended last."""
+        return OUTCOMES[self._outcome]
+
+    def last_duration_s(self) -> float:
+        """How long the test that ended last took."""
+        return self.ledger.cells[(self._row - 1) * self.ledger.width + 1] / 1e6 if self._row else 0.0
 
     # --- fixtures -----------------------------------------------------------------------------------------------
 
@@ -237,7 +261,8 @@ class Recorder:
             for i in range(self._n):
                 account.due[i] += account.open[i]
                 account.open[i] = 0
-            self._closed.append(account)
+            if not any(each is account for each in self._closed):
+                self._closed.append(account)
 
     def _credit_closing(self, account: FixtureAccount) -> None:
         """Take from the loan what was freed, down to zero; all else is the test's.
@@ -276,9 +301,11 @@ class Recorder:
 
     def end(self, next_nodeid: str | None, *, limit_bytes: int | None = None) -> None:
         """The test has ended, its last finalizer included: settle on suspicion, then write its row."""
-        if not self._in_test or self._getpid() != self._pid:
+        if not self._in_test:
             return
         self._in_test = False
+        if self._getpid() != self._pid:
+            return
         duration_us = (self._clock_ns() - self._began_ns) // 1000
         self._boundary()
         self._repay()

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from leaktrace.hunt import Game
 from leaktrace.ledger.journal import Journal, prune
 from leaktrace.options import Mode, Options
 from leaktrace.plugin.watch import WatchDoor
@@ -39,6 +40,7 @@ class Shared:
     warnings: list[str] = field(default_factory=list)
     started_at: float = field(default_factory=time.time)
     watch: WatchDoor | None = None
+    game: Game | None = None
 
     def complain(self, text: str) -> None:
         """Keep a warning for the report; one that was given already is not repeated."""
@@ -54,6 +56,7 @@ class Shared:
             paths={item.nodeid: str(item.path) for item in items},
             workers=self.workers,
             marked=self.watch.marked if self.watch is not None else {},
+            game=self.game,
         )
 
 
@@ -90,6 +93,13 @@ def _watch(config: pytest.Config, shared: Shared) -> None:
     recorder = open_recorder(shared.options, journal, shared.worker, shared.complain)
     shared.watch = WatchDoor(recorder, shared.options, config.rootpath, shared.complain)
     config.pluginmanager.register(shared.watch, "leaktrace-watch")
+    if shared.options.mode is Mode.HUNT:
+        from leaktrace.plugin.hunt import HuntDoor  # noqa: PLC0415 - only for a hunt
+
+        door = HuntDoor(shared.watch, recorder, shared.options)
+        shared.game = door.game
+        config.pluginmanager.register(door.quiet, "leaktrace-quiet")
+        config.pluginmanager.register(door, "leaktrace-hunt")
 
 
 def _folder(config: pytest.Config, options: Options, worker_input: dict[str, Any] | None) -> Path:

@@ -15,7 +15,7 @@ from leaktrace import options as table
 from leaktrace.errors import LeaktraceError
 from leaktrace.ledger.model import FixtureAccount, Ledger
 from leaktrace.ledger.recorder import Recorder
-from leaktrace.options import Options
+from leaktrace.options import Mode, Options
 
 
 class WatchDoor:
@@ -140,6 +140,11 @@ class WatchDoor:
         )
         self._accounts[fixturedef] = account
         return account
+
+    def is_left_out(self, nodeid: str) -> bool:
+        """Whether a marker leaves a test out."""
+        own = self.marked.get(nodeid)
+        return own is not None and own.mode is Mode.OFF
 
     def grown_bytes(self) -> int:
         """What the running test has grown by so far, its teardown included."""

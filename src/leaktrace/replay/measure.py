@@ -30,24 +30,38 @@ class Readings:
     """All readings of one task, in one preallocated block: a reading kept as a new int would count as growth."""
 
     probes: Sequence[Probe]
+    rows: int = MAX_READINGS
     cells: array[int] = field(init=False)
     taken: int = 0
     unread: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.cells = array("q", bytes(8 * len(self.probes) * MAX_READINGS))
+        self.cells = array("q", bytes(8 * len(self.probes) * self.rows))
 
     def take(self) -> None:
         """Read every probe into the next row."""
-        at = self.taken * len(self.probes)
-        for i, probe in enumerate(self.probes):
-            value = probe.read()
-            if isinstance(value, Unread):
-                self.unread[value.counter] = value.why
-                self.cells[at + i] = UNREAD
-            else:
-                self.cells[at + i] = value
         self.taken += 1
+        for i in range(len(self.probes)):
+            self.reread(i)
+
+    def reread(self, i: int) -> None:
+        """Read one probe into the last row."""
+        value = self.probes[i].read()
+        at = (self.taken - 1) * len(self.probes) + i
+        if isinstance(value, Unread):
+            self.unread[value.counter] = value.why
+            self.cells[at] = UNREAD
+        else:
+            self.cells[at] = value
+
+    def value(self, row: int, i: int) -> int:
+        """One value; UNREAD where it could not be read."""
+        return self.cells[row * len(self.probes) + i]
+
+    def step(self, i: int) -> int:
+        """By how much a probe's value has risen since the reading before; 0 where it is unread."""
+        before, now = self.value(self.taken - 2, i), self.value(self.taken - 1, i)
+        return 0 if UNREAD in (before, now) else now - before
 
     def row(self, number: int) -> list[int | None]:
         """One reading's values, None where unread."""
@@ -58,7 +72,7 @@ class Readings:
         """By how much a counter has risen since the first reading; 0 where it is unread."""
         for i, probe in enumerate(self.probes):
             if probe.counter.name == counter and self.taken:
-                first, last = self.cells[i], self.cells[(self.taken - 1) * len(self.probes) + i]
+                first, last = self.value(0, i), self.value(self.taken - 1, i)
                 return 0 if UNREAD in (first, last) else last - first
         return 0
 
@@ -117,7 +131,7 @@ def measure(
                     run()
                     runs += 1
                 _read(readings, tell, runs)
-                spent = _spent(task, readings, clock() - began, runs)
+                spent = _spent(task, readings, clock() - began)
                 if spent is not None:
                     tell("spent", {"why": spent})
                     return readings
@@ -149,7 +163,7 @@ def _freeze() -> bool:
     return True
 
 
-def _spent(task: Task, readings: Readings, elapsed_s: float, runs: int) -> str | None:
+def _spent(task: Task, readings: Readings, elapsed_s: float) -> str | None:
     """Why no further run can be had, or None; never before there are batches enough to rule on."""
     batches = readings.taken - 1 - task.warmups
     if readings.grown(RSS_BYTES.name) > task.memory_bytes:

@@ -1,0 +1,193 @@
+"""The hunt's bookkeeping: which tests are repeated in place, what came of it, and the suspects that follow."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+from leaktrace.casebook.cases import case_of
+from leaktrace.casebook.model import Case
+from leaktrace.options import Options, Source
+from leaktrace.probes.handles import HandlesProbe
+from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
+from leaktrace.probes.objects import RefsProbe
+from leaktrace.probes.threads import ThreadsProbe
+from leaktrace.replay.inplace import Grown, Screen
+from leaktrace.replay.measure import Readings
+from leaktrace.suspects.groups import group_names
+from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.evidence import record_of
+from leaktrace.verdict.judge import judge
+from leaktrace.verdict.model import Rate, Ruling, Verdict
+from leaktrace.verdict.rules import Rules
+
+
+IN_PLACE = Rules(follow_runs=36, steady_runs=24, late_quiet_runs=9, max_runs=60, alone_runs=30)
+"""A screen only sorts: what still grows after some forty runs goes to a child, which follows it to the end."""
+LEFT_OUT_SHOWN = 1000
+
+
+def screen_of() -> Screen:
+    """A screen with every counter that can be read exactly in a living process, and RSS."""
+
+    def judged(readings: Readings, spent: str | None) -> tuple[bool, int]:
+        ruling = ruling_of(readings, spent)
+        return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED), ruling.more
+
+    probes = (BlocksProbe(), HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
+    return Screen(probes, judged)
+
+
+def ruling_of(readings: Readings, spent: str | None) -> Ruling:
+    """What the in-place readings say."""
+    return judge(
+        record_of(
+            [probe.counter.name for probe in readings.probes],
+            [readings.row(number) for number in range(readings.taken)],
+            warmups=0,
+            batch_runs=3,
+            unread=readings.unread,
+            spent=spent,
+        ),
+        IN_PLACE,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prey:
+    """A test that kept growing in place: a suspect, with what was read of it."""
+
+    nodeid: str
+    counter: str
+    rates: dict[str, Rate]
+    reason: str
+    runs: int
+
+
+@dataclass(slots=True)
+class Game:
+    """All tests of a hunt: repeated, grown, not repeatable, not taken."""
+
+    options: Options
+    clock: Callable[[], float] = time.perf_counter
+    total: int = 0
+    seen: int = 0
+    runs: int = 0
+    spent_s: float = 0.0
+    clean: set[str] = field(default_factory=set)
+    prey: dict[str, Prey] = field(default_factory=dict)
+    unrepeatable: dict[str, str] = field(default_factory=dict)
+    not_taken: list[str] = field(default_factory=list)
+    _functions: set[str] = field(default_factory=set)
+    _began: float = 0.0
+
+    def count(self, tests: int) -> None:
+        """How many tests there are to come."""
+        self.total = tests
+
+    @property
+    def budget_s(self) -> float | None:
+        """The time for all repeats in place: a budget that the user has set; the default is for replays alone."""
+        given = self.options.origin.get("budget_s", Source.DEFAULT) > Source.DEFAULT
+        return self.options.budget_s if given else None
+
+    def takes(self, nodeid: str, duration_s: float) -> bool:
+        """Whether a test is repeated: with a budget, one variant of each function comes before the others.
+
+        The order of tests is the suite's. Of what finds most soonest only the choice is free: a function's first
+        variant is taken while there is time, the others only while less of the budget than of the suite is used up.
+        """
+        self.seen += 1
+        function = group_names(nodeid).get("function", nodeid)
+        first = function not in self._functions
+        self._functions.add(function)
+        budget = self.budget_s
+        if budget is not None:
+            left = budget - self.spent_s
+            ahead = self.spent_s * self.total <= budget * self.seen
+            if left < 3 * duration_s or not (first or ahead):
+                self.not_taken.append(nodeid)
+                return False
+        self._began = self.clock()
+        return True
+
+    def screened(self, nodeid: str, grown: Grown | None) -> None:
+        """A test was repeated without failing."""
+        self.spent_s += self.clock() - self._began
+        if grown is None:
+            self.clean.add(nodeid)
+            return
+        ruling = ruling_of(grown.readings, grown.spent)
+        self.runs += grown.runs
+        self.prey[nodeid] = Prey(
+            nodeid=nodeid,
+            counter=ruling.counter or "blocks",
+            rates=dict(ruling.rates),
+            reason=ruling.reason,
+            runs=grown.runs,
+        )
+
+    def failed(self, nodeid: str, why: str) -> None:
+        """A test passed once and failed when repeated."""
+        self.spent_s += self.clock() - self._began
+        self.unrepeatable[nodeid] = why
+
+    def suspects(self, worker: str) -> list[Suspect]:
+        """The tests that kept growing, steepest first."""
+        found = []
+        for prey in self.prey.values():
+            rate = prey.rates.get(prey.counter)
+            per_run = round(rate.estimate) if rate is not None else 0
+            kind = "memory" if prey.counter not in ("fds", "threads") else prey.counter
+            found.append(
+                Suspect(
+                    subject="test",
+                    name=prey.nodeid,
+                    kind=kind,
+                    counter=prey.counter,
+                    grew_by=per_run,
+                    why=f"repeated in place it {prey.reason}",
+                    nodeids=(prey.nodeid,),
+                    worker=worker,
+                )
+            )
+        return sorted(found, key=lambda suspect: -suspect.grew_by)
+
+    def unrepeatable_suspects(self, worker: str) -> list[Suspect]:
+        """The tests that failed when repeated: nothing can be said of them."""
+        return [
+            Suspect(
+                subject="test",
+                name=nodeid,
+                kind="memory",
+                counter="blocks",
+                grew_by=0,
+                why=f"not repeatable: {why}",
+                nodeids=(nodeid,),
+                worker=worker,
+            )
+            for nodeid, why in self.unrepeatable.items()
+        ]
+
+
+def decided_in_place(suspects: Sequence[Suspect], game: Game | None, *, limit_bytes: int) -> dict[str, Case]:
+    """Cases that need no child: growth of a first run that the repeats did not show again, and failed repeats."""
+    decided: dict[str, Case] = {}
+    if game is None:
+        return decided
+    for suspect in suspects:
+        if suspect.subject != "test":
+            continue
+        if suspect.name in game.clean:
+            decided[suspect.name] = replace(
+                case_of(suspect, None, limit_bytes=limit_bytes),
+                verdict=Verdict.ONE_TIME,
+                reason="it grew in its first run, and no counter rose when it was repeated in place",
+            )
+        elif suspect.name in game.unrepeatable:
+            decided[suspect.name] = replace(
+                case_of(suspect, None, limit_bytes=limit_bytes),
+                reason=f"not repeatable: {game.unrepeatable[suspect.name]}",
+            )
+    return decided

@@ -1,0 +1,103 @@
+"""The hunt's door: after each test's own run, the same test again, quietly, until it is clean or a suspect."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+from leaktrace.hunt import Game, screen_of
+from leaktrace.ledger.recorder import Recorder
+from leaktrace.options import Options
+from leaktrace.plugin.watch import WatchDoor
+from leaktrace.replay.inplace import RunFailed
+from leaktrace.seam import Footprint, QuietRuns, failure_of, is_set_up, muted, tear_down
+
+
+class HuntDoor:
+    """Around the watch: what it repeats is neither watched nor reported."""
+
+    def __init__(self, watch: WatchDoor, recorder: Recorder, options: Options) -> None:
+        self._watch, self._recorder = watch, recorder
+        self.game = Game(options)
+        self.quiet = QuietRuns()
+        self._screen = screen_of()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """How many there are to hunt."""
+        self.game.count(len(session.items))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(
+        self, item: pytest.Item, nextitem: pytest.Item | None
+    ) -> Generator[None, object, object]:
+        """The user's own run with the collector as the user left it, and then ours."""
+        if self.quiet.running:
+            return (yield)
+        self._screen.thaw()
+        result = yield
+        if self._may_repeat(item):
+            self._repeat(item, nextitem)
+        return result
+
+    def _may_repeat(self, item: pytest.Item) -> bool:
+        """Only what passed, of a run that goes on, and what no marker leaves out."""
+        session = item.session
+        if session.shouldstop or session.shouldfail or item.config.option.usepdb:
+            return False
+        if self._watch.is_left_out(item.nodeid) or self._recorder.last_outcome() != "passed":
+            return False
+        return self.game.takes(item.nodeid, self._recorder.last_duration_s())
+
+    def _repeat(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
+        footprint = Footprint(item)
+
+        def run() -> None:
+            why = failure_of(self.quiet.run(item, item.parent))
+            footprint.erase()
+            if why is not None:
+                raise RunFailed(why)
+
+        self._recorder.pause()
+        dice = _dice()
+        try:
+            with muted(item.config):
+                duration = self._recorder.last_duration_s()
+                grown = self._screen.screen(run, duration_s=duration, warm=not is_set_up(item.session, item.parent))
+                self.game.screened(item.nodeid, grown)
+                tear_down(item.session, nextitem)
+        except RunFailed as exc:
+            self.game.failed(item.nodeid, str(exc))
+            _swept(item.session, nextitem)
+        except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:  # noqa: BLE001
+            # A wider fixture's own fault when it ends once more; the run that counts has told of it.
+            self.game.failed(item.nodeid, f"{type(exc).__name__}: {exc}")
+            _swept(item.session, nextitem)
+        finally:
+            _roll_back(dice)
+            self._recorder.resume()
+
+
+def _swept(session: pytest.Session, nextitem: pytest.Item | None) -> None:
+    """Whatever happened, the next test finds set up only what it needs."""
+    try:
+        tear_down(session, nextitem)
+    except (Exception, pytest.fail.Exception, pytest.skip.Exception):  # noqa: BLE001, S110 - told at the first run
+        pass
+
+
+def _dice() -> tuple[Any, Any]:
+    """The states of the global generators: a repeat must not change what the next test draws."""
+    numpy_random = sys.modules.get("numpy.random")
+    return random.getstate(), numpy_random.get_state() if numpy_random is not None else None
+
+
+def _roll_back(dice: tuple[Any, Any]) -> None:
+    random.setstate(dice[0])
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None and dice[1] is not None:
+        numpy_random.set_state(dice[1])

@@ -1,0 +1,69 @@
+"""Counts of Python's own objects and references."""
+
+from __future__ import annotations
+
+import gc
+import sys
+from collections.abc import Iterator
+
+from leaktrace.probes.model import OBJECTS, REFS, Counter, Unread, Value
+
+
+SINGLETONS: tuple[object, ...] = (None, True, False, Ellipsis, NotImplemented, (), "", b"", frozenset())
+
+
+class ObjectsProbe:
+    """Objects that the collector tracks; after `gc.freeze()` only those born since, so that counting them is cheap."""
+
+    counter: Counter = OBJECTS
+
+    def read(self) -> Value:
+        """Tracked objects that are not frozen."""
+        return len(gc.get_objects())
+
+
+class RefsProbe:
+    """References, of which a C extension may forget one without allocating anything.
+
+    A debug build counts them all (`sys.gettotalrefcount`). Elsewhere the reference counts of every class and, where
+    they are not immortal (before 3.12), of the singletons are summed up: a forgotten reference to an instance shows in
+    blocks, one to its class or to None only here.
+    """
+
+    counter: Counter = REFS
+
+    def __init__(self) -> None:
+        self._total = getattr(sys, "gettotalrefcount", None)
+        self._classes: list[type] = []
+        self._modules = 0
+        self._why = "" if hasattr(sys, "getrefcount") else "this interpreter has no reference counts"
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Learn the classes that have come since; to be called between tests, not between two readings."""
+        if self._total is None and not self._why and len(sys.modules) != self._modules:
+            self._modules = len(sys.modules)
+            self._classes = list(_classes())
+
+    def read(self) -> Value:
+        """The sum of references now."""
+        if self._why:
+            return Unread(counter=self.counter.name, why=self._why)
+        if self._total is not None:
+            return int(self._total())
+        count = sys.getrefcount
+        return sum(map(count, self._classes)) + sum(map(count, SINGLETONS))
+
+
+def _classes() -> Iterator[type]:
+    """Every class, by way of `type.__subclasses__`, which no metaclass of a user can intercept."""
+    seen: set[int] = set()
+    waiting: list[type] = [object]
+    while waiting:
+        cls = waiting.pop()
+        if id(cls) not in seen:
+            seen.add(id(cls))
+            yield cls
+            if cls is not type:
+                waiting.extend(type.__subclasses__(cls))
+    yield type

@@ -1,0 +1,175 @@
+"""Screening in place: a test that has just run is run a few times more, in the same process, and read exactly.
+
+A clean test is let go after one batch. One that grew is followed further, with every cache cleared, until the judge
+acquits it or it has to go to a replay child. What was alive before the repeats is frozen meanwhile, so that collecting
+costs what the test itself made, whatever the size of the heap; it is thawed before the next test is run.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe
+from leaktrace.probes.objects import RefsProbe
+from leaktrace.probes.settle import clear_caches, collect
+from leaktrace.replay.measure import Readings, RunFailed
+
+
+SHORT_S = 0.001
+LONG_S = 0.02
+FOLLOW_BATCH = 3
+RSS_STEP = 512 * 1024
+"""Growth of resident memory in one batch below which it is not looked at: pages come and go."""
+GRACE_S = 0.2
+FULL_EVERY = 30
+"""A full collection may come again after this many times its own duration: what died frozen has to go some time."""
+
+Judged = Callable[[Readings, "str | None"], "tuple[bool, int]"]
+"""Readings and why no more can be had → whether it may be a leak, and how many further batches are wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grown:
+    """What was read of a test that kept growing in place.
+
+    Attributes:
+        readings: one before the first batch followed, one after each.
+        runs: how many repeats there were in all.
+    """
+
+    readings: Readings
+    batch_runs: int
+    runs: int
+    spent: str | None
+
+
+class Screen:
+    """Screens one test after the other in one process.
+
+    Args:
+        probes: exact counters, and RSS.
+        judged: asked after each batch of a test that is followed.
+    """
+
+    def __init__(
+        self,
+        probes: Sequence[Probe],
+        judged: Judged,
+        *,
+        follow_runs: int = 60,
+        follow_s: float = 3.0,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._probes, self._judged, self._clock = list(probes), judged, clock
+        self._follow_runs, self._follow_s = follow_runs, follow_s
+        self._ours = False
+        self._next_full = 0.0
+        self._two = Readings(self._probes, rows=3)
+        self._followed = Readings(self._probes, rows=2 + follow_runs // FOLLOW_BATCH)
+
+    def thaw(self) -> None:
+        """Give the user's next run the collector as it would be without us."""
+        if self._ours:
+            gc.unfreeze()
+            self._ours = False
+
+    def screen(self, run: Callable[[], None], *, duration_s: float, warm: bool) -> Grown | None:
+        """Repeat a test; None when it is clean.
+
+        Args:
+            run: one repeat.
+            duration_s: how long its first run took.
+            warm: whether the first repeat sets wider fixtures up again, which is not to count.
+
+        Raises:
+            RunFailed: a repeat did not pass.
+        """
+        for probe in self._probes:
+            if isinstance(probe, RefsProbe):
+                probe.refresh()
+        if warm:
+            run()
+        self._freeze()
+        batch = 4 if duration_s < SHORT_S else 3 if duration_s < LONG_S else 2
+        if self._is_quiet(run, batch):
+            return None
+        return self._follow(run, 1 + 2 * batch)
+
+    def _freeze(self) -> None:
+        """Take all that is alive out of the collections to come, unless the user has frozen something."""
+        if gc.get_freeze_count():
+            return
+        now = self._clock()
+        if now > self._next_full:
+            collect()
+            took = self._clock() - now
+            self._next_full = now + took * (FULL_EVERY + 1)
+        else:
+            gc.collect(1)  # what is older may be garbage; frozen, it stays where it is and changes no reading
+        gc.freeze()
+        self._ours = True
+
+    def _is_quiet(self, run: Callable[[], None], batch: int) -> bool:
+        """One batch, or a second where the first one shrank: a fall can hide a rise."""
+        two = self._two
+        two.taken = 0
+        two.take()
+        for _ in range(2):
+            for _ in range(batch):
+                run()
+            collect()
+            two.take()
+            if self._grew(two):
+                return False
+            if not self._fell(two):
+                return True
+        return True
+
+    def _grew(self, readings: Readings) -> bool:
+        for i, probe in enumerate(self._probes):
+            step = readings.step(i)
+            if step <= 0 or (probe.counter.name == RSS_BYTES.name and step < RSS_STEP):
+                continue
+            if isinstance(probe, NamingProbe):  # threads and children on their way out
+                probe.settle(GRACE_S, at_most=readings.value(readings.taken - 2, i))
+                readings.reread(i)
+                if readings.step(i) <= 0:
+                    continue
+            return True
+        return False
+
+    def _fell(self, readings: Readings) -> bool:
+        return any(readings.step(i) < 0 for i, probe in enumerate(self._probes) if probe.counter.exact)
+
+    def _follow(self, run: Callable[[], None], runs: int) -> Grown | None:
+        """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
+        followed, began = self._followed, self._clock()
+        followed.taken = 0
+        clear_caches()
+        collect()
+        followed.take()
+        self._judged(followed, None)  # let the judge fill its own caches before they could count
+        spent, more = None, 1
+        suspicious = True
+        while more and spent is None:
+            for _ in range(FOLLOW_BATCH):
+                run()
+            runs += FOLLOW_BATCH
+            clear_caches()
+            collect()
+            followed.take()
+            self._grew(followed)
+            if runs >= self._follow_runs or followed.taken >= followed.rows:
+                spent = "runs"
+            elif self._clock() - began > self._follow_s and followed.taken > FOLLOW_BATCH:
+                spent = "time"
+            suspicious, more = self._judged(followed, spent)
+        if not suspicious:
+            return None
+        return Grown(readings=followed, batch_runs=FOLLOW_BATCH, runs=runs, spent=spent or "runs")
+
+
+__all__ = ["Grown", "RunFailed", "Screen"]
