@@ -44,7 +44,7 @@ def decode(cls: type[T], data: object, *, at: str = "") -> T:
     """
     if not isinstance(data, Mapping):
         raise _misfit(at or cls.__name__, "an object", data)
-    hints = _hints(cls)
+    hints = _hints(cls)  # type: ignore[arg-type]
     given: dict[str, Any] = {}
     for field in dataclasses.fields(cls):  # type: ignore[arg-type]
         if not field.init:
@@ -62,7 +62,7 @@ def _hints(cls: type) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _value(hint: Any, data: Any, at: str) -> Any:
+def _value(hint: Any, data: Any, at: str) -> Any:  # noqa: PLR0911 - one return for each form of a hint
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if hint is Any:
         return data
@@ -75,7 +75,7 @@ def _value(hint: Any, data: Any, at: str) -> Any:
     if issubclass(hint, Enum):
         return hint(_word([each.value for each in hint], data, at))
     if dataclasses.is_dataclass(hint):
-        return decode(hint, data, at=at)
+        return decode(hint, data, at=at)  # type: ignore[arg-type]
     return _atom(hint, data, at)
 
 

@@ -1,7 +1,8 @@
 """The ledger's crash-proof file: one JSON line a record, one `write(2)` a line, so that a kill loses one test at most.
 
 Records, by `t`: `run` (version, counters, who), `collected`, `test`, `fixture` (a wider fixture's setup or closing),
-`end`. A journal without `end` belongs to a process that died; its last line may be torn.
+`unread` (a counter given up, and why), `end`. A journal without `end` belongs to a process that died; its last line
+may be torn.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from array import array
 from collections.abc import Callable, Mapping
@@ -18,11 +20,13 @@ from typing import Any
 from leaktrace.errors import FileError
 from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger, Settlement
 from leaktrace.probes.descriptor import keep_high
-from leaktrace.probes.model import BLOCKS, HEAP_BYTES, RSS_BYTES, USS_BYTES, Counter, Unread
+from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Unread
 
 
 VERSION = 1
 MAX_BYTES = 1 << 30
+RUN_ID = re.compile(r"\d{8}-\d{6}-\d+")
+"""A run's folder: date, time, process. The folder that the user names may hold others, not ours to remove."""
 KNOWN = {counter.name: counter for counter in (RSS_BYTES, HEAP_BYTES, BLOCKS)}
 
 
@@ -132,6 +136,7 @@ class _Reader:
             complete=False,
         )
         self.last = array("q", [first.get(counter.name, 0) for counter in counters])
+        self._lent = array("q", zeros)  # by the running test's wider fixtures, told before the test itself
         self._fixtures: dict[tuple[str, str, str], FixtureAccount] = {}
 
     def take(self, record: Mapping[str, Any]) -> None:
@@ -154,6 +159,7 @@ class _Reader:
         """The ledger, with the last values known."""
         ledger = self.ledger
         for i, counter in enumerate(ledger.counters):
+            self.last[i] += self._lent[i]
             why = ledger.unread.get(counter.name)
             ledger.last[counter.name] = self.last[i] if why is None else Unread(counter=counter.name, why=why)
             if why is not None:
@@ -184,10 +190,10 @@ class _Reader:
         ledger.nodeids.append(str(record["id"]))
         for numbers in (head, start, *phases):
             ledger.cells.extend(numbers)
-        # Loans of this test were told before it, and have moved `last` already.
+        self._credit(ledger.harness, start)
         for i in range(n):
-            ledger.harness[i] += start[i] + self._lent[i] - self.last[i]
-            self.last[i] = start[i] + self._lent[i] + sum(phase[i] for phase in phases)
+            self.last[i] += self._lent[i] + sum(phase[i] for phase in phases)
+            self._lent[i] = 0
         ledger.running = record.get("next")
         if imports:
             ledger.imports[row] = imports
@@ -207,7 +213,7 @@ class _Reader:
             self.ledger.fixtures.append(account)
         if record["event"] == "setup":
             account.setups += 1
-            columns: tuple[array[int], ...] = (account.lent, account.open, self.last)
+            columns: tuple[array[int], ...] = (account.lent, account.open, self._lent)
         else:
             account.closings += 1
             for i in range(len(numbers)):
@@ -229,8 +235,8 @@ def _settlement(settled: Mapping[str, Any]) -> Settlement:
 
 
 def prune(runs: Path, keep: int) -> None:
-    """Remove the oldest folders of runs beyond `keep`; ids sort by time, and a folder in use is left."""
+    """Remove the oldest folders of runs beyond `keep`; ids sort by time; what is not named so is left alone."""
     with contextlib.suppress(OSError):
-        old = sorted(entry for entry in runs.iterdir() if entry.is_dir())[:-keep]
-        for folder in old:
+        ours = sorted(entry for entry in runs.iterdir() if entry.is_dir() and RUN_ID.fullmatch(entry.name))
+        for folder in ours[: max(0, len(ours) - keep)]:
             shutil.rmtree(folder, ignore_errors=True)

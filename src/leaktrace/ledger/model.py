@@ -53,8 +53,8 @@ class FixtureAccount:
     """What one fixture definition lent, and what it kept after its finalizer.
 
     The arrays hold one number for each counter of the ledger: all that was `lent`, all that was `kept`, what is `open`
-    while the fixture lives, and what is still `due` between its finalizer and the end of that test. A function-scoped fixture's growth stays with its test;
-    its account only tells which fixture of the test it was.
+    while the fixture lives, and what is still `due` between its finalizer and the end of that test. A function-scoped
+    fixture's growth stays with its test; its account only tells which fixture of the test it was.
     """
 
     name: str

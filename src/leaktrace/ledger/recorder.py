@@ -83,7 +83,9 @@ class Recorder:
         self._first_reading()
 
     def _first_reading(self) -> None:
+        journal, self._journal = self._journal, None  # its first record is the run's
         self._credit(self._scratch, 0)
+        self._journal = journal
         if self._peak is not None:
             value = self._peak.read()
             if isinstance(value, Unread):
@@ -103,6 +105,8 @@ class Recorder:
                 counters=[counter.name for counter in self.ledger.counters],
                 first={name: value for name, value in self.ledger.first.items() if isinstance(value, int)},
             )
+            for name, why in self.ledger.unread.items():
+                self._journal.record("unread", counter=name, why=why)
 
     # --- readings -----------------------------------------------------------------------------------------------
 
@@ -430,5 +434,5 @@ class Recorder:
             counter="peak_rss_bytes", why=ledger.unread.get("peak_rss_bytes", "not read")
         )
         if self._journal is not None:
-            self._journal.record("end", unread=ledger.unread)
+            self._journal.record("end", at=self._last.tolist())
             self._journal.close()

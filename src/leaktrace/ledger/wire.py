@@ -49,9 +49,7 @@ def from_wire(data: Mapping[str, Any]) -> Ledger:
     counters = tuple(KNOWN.get(name) or Counter(name=name, unit="count", kind=name) for name in data["counters"])
     fixtures = []
     for each in data["fixtures"]:
-        account = FixtureAccount(
-            width=len(counters), **{k: v for k, v in each.items() if k not in COLUMNS}
-        )
+        account = FixtureAccount(width=len(counters), **{k: v for k, v in each.items() if k not in COLUMNS})
         for key in COLUMNS:
             setattr(account, key, array("q", each[key]))
         fixtures.append(account)

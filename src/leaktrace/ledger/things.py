@@ -1,0 +1,217 @@
+"""Which things (descriptors, threads, processes, tasks, …) each test and each wider fixture left behind.
+
+The counts are read once a test, at its end; all else happens only when a count has moved. Then the things themselves
+are listed and compared with the list from before: the very ones that are new are the test's, or a fixture's loan where
+they came to be during its setup. What has gone by the end of the run is taken off again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from time import perf_counter
+
+from leaktrace.ledger.model import FixtureAccount, Ledger
+from leaktrace.probes.model import NamingProbe, Probe, Thing, Unread, Value
+from leaktrace.probes.settle import collect
+
+
+GRACE_S = 0.06
+"""Wait for what is on its way out at the end of a test whose count rose."""
+PATIENCE_S = 3.0
+"""Waiting in vain, in all; what ends later than that is found gone at the end of the run."""
+LAST_GRACE_S = 0.5
+"""The same at the end of the run, where nothing comes after."""
+LOOKING_S = 2.0
+LOOKING_SHARE = 0.02
+"""Time for listing things: so much in any run, and this share of it."""
+DEAR_S = 100e-6
+"""A count that takes longer than this is not taken in a watch."""
+LARGE_BYTES = 1 << 20
+"""Growth of a counter of bytes that is worth a look."""
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """One probe, its last count, and the things that it knew then."""
+
+    probe: Probe
+    count: Value
+    floor: int
+    known: Mapping[Hashable, Thing] = field(default_factory=dict)
+    blind: bool = False
+    """Whether a list is missing since the count last moved, so that new things cannot be told from old ones."""
+    young: bool = False
+    """Whether the last test left something new, which may end and hide by that what the next one leaves."""
+
+    def rose(self, now: Value) -> bool:
+        before = self.count if isinstance(self.count, int) else 0
+        return isinstance(now, int) and now > before + self.floor
+
+
+_Born = dict[tuple[int, Hashable], Thing]
+
+
+@dataclass(slots=True)
+class _Left:
+    """What somebody left, until the end of the run tells whether it is still there."""
+
+    row: int
+    account: FixtureAccount | None
+    things: _Born
+
+
+class ThingsKeeper:
+    """Keeps count of things for one process; tells a recorder, never raises for a probe that cannot be read.
+
+    Args:
+        probes: what is counted; those that can also name their things do so when a count has risen.
+        kinds: the kinds that are wanted, or None for all.
+    """
+
+    def __init__(
+        self, probes: Sequence[Probe], *, kinds: frozenset[str] | None = None, clock: Callable[[], float] = perf_counter
+    ) -> None:
+        self._probes, self._kinds, self._clock = probes, kinds, clock
+        self._shelves: list[_Shelf] = []
+        self._reads: tuple[tuple[_Shelf, Callable[[], Value]], ...] = ()
+        self._test: _Born = {}
+        self._setups: list[_Born] = []
+        self._loans: dict[int, _Born] = {}
+        self._closed: list[tuple[FixtureAccount, _Born]] = []
+        self._left: list[_Left] = []
+        self._began = clock()
+        self._looking_s = self._waited_s = 0.0
+
+    def begin(self, ledger: Ledger) -> None:
+        """The run begins: count and list what is there before the first test."""
+        for probe in self._probes:
+            first = probe.read()
+            if self._cost_s(probe) > DEAR_S:
+                ledger.unread[probe.counter.name] = "a count takes too long here for a watch; a replay counts it"
+                continue
+            floor = 0 if probe.counter.unit == "count" else max(probe.counter.noise, LARGE_BYTES)
+            shelf = _Shelf(probe, first, floor)
+            shelf.known = self._listed(shelf) or {}
+            self._shelves.append(shelf)
+        self._reads = tuple((shelf, shelf.probe.read) for shelf in self._shelves)
+        self._looking_s = 0.0
+
+    def _cost_s(self, probe: Probe) -> float:
+        cost = DEAR_S * 2
+        for _ in range(3):  # the best of three: a single one may have been interrupted
+            since = self._clock()
+            probe.read()
+            cost = min(cost, self._clock() - since)
+        return cost
+
+    # --- what happens while a test runs --------------------------------------------------------------------------
+
+    def lend_begin(self) -> bool:
+        """A wider fixture's setup begins: what is new so far is not its own. Gives whether anything had to be listed."""
+        looked = self._take(self._setups[-1] if self._setups else self._test)
+        self._setups.append({})
+        return looked
+
+    def lend_end(self, account: FixtureAccount) -> bool:
+        """A wider fixture's setup is over: what is new since its beginning is its loan."""
+        born = self._setups.pop() if self._setups else {}
+        looked = self._take(born)
+        if born:
+            self._loans.setdefault(id(account), {}).update(born)
+        return looked
+
+    def closed(self, account: FixtureAccount) -> None:
+        """A wider fixture's finalizer has run; what it had lent should be gone by the end of this test."""
+        loan = self._loans.pop(id(account), None)
+        if loan:
+            self._closed.append((account, loan))
+
+    def end(self, row: int) -> tuple[Thing, ...]:
+        """A test has ended, its last finalizer included: the things that it leaves.
+
+        What a closed fixture failed to give back goes into its account.
+        """
+        for shelf, read in self._reads:
+            if shelf.young or read() != shelf.count:
+                break
+        else:
+            if not (self._test or self._closed):
+                return ()
+        self._setups.clear()
+        self._fall()
+        for account, loan in self._closed:
+            self._closing(row, account, loan)
+        self._closed.clear()
+        born, self._test = self._test, {}
+        self._take(born, patient=True)
+        born = {key: thing for key, thing in born.items() if key[1] in self._shelves[key[0]].known or key[1] is None}
+        if born:
+            self._left.append(_Left(row, None, born))
+        return tuple(born.values())
+
+    # --- looking -------------------------------------------------------------------------------------------------
+
+    def _take(self, owner: _Born, *, patient: bool = False) -> bool:
+        """Give what is new to `owner`; whether anything had to be listed."""
+        looked = False
+        for number, (shelf, read) in enumerate(self._reads):
+            now = read()
+            if now == shelf.count and not (patient and shelf.young):
+                continue
+            looked = True
+            if patient and shelf.rose(now):
+                now = self._waited(shelf, read)
+            rose = shelf.rose(now)
+            amount = now - (shelf.count if isinstance(shelf.count, int) else 0) if isinstance(now, int) else 0
+            new = self._compared(shelf)
+            shelf.count = now
+            if patient:
+                shelf.young = bool(new)
+            if new is None:
+                if rose:
+                    owner[number, None] = _unnamed(shelf.probe, amount)
+            elif shelf.floor:
+                if rose:
+                    owner.update({(number, key): thing for key, thing in new.items()})
+            else:
+                owner.update({(number, key): thing for key, thing in new.items() if self._wanted(thing)})
+        return looked
+
+    def _wanted(self, thing: Thing) -> bool:
+        return self._kinds is None or thing.kind in self._kinds
+
+    def _fall(self) -> None:
+        """Take note of what was given back, so that a number used again is seen as new."""
+
+    def _waited(self, shelf: _Shelf, read: Callable[[], Value]) -> Value:
+        """The count after the things on their way out have had their time."""
+        settle = getattr(shelf.probe, "settle", None)
+        if settle is None or self._waited_s >= PATIENCE_S:
+            return read()
+        since = self._clock()
+        settle(GRACE_S, at_most=shelf.count if isinstance(shelf.count, int) else 0)
+        now = read()
+        if shelf.rose(now):
+            self._waited_s += self._clock() - since
+        return now
+
+    def _compared(self, shelf: _Shelf) -> dict[Hashable, Thing] | None:
+        """The things that the last list did not have, or None where nothing can be compared."""
+        before, was_blind = shelf.known, shelf.blind
+        now = self._listed(shelf)
+        if now is None:
+            shelf.blind = True
+            return None
+        shelf.known, shelf.blind = now, False
+        return None if was_blind else {key: thing for key, thing in now.items() if key not in before}
+
+    def _listed(self, shelf: _Shelf) -> Mapping[Hashable, Thing] | None:
+        since = self._clock()
+        if not isinstance(shelf.probe, NamingProbe):
+            return None
+        if self._looking_s > LOOKING_S + LOOKING_SHARE * (since - self._began):
+            return None
+        found = shelf.probe.inventory()
+        self._looking_s += self._clock() - since
+        return None if isinstance(found, Unread) else found

@@ -1,0 +1,124 @@
+"""A process whose counters are scripted: a meter to turn by hand, and a recorder that reads it."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+from leaktrace.ledger.recorder import Recorder
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Unread
+
+
+MB = 1_000_000
+
+
+class Meter:
+    """One counter; `value` is what the next reading gives, `broken` why there is none."""
+
+    def __init__(self, counter, value=0):
+        self.counter, self.value, self.broken, self.reads = counter, value, None, 0
+
+    def read(self):
+        self.reads += 1
+        return self.value if self.broken is None else Unread(counter=self.counter.name, why=self.broken)
+
+
+class Peak:
+    """A high-water mark that is always at 99 MB."""
+
+    highest = 99 * MB
+
+    def reset(self):
+        pass
+
+    def read(self):
+        return self.highest
+
+
+class Run:
+    """A run by hand: `grow` turns the meters, the context managers say who is at work."""
+
+    def __init__(self, journal=None, *, limit_bytes=10 * MB):
+        self.rss, self.heap = Meter(RSS_BYTES, 40 * MB), Meter(HEAP_BYTES, 20 * MB)
+        self.complaints = []
+        self.recorder = Recorder(
+            probes=(self.rss, self.heap),
+            peak=Peak(),
+            journal=journal,
+            worker="main",
+            limit_bytes=limit_bytes,
+            complain=self.complaints.append,
+        )
+
+    @property
+    def ledger(self):
+        return self.recorder.ledger
+
+    def grow(self, size, heap=None):
+        self.rss.value += size
+        self.heap.value += size if heap is None else heap
+
+    def garbage(self, size):
+        """A cycle that holds `size` bytes until the collector comes."""
+        garbage = Garbage(self, size)
+        garbage.itself = garbage
+
+    @contextmanager
+    def test(self, nodeid="t.py::test", *, setup=0, call=0, teardown=0, outcome="passed", following=None, **end):
+        """A test; the body of the `with` runs at the end of its setup phase, after `setup` was grown."""
+        self.recorder.start(nodeid)
+        self.grow(setup)
+        yield
+        self.recorder.phase("setup")
+        self.recorder.outcome("passed", "setup")
+        self.grow(call)
+        self.recorder.phase("call", failed=outcome == "failed")
+        self.recorder.outcome(outcome, "call")
+        self.grow(teardown)
+        self.recorder.phase("teardown")
+        self.recorder.outcome("passed", "teardown")
+        self.recorder.end(following, **end)
+
+    def whole(self, nodeid="t.py::test", **growth):
+        with self.test(nodeid, **growth):
+            pass
+
+    def account(self, name="database", scope="session"):
+        return self.recorder.account(name=name, scope=scope, where=f"conftest.py:{len(name)}")
+
+    @contextmanager
+    def setup(self, account, size=0):
+        self.recorder.fixture_begin(account)
+        self.grow(size)
+        yield
+        self.recorder.fixture_end(account)
+
+    def lend(self, account, size):
+        with self.setup(account, size):
+            pass
+
+    def close(self, account, freed, *, later=0):
+        """Its finalizer frees `freed`; `later` bytes fall only after it, with its value."""
+        self.recorder.closing_begin(account)
+        self.grow(-freed)
+        self.recorder.closing_end(account)
+        self.grow(-later)
+
+    def span(self, row=0):
+        return self.ledger.span(row)
+
+    def phases(self, row=0):
+        return tuple(self.span(row).phases[name]["rss_bytes"] for name in ("setup", "call", "teardown"))
+
+
+class Garbage:
+    def __init__(self, run, size):
+        self.run, self.size = run, size
+        run.grow(size)
+
+    def __del__(self):
+        self.run.grow(-self.size)
+
+
+def rss(numbers):
+    """The resident part of an account's numbers."""
+    return numbers[0]

@@ -1,0 +1,341 @@
+"""Who is billed for what: scripted counters, one boundary after another."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+
+import pytest
+from ledger_scripts import MB, Run, rss
+
+from leaktrace.ledger.journal import Journal, read_journal
+from leaktrace.probes.model import Unread
+
+
+@pytest.fixture
+def run():
+    run = Run()
+    run.recorder.collected(3, None)
+    return run
+
+
+def test_growth_of_each_phase_is_the_tests_own(run):
+    run.whole(setup=1, call=20, teardown=300)
+
+    assert run.phases() == (1, 20, 300)
+    assert run.span().growth == {"rss_bytes": 321, "heap_bytes": 321}
+    assert run.span().start == {"rss_bytes": 40 * MB, "heap_bytes": 20 * MB}
+
+
+def test_growth_before_the_first_test_is_the_collections_and_between_tests_the_harnesss():
+    run = Run()
+    run.grow(5)
+    run.recorder.collected(2, None)
+    run.grow(7)
+    run.whole(call=100)
+    run.grow(11)
+    run.whole(call=1000)
+    run.grow(13)
+    run.recorder.finish()
+
+    assert rss(run.ledger.collection) == 5
+    assert rss(run.ledger.harness) == 7 + 11 + 13
+    assert [span.growth["rss_bytes"] for span in run.ledger.spans()] == [100, 1000]
+    assert run.ledger.last["rss_bytes"] == run.rss.value
+
+
+def test_a_wider_fixtures_setup_is_a_loan_and_not_the_tests(run):
+    session = run.account()
+    with run.test(setup=1, call=20):
+        run.lend(session, 50 * MB)
+
+    assert run.phases() == (1, 20, 0)
+    assert (rss(session.lent), rss(session.open), session.setups) == (50 * MB, 50 * MB, 1)
+
+
+def test_a_function_fixtures_growth_stays_with_its_test(run):
+    own = run.account("client", "function")
+    with run.test(setup=1):
+        run.lend(own, 50)
+
+    assert run.phases() == (51, 0, 0)
+    assert (rss(own.lent), rss(own.open)) == (50, 0)
+
+
+def test_a_fixture_asked_for_by_another_keeps_its_own_account(run):
+    outer, inner = run.account("client"), run.account("database", "module")
+    with run.test(), run.setup(outer, 10):
+        run.lend(inner, 500)
+        run.grow(3)
+
+    assert (rss(outer.lent), rss(inner.lent)) == (13, 500)
+    assert run.phases() == (0, 0, 0)
+
+
+def test_a_loan_that_its_finalizer_pays_back_leaves_nothing(run):
+    session = run.account()
+    with run.test():
+        run.lend(session, 50)
+    run.recorder.start("t.py::last")
+    run.recorder.phase("setup")
+    run.recorder.phase("call")
+    run.close(session, 50)
+    run.recorder.end(None)
+
+    assert (rss(session.kept), rss(session.open), session.closings) == (0, 0, 1)
+    assert run.phases(1) == (0, 0, 0)
+
+
+def test_a_loan_that_is_not_paid_back_is_kept_by_the_fixture(run):
+    session = run.account()
+    with run.test():
+        run.lend(session, 50)
+        run.close(session, 20)
+
+    assert rss(session.kept) == 30
+    assert run.phases() == (0, 0, 0)
+
+
+def test_a_value_that_dies_after_its_finalizer_pays_back_all_the_same(run):
+    session = run.account()
+    with run.test():
+        run.lend(session, 50)
+        run.close(session, 0, later=50)
+
+    assert rss(session.kept) == 0
+    assert run.phases() == (0, 0, 0)
+
+
+def test_a_value_that_dies_with_the_tests_own_arguments_pays_back_all_the_same(run):
+    session = run.account()
+    run.recorder.start("t.py::test")
+    run.lend(session, 50)
+    run.recorder.phase("setup")
+    run.recorder.phase("call")
+    run.close(session, 0)
+    run.recorder.phase("teardown")
+    run.grow(-50)
+    run.recorder.end(None)
+
+    assert rss(session.kept) == 0
+    assert run.span().growth["rss_bytes"] == 0
+
+
+def test_what_is_freed_beyond_the_loan_is_the_tests(run):
+    session = run.account()
+    with run.test(call=0):
+        run.lend(session, 50)
+        run.close(session, 60)
+
+    assert (rss(session.kept), run.span().growth["rss_bytes"]) == (0, -10)
+
+
+def test_a_loan_paid_back_does_not_hide_what_the_test_keeps(run):
+    session = run.account()
+    with run.test(call=70):
+        run.lend(session, 50)
+        run.close(session, 50)
+
+    assert (rss(session.kept), run.span().growth["rss_bytes"]) == (0, 70)
+
+
+def test_two_fixtures_closed_in_turn_are_paid_back_each_by_its_own(run):
+    outer, inner = run.account("outer"), run.account("inner", "module")
+    with run.test():
+        run.lend(outer, 50)
+        run.lend(inner, 7)
+        run.close(inner, 7)
+        run.close(outer, 40)
+
+    assert (rss(inner.kept), rss(outer.kept)) == (0, 10)
+    assert run.phases() == (0, 0, 0)
+
+
+def test_a_fixture_that_is_set_up_and_closed_twice_sums_up(run):
+    session = run.account()
+    for nodeid in ("t.py::a", "t.py::b"):
+        with run.test(nodeid):
+            run.lend(session, 50)
+            run.close(session, 45)
+
+    assert (rss(session.lent), rss(session.kept), session.setups, session.closings) == (100, 10, 2, 2)
+
+
+def test_a_fixture_that_is_closed_twice_in_one_test_is_told_once(tmp_path):
+    run = Run(Journal(tmp_path / "main.jsonl", pytest.fail))
+    run.recorder.collected(1, None)
+    session = run.account()
+    with run.test():
+        for _ in range(2):
+            run.lend(session, 50)
+            run.close(session, 45)
+    run.recorder.finish()
+
+    assert rss(session.kept) == 10
+    assert rss(read_journal(tmp_path / "main.jsonl").fixtures[0].kept) == 10
+
+
+def test_garbage_of_a_suspicious_test_is_collected_and_not_billed(run):
+    with run.test(call=2):
+        run.garbage(50 * MB)
+
+    span = run.span()
+    assert span.growth["rss_bytes"] == 2
+    assert span.settlement.raw["rss_bytes"] == 50 * MB + 2
+    assert span.settlement.garbage_bytes >= 50 * MB
+
+
+def test_a_test_below_its_limit_is_not_settled(run):
+    run.whole("t.py::a", call=9 * MB)
+    run.whole("t.py::b", call=20 * MB, limit_bytes=30 * MB)
+    run.whole("t.py::c", call=9 * MB, limit_bytes=1 * MB)
+
+    assert list(run.ledger.settlements) == [2]
+
+
+def test_growth_of_the_heap_alone_is_suspicious_too(run):
+    with run.test():
+        run.grow(0, heap=50 * MB)
+
+    assert run.span().settlement.raw == {"rss_bytes": 0, "heap_bytes": 50 * MB}
+
+
+def test_a_loan_that_seems_unpaid_is_settled_before_it_is_told(run):
+    session = run.account()
+    with run.test():
+        run.lend(session, 0)
+        run.garbage(0)
+        with run.setup(session):
+            run.garbage(50 * MB)
+        run.close(session, 0)
+
+    assert rss(session.kept) == 0
+
+
+def test_a_counter_that_cannot_be_read_is_given_up_with_its_reason(run):
+    run.whole("t.py::a", call=5)
+    run.heap.broken = "the call is gone"
+    run.whole("t.py::b", call=5)
+    reads = run.heap.reads
+    run.heap.broken = None
+    run.whole("t.py::c", call=5)
+
+    gone = Unread(counter="heap_bytes", why="the call is gone")
+    assert run.heap.reads == reads
+    assert run.ledger.unread == {"heap_bytes": "the call is gone"}
+    assert [span.growth for span in run.ledger.spans()] == [{"rss_bytes": 5, "heap_bytes": gone}] * 3
+
+
+def test_a_counter_that_was_never_to_be_had_is_unread_from_the_start():
+    run = Run()
+    run.heap.broken = "no such call"
+    run.recorder._first_reading()
+
+    assert run.ledger.first["heap_bytes"] == Unread(counter="heap_bytes", why="no such call")
+
+
+def test_a_failing_probe_does_not_bill_its_last_value_to_anyone(run):
+    run.heap.broken = "the call is gone"
+    run.whole(call=5)
+    run.recorder.finish()
+
+    assert run.ledger.named(run.ledger.harness)["heap_bytes"] == Unread(counter="heap_bytes", why="the call is gone")
+    assert run.ledger.last["heap_bytes"] == Unread(counter="heap_bytes", why="the call is gone")
+
+
+@pytest.mark.parametrize(
+    ("reports", "outcome"),
+    [
+        ([("passed", "setup"), ("passed", "call"), ("passed", "teardown")], "passed"),
+        ([("passed", "setup"), ("failed", "call"), ("passed", "teardown")], "failed"),
+        ([("passed", "setup"), ("passed", "call"), ("error", "teardown")], "error"),
+        ([("error", "setup"), ("passed", "teardown")], "error"),
+        ([("skipped", "setup"), ("passed", "teardown")], "skipped"),
+        ([("passed", "setup"), ("xfailed", "call"), ("passed", "teardown")], "xfailed"),
+        ([("passed", "setup"), ("failed", "call"), ("passed", "call"), ("passed", "teardown")], "failed"),
+        (
+            [
+                ("passed", "setup"),
+                ("rerun", "call"),
+                ("passed", "teardown"),
+                ("passed", "setup"),
+                ("passed", "call"),
+                ("passed", "teardown"),
+            ],
+            "passed",
+        ),
+    ],
+)
+def test_the_outcome_is_the_last_runs_and_its_worst(run, reports, outcome):
+    run.recorder.start("t.py::test")
+    for name, when in reports:
+        run.recorder.outcome(name, when)
+    run.recorder.end(None)
+
+    assert run.span().outcome == outcome
+
+
+def test_a_rerun_adds_to_the_same_test(run):
+    run.recorder.start("t.py::test")
+    for _ in range(2):
+        run.grow(1)
+        run.recorder.phase("setup")
+        run.grow(20)
+        run.recorder.phase("call")
+        run.grow(300)
+        run.recorder.phase("teardown")
+    run.recorder.end(None)
+
+    assert len(run.ledger) == 1
+    assert run.span().growth["rss_bytes"] == 642
+
+
+def test_more_tests_than_were_collected_find_room():
+    run = Run()
+    run.recorder.collected(1, None)
+    for number in range(600):
+        run.whole(f"t.py::test[{number}]", call=number)
+    run.recorder.finish()
+
+    assert [span.growth["rss_bytes"] for span in run.ledger.spans()] == list(range(600))
+    assert len(run.ledger.cells) == 600 * run.ledger.width
+
+
+def test_packages_imported_by_a_test_are_named_on_it(run, monkeypatch):
+    with run.test("t.py::a"):
+        for name in ("bigone", "bigone.part", "bigone.part.deep", "other"):
+            monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    run.whole("t.py::b")
+
+    assert run.ledger.imports == {0: ("bigone", "other")}
+
+
+def test_a_fork_of_a_test_that_runs_on_writes_nothing(tmp_path):
+    run = Run(Journal(tmp_path / "main.jsonl", pytest.fail))
+    run.recorder.collected(2, None)
+    session = run.account()
+    run.recorder.start("t.py::forks")
+    pid = os.fork()
+    run.recorder.phase("setup")
+    run.recorder.end("t.py::next")
+    run.whole("t.py::next")
+    run.lend(session, 5)
+    run.recorder.finish()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+    assert read_journal(tmp_path / "main.jsonl").nodeids == ["t.py::forks", "t.py::next"]
+
+
+def test_what_lies_outside_of_tests_changes_no_test(run):
+    session = run.account()
+    run.recorder.fixture_begin(session)
+    run.recorder.fixture_end(session)
+    run.recorder.closing_begin(session)
+    run.recorder.closing_end(session)
+    run.recorder.phase("call")
+    run.recorder.end(None)
+
+    assert len(run.ledger) == 0
