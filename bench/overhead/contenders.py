@@ -10,7 +10,6 @@ from pathlib import Path
 
 
 EMPTY_TESTS = 3_000
-FEW_EMPTY_TESTS = 300
 HEAVY_TESTS = 150
 
 

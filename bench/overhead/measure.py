@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import os
 import re
+import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
-from contenders import EMPTY_TESTS, FEW_EMPTY_TESTS, PLAIN, Contender, Suite, empty_suite
+from contenders import PLAIN, Contender, Suite, empty_suite
 
 
 PLUGINS = Path(__file__).parent / "plugins"
+KEPT_SIZES = (400, 800, 1_200, 1_600, 2_000)
+"""Numbers of empty tests between which the memory kept is followed."""
 SLOW_RATIO = 3.0
 SLOW_PAIRS = 2
 """A contender as slow as SLOW_RATIO is told from plain by a few pairs; more would only cost time."""
@@ -118,30 +122,36 @@ def pairs_of(
 
 
 def kept_by(contenders: tuple[Contender, ...], scratch: Path) -> dict[str, Kept]:
-    """What each keeps alive: the slope from few to many empty tests, and the rest, plain pytest's own subtracted.
+    """What each keeps alive: the growth from size to size of an empty suite, plain pytest's own subtracted.
 
     Bytes are malloc's live ones of a process whose Python objects all come from malloc; blocks those of a normal one.
+    The median of the slopes between neighbouring sizes counts: a large table that doubles (the interpreter's interned
+    strings do, at another size with each contender) spoils one of them only.
     """
-    few = empty_suite(scratch / "few", FEW_EMPTY_TESTS)
-    many = empty_suite(scratch / "many", EMPTY_TESTS)
+    suites = [empty_suite(scratch / str(size), size) for size in KEPT_SIZES]
     # The first run of a contender compiles, the first on a suite finds no cache of pytest's: neither shall count.
-    for each in contenders:
-        run_once(each, few, environment(scratch))
-    run_once(PLAIN, many, environment(scratch))
-    alive = {
-        (each.name, suite.name): _alive(each, suite, scratch) for each in (PLAIN, *contenders) for suite in (few, many)
-    }
+    for contender, suite in [*((each, suites[0]) for each in contenders), *((PLAIN, each) for each in suites)]:
+        run_once(contender, suite, environment(scratch))
+    plain = [_alive(PLAIN, suite, scratch) for suite in suites]
     kept = {}
     for each in contenders:
-        low = _difference(alive[each.name, few.name], alive[PLAIN.name, few.name])
-        high = _difference(alive[each.name, many.name], alive[PLAIN.name, many.name])
-        slope = {name: (high[name] - low[name]) / (EMPTY_TESTS - FEW_EMPTY_TESTS) for name in low}
+        more = [
+            {counter: value - base[counter] for counter, value in _alive(each, suite, scratch).items()}
+            for suite, base in zip(suites, plain, strict=True)
+        ]
+        bytes_per_test = _slope([at["heap_bytes"] for at in more])
         kept[each.name] = Kept(
-            bytes_per_test=slope["heap_bytes"],
-            blocks_per_test=slope["blocks"],
-            fixed_bytes=low["heap_bytes"] - FEW_EMPTY_TESTS * slope["heap_bytes"],
+            bytes_per_test=bytes_per_test,
+            blocks_per_test=_slope([at["blocks"] for at in more]),
+            fixed_bytes=more[0]["heap_bytes"] - KEPT_SIZES[0] * bytes_per_test,
         )
     return kept
+
+
+def _slope(values: list[float]) -> float:
+    """Median growth a test between neighbouring sizes."""
+    steps = zip(pairwise(values), pairwise(KEPT_SIZES), strict=True)
+    return statistics.median((high - low) / (many - few) for (low, high), (few, many) in steps)
 
 
 def _alive(contender: Contender, suite: Suite, scratch: Path) -> dict[str, float]:
@@ -156,10 +166,6 @@ def _alive(contender: Contender, suite: Suite, scratch: Path) -> dict[str, float
         run_once(probed, suite, environment(scratch, OVERHEAD_PROBE_FILE=str(file), **allocator))
         read[counter] = json.loads(file.read_text(encoding="utf-8"))[counter]
     return read
-
-
-def _difference(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:
-    return {name: one[name] - other[name] for name in one}
 
 
 def _outcomes(lines: list[str]) -> dict[str, int]:

@@ -24,8 +24,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "benchmarks.md"
 def main(argv: list[str]) -> int:
     """Measure as told and write the section."""
     told = _parse(argv)
-    there = tuple(each for each in CONTENDERS if each.there)
-    absent = [each.name for each in CONTENDERS if not each.there]
+    wanted = [each for each in CONTENDERS if told.only in each.name]
+    there = tuple(each for each in wanted if each.there)
+    absent = [each.name for each in wanted if not each.there]
     if absent:
         print("not installed, left out:", ", ".join(absent))
     measured: dict[str, dict[str, list[Pair]]] = {}
@@ -35,7 +36,7 @@ def main(argv: list[str]) -> int:
         for suite in [suite_from(text, scratch) for text in told.suite]:
             measured[suite.name] = _compare(there, suite, scratch, told.rounds)
         if told.memory:
-            kept = kept_by(there[1:], scratch)
+            kept = kept_by(tuple(each for each in there if each.args), scratch)
     text = section(measured, kept, contenders=there, command=" ".join(["python bench/overhead/run.py", *_quoted(argv)]))
     print(text)
     if told.write:
@@ -70,6 +71,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         metavar="SUITE",
         help="empty, heavy, or NAME=FOLDER:ARGUMENTS for a real one (no folder: an empty one); may be repeated",
     )
+    parser.add_argument("--only", default="", metavar="WORD", help="contenders with this in their name")
     parser.add_argument("--no-memory", dest="memory", action="store_false", help="leave out the memory kept per test")
     parser.add_argument("--no-write", dest="write", action="store_false", help="print only")
     told = parser.parse_args(argv)
