@@ -22,9 +22,20 @@ class LineWatch:
     next line of the suspect, and so credited to the line that called the library.
     """
 
-    __slots__ = ("_deadline", "_last", "_places", "_probes", "_values", "found")
+    __slots__ = ("_deadline", "_last", "_places", "_probes", "_signed", "_values", "found")
 
-    def __init__(self, probes: Sequence[Callable[[], int]], places: Places, *, budget_s: float) -> None:
+    def __init__(
+        self, probes: Sequence[Callable[[], int]], places: Places, *, budget_s: float, signed: bool = False
+    ) -> None:
+        """Watch some probes.
+
+        Args:
+            probes: each gives a number that rises when something is added.
+            places: tells the suspect's files.
+            budget_s: after so many seconds nothing is looked at any more.
+            signed: sum up rises and falls by line, instead of counting the rises.
+        """
+        self._signed = signed
         self._probes = list(probes)
         self._values = [probe() for probe in probes]
         self._places = places
@@ -35,14 +46,14 @@ class LineWatch:
 
     def __call__(self, run: Callable[[], None]) -> None:
         """Run once; whatever the trace function was before is put back."""
-        before, before_threads = sys.gettrace(), threading.gettrace() if hasattr(threading, "gettrace") else None
+        before, before_threads = sys.gettrace(), threading.gettrace()
         threading.settrace(self._enter)
         sys.settrace(self._enter)
         try:
             run()
         finally:
             sys.settrace(before)
-            threading.settrace(before_threads)  # type: ignore[arg-type]
+            threading.settrace(before_threads)
             self._look(threading.get_ident())
             self._last.clear()
 
@@ -74,9 +85,9 @@ class LineWatch:
                 rose = value - self._values[index]
                 self._values[index] = value
                 last = self._last.get(thread)
-                if rose > 0 and last is not None:
+                if last is not None and (rose > 0 or self._signed):
                     found, stack = self.found[index], _stack(*last)
-                    found[stack] = found.get(stack, 0) + 1
+                    found[stack] = found.get(stack, 0) + (rose if self._signed else 1)
 
     def _remember(self, frame: types.FrameType) -> None:
         self._last[threading.get_ident()] = (frame, frame.f_lineno)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import functools
 import io
+import types
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -58,10 +59,9 @@ class Handlers:
         self._kinds = containers()
         self._kept: list[type] = []
         self._by_type: dict[int, Container | None] = {id(kind.base): kind for kind in self._kinds}
-        for immutable in (str, bytes, tuple, frozenset, range, memoryview, type({}.keys()), type({}.values())):
-            self._by_type[id(immutable)] = None
-        for view in (type({}.items()), type(type.__dict__)):
-            self._by_type[id(view)] = None
+        views: tuple[type, ...] = (type({}.keys()), type({}.values()), type({}.items()), types.MappingProxyType)
+        fixed: tuple[type, ...] = (str, bytes, tuple, frozenset, range, memoryview, *views)
+        self._by_type.update((id(kind), None) for kind in fixed)
 
     def of(self, obj: object) -> Container | None:
         """The handler, or None for what has no length that we may read."""

@@ -90,7 +90,7 @@ def _attributes(*table: tuple[str, str, str]) -> Namer:
         for attribute, text, kind in table:
             for base in safe.mro(type(parent)):
                 member = safe.namespace(base).get(attribute)
-                if type(member) in {types.MemberDescriptorType, types.GetSetDescriptorType}:
+                if type(member) is types.MemberDescriptorType or type(member) is types.GetSetDescriptorType:
                     if member.__get__(parent, type(parent)) is rest[0]:
                         return Edge(text, kind)
                     break
@@ -107,7 +107,7 @@ def _module(parent: Any, rest: Sequence[Any]) -> Edge:
     return _storage(globals_, rest, "module-container") if len(rest) > 1 else Edge(".__dict__", "module-container")
 
 
-def _storage(names: dict[str, Any], rest: Sequence[Any], kind: str) -> Edge:
+def _storage(names: Any, rest: Sequence[Any], kind: str) -> Edge:
     """A namespace between an owner and its attribute: `rest[0]` is the namespace, `rest[1]` the attribute."""
     name = _key_of(names, rest[1])
     if type(name) is str:
@@ -176,8 +176,9 @@ def _class(parent: type, rest: Sequence[Any]) -> Edge:
     return Edge(" (inside its class)", "", 1, whole)
 
 
-def _function(parent: types.FunctionType, rest: Sequence[Any]) -> Edge:
-    child, whole = rest[0], safe.function_name(parent)
+def _function(parent: Any, rest: Sequence[Any]) -> Edge:
+    child: Any = rest[0]
+    whole = safe.function_name(parent)
     if child is parent.__globals__:
         module = child.get("__name__")
         inner = _storage(child, rest, "module-container") if len(rest) > 1 else Edge(".__dict__", "module-container")
@@ -216,7 +217,7 @@ def _partial(parent: Any, rest: Sequence[Any]) -> Edge | None:
 def _lru_cache(parent: Any, rest: Sequence[Any]) -> Edge | None:
     names = safe.instance_namespace(parent)
     if rest[0] is names:
-        return _storage(names, rest, "function-attribute") if len(rest) > 1 else Edge(".__dict__")  # type: ignore[arg-type]
+        return _storage(rest[0], rest, "function-attribute") if len(rest) > 1 else Edge(".__dict__")
     wrapped = (names or {}).get("__wrapped__")
     if rest[0] is wrapped:
         return Edge(".__wrapped__")

@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import gc
-import sys
+import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 
-from leaktrace.trace import fingerprint, naming, proof
+from leaktrace.trace import fingerprint, native, proof
+from leaktrace.trace.findings import Finding, Scope, find
 from leaktrace.trace.fix import fix_for
-from leaktrace.trace.growth import living
-from leaktrace.trace.holder import Candidate, Search, candidates, describe, from_survivors
-from leaktrace.trace.model import Exhibit, Holder, Proof, Site
+from leaktrace.trace.model import Exhibit, Proof, Site
 from leaktrace.trace.notes import Budget, Notes
 from leaktrace.trace.observe import Observation, observe
 from leaktrace.trace.sites import Places, bytes_between, frames, sites_between
 from leaktrace.trace.source import Sources
-from leaktrace.trace.things import is_interesting_type
 
 
-_MOST_ALSO = 3
+_LEAST_NATIVE_BYTES = 64
+_NATIVE_SHARE_S = 0.5
 
 
 @dataclass(slots=True)
 class _Answer:
     """What was found so far; each part fills in its own."""
 
-    holder: Holder | None = None
-    best: Candidate | None = None
-    also: tuple[Candidate, ...] = ()
-    leaked: type | None = None
-    label: str = "entries"
-    sites: tuple[Site, ...] = ()
+    finding: Finding | None = None
+    made: tuple[Site, ...] = ()
+    adding: tuple[Site, ...] = ()
     types: tuple[tuple[str, float], ...] = ()
-    python_bytes: float = 0.0
-    proof: Proof = Proof(status="untried", detail="nothing was found that could be taken out")
+    native: bool = False
+    proof: Proof = field(
+        default_factory=lambda: Proof(status="untried", detail="nothing was found that could be taken out")
+    )
 
 
 def explain(
@@ -71,154 +69,113 @@ def explain(
     seen: Observation | None = None
     try:
         with notes.part("the suspect"):
-            seen = observe(run, settle, runs=runs, budget=budget, own=own, places=places, notes=notes)
+            seen = observe(run, settle, runs=runs, budget=budget, places=places, notes=notes)
         if seen is not None:
             answer.types = seen.survivors.per_run(seen.batches, own)
+            with notes.part("the allocating lines"):
+                _find_sites(answer, seen, places, sources, growth_bytes_per_run)
             with notes.part("the holder"):
-                _find_holder(answer, seen, own, test_files)
-            with notes.part("the lines"):
-                _find_sites(answer, seen, places, sources)
+                scope = Scope(own, frozenset(test_files))
+                answer.finding = find(seen, scope, site=next(iter(answer.made), None), notes=notes)
+            with notes.part("the adding line"):
+                answer.adding = _adding(answer.finding, seen, places, sources)
+            if answer.native:
+                with notes.part("native memory"):
+                    _find_native(answer, run, growth_bytes_per_run or 0.0, places=places, budget=budget, notes=notes)
             with notes.part("the proof"):
-                answer.proof = _prove(answer, settle)
+                _prove(answer, settle)
     finally:
         if frozen:
             gc.freeze()
-    return _exhibit(answer, notes, growth_bytes_per_run)
+    return _exhibit(answer, notes)
 
 
-def _find_holder(answer: _Answer, seen: Observation, own: tuple[str, ...], test_files: tuple[str, ...]) -> None:
-    newborn = seen.survivors.ids
-    search = Search(
-        own=own, test_files=frozenset(test_files), hidden=(seen, answer, newborn, seen.growers, *seen.growers)
-    )
-    ranked = candidates(seen.growers, search, newborn)
-    reached = [candidate for candidate in ranked if candidate.path and not candidate.weak]
-    if reached:
-        best = reached[0]
-        fresh_runs = sum(seen.batches[1:]) + (1 if seen.adders else 0)
-        answer.best = best
-        answer.holder, answer.leaked, answer.label = describe(best, newborn, runs=seen.runs, fresh_runs=fresh_runs)
-        held = best.kept.objects
-        answer.also = tuple(c for c in reached[1:] if held & c.kept.objects)[:_MOST_ALSO]
-        return
-    wanted = _newest(seen)
-    found = from_survivors(wanted[0], newborn, search, per_run=wanted[1]) if wanted[0] else None
-    if found is not None:
-        answer.holder, answer.leaked, answer.label = found
-
-
-def _newest(seen: Observation) -> tuple[set[int], float]:
-    """The survivors of the type that rises most, a user's type first, and how many there are a run."""
-    best: tuple[tuple[bool, float], int] | None = None
-    first, last = seen.survivors.counts[0], seen.survivors.counts[-1]
-    for key, cls in seen.survivors.types.items():
-        rate = (last.get(key, 0) - first.get(key, 0)) / max(1, sum(seen.batches[1:]))
-        rank = (is_interesting_type(cls), rate)
-        if rate > 0 and (best is None or rank > best[0]):
-            best = (rank, key)
-    if best is None:
-        return set(), 0.0
-    ids = {id(obj) for obj in living(seen.survivors.ids) if id(type(obj)) == best[1]}
-    return ids, best[0][1]
-
-
-def _find_sites(answer: _Answer, seen: Observation, places: Places, sources: Sources) -> None:
+def _find_sites(
+    answer: _Answer, seen: Observation, places: Places, sources: Sources, growth_bytes_per_run: float | None
+) -> None:
     runs = seen.batches[-1]
-    answer.python_bytes = bytes_between(seen.before, seen.after, runs=runs, places=places)
-    made = sites_between(seen.before, seen.after, runs=runs, places=places, preferred=seen.preferred, sources=sources)
-    adding: tuple[Site, ...] = ()
-    if answer.best is not None:
-        stacks = seen.adders.get(id(answer.best.grower.container), {})
-        adding = tuple(_adding(places.of_suspect(stack), count, sources) for stack, count in _most(stacks))
-    answer.sites = (*made, *adding)
+    answer.made = sites_between(
+        seen.before, seen.after, runs=runs, places=places, preferred=seen.preferred, sources=sources
+    )
+    if growth_bytes_per_run is not None and growth_bytes_per_run >= _LEAST_NATIVE_BYTES:
+        python_bytes = bytes_between(seen.before, seen.after, runs=runs, places=places)
+        answer.native = python_bytes < growth_bytes_per_run / 2
 
 
-def _most(stacks: dict[tuple[tuple[str, int], ...], int]) -> list[tuple[tuple[tuple[str, int], ...], int]]:
-    return sorted(stacks.items(), key=lambda entry: (-entry[1], entry[0]))[:1]
-
-
-def _adding(stack: tuple[tuple[str, int], ...], count: int, sources: Sources) -> Site:
-    file, line = stack[0]
-    return Site(
-        file=file,
-        line=line,
-        function=sources.function(file, line),
-        bytes_per_run=0.0,
-        count_per_run=float(count),
-        code=sources.code(file, line),
-        stack=frames(stack, sources),
-        adds=True,
+def _adding(finding: Finding | None, seen: Observation, places: Places, sources: Sources) -> tuple[Site, ...]:
+    """The suspect's line at which the holder was seen to grow most often."""
+    stacks = seen.adders.get(finding.container, {}) if finding is not None else {}
+    if not stacks:
+        return ()
+    stack, count = min(stacks.items(), key=lambda entry: (-entry[1], entry[0]))
+    part = places.of_suspect(stack)
+    if not part:
+        return ()
+    file, line = part[0]
+    return (
+        Site(
+            file=file,
+            line=line,
+            function=sources.function(file, line),
+            bytes_per_run=0.0,
+            count_per_run=float(count),
+            code=sources.code(file, line),
+            stack=frames(part, sources),
+            adds=True,
+        ),
     )
 
 
-def _prove(answer: _Answer, settle: Callable[[], None]) -> Proof:
-    best, holder = answer.best, answer.holder
-    if best is None or holder is None:
-        return answer.proof if holder is None else Proof(status="untried", detail=f"{holder.name} is no container")
-    if holder.kind == "thread":
-        return Proof(status="untried", detail="a running thread cannot be taken out")
-    expected = proof.expect(best.kept, answer.leaked)
-    if best.grower.handler.buffer:
-        lengths = best.grower.lengths
-        expected = replace(expected, bytes_exclusive=lengths[-1] - lengths[1])
-    removals = [_removal(holder.name, best), *(_removal(_name(also), also) for also in answer.also)]
-    also_paths_dropped(answer)
-    return proof.prove(removals, expected, settle=settle, heap_bytes=heap_bytes)
+def _find_native(
+    answer: _Answer, run: Callable[[], None], growth: float, *, places: Places, budget: Budget, notes: Notes
+) -> None:
+    """The lines that were running when native memory was taken; memray's stacks need a process of their own."""
+    if not native.has_memray():
+        notes.add(native.HOW_TO_INSTALL)
+    if os.environ.get("PYTHONMALLOC") != "malloc":
+        notes.add("native memory could not be followed line by line: the process runs without PYTHONMALLOC=malloc")
+        return
+    lines = native.lines_by_elimination(
+        run,
+        heap_bytes=proof.heap_bytes,
+        growth_bytes=growth,
+        places=places,
+        budget_s=budget.left_s() * _NATIVE_SHARE_S,
+    )
+    answer.made = (*lines, *(site for site in answer.made if (site.file, site.line) not in _lines(lines)))
 
 
-def also_paths_dropped(answer: _Answer) -> None:
-    """Let go of every path and step: what they pass through must be free to die."""
-    for candidate in (answer.best, *answer.also):
-        if candidate is not None:
-            candidate.path, candidate.steps, candidate.root = [], [], None
+def _lines(sites: tuple[Site, ...]) -> set[tuple[str, int]]:
+    return {(site.file, site.line) for site in sites}
 
 
-def _name(candidate: Candidate) -> str:
-    return naming.steps(candidate.root, candidate.path)[-1].name if candidate.root else "another holder"
+def _prove(answer: _Answer, settle: Callable[[], None]) -> None:
+    finding = answer.finding
+    if finding is None:
+        return
+    if finding.expected is None or not finding.removals:
+        answer.proof = Proof(status="untried", detail=finding.untried or answer.proof.detail)
+        return
+    answer.proof = proof.prove(finding.removals, finding.expected, settle=settle, heap_bytes=proof.heap_bytes)
 
 
-def _removal(name: str, candidate: Candidate) -> proof.Removal:
-    grower, owner = candidate.grower, candidate.owner
-    length = grower.handler.length(grower.container)
-    if owner is not None:
-
-        def clear() -> None:
-            grower.content = None
-            type(owner).cache_clear(owner)
-
-        return proof.Removal(name, length - grower.lengths[0], clear)
-    entries = 0 if grower.handler.buffer else length - grower.lengths[1]
-    return proof.Removal(name, entries, lambda: grower.handler.restore(grower.container, grower.content))
-
-
-def heap_bytes() -> int | None:
-    """Living bytes of the C heap, or None where the platform does not tell."""
-    try:
-        import psutil  # noqa: PLC0415 - only here, and absent in no installation of ours
-
-        info = psutil.heap_info()
-    except (ImportError, AttributeError, OSError, NotImplementedError):
-        return sys.getallocatedblocks() * 64 or None
-    return int(info.heap_used + info.mmap_used)
-
-
-def _exhibit(answer: _Answer, notes: Notes, growth_bytes_per_run: float | None) -> Exhibit:
-    holder = answer.holder
-    native = growth_bytes_per_run is not None and answer.python_bytes < growth_bytes_per_run / 2
-    allocating = next((site for site in answer.sites if not site.adds), None)
-    if holder is not None:
-        fix = fix_for(holder.kind, holder=holder.name, leaked=answer.label, bound=holder.bound)
+def _exhibit(answer: _Answer, notes: Notes) -> Exhibit:
+    holder = answer.finding.holder if answer.finding is not None else None
+    best = next(iter(answer.made), None)
+    if holder is not None and answer.finding is not None:
+        fix = fix_for(holder.kind, holder=holder.name, leaked=answer.finding.label, bound=holder.bound)
         mark = fingerprint.of_path(holder.kind, holder.path)
     else:
-        fix = fix_for("native" if native else "c-code", holder="", leaked="") if allocating else ""
-        mark = fingerprint.of_site(allocating, answer.types)
-    exhibit = Exhibit(
+        kind = "native" if answer.native else "c-code"
+        fix = fix_for(kind, holder="", leaked="") if best is not None or answer.native else ""
+        mark = fingerprint.of_site(best, answer.types)
+    return Exhibit(
         holder=holder,
-        sites=answer.sites,
+        sites=(*answer.made, *answer.adding),
         proof=answer.proof,
         fix=fix,
         types_per_run=answer.types,
         fingerprint=mark,
-        native=native,
+        native=answer.native,
+        notes=tuple(notes.lines),
     )
-    return replace(exhibit, notes=tuple(notes.lines))

@@ -24,15 +24,17 @@ FIXES: Mapping[str, str] = MappingProxyType(
         " fixture's teardown.",
         "thread-local": "Clear {holder} when the work is done: a thread-local lives as long as its thread.",
         "contextvar": "Reset {holder} with the token that set() returned, in a finally clause.",
-        "thread": "Stop and join the thread in a fixture's teardown.",
-        "thread-frame": "Stop the running function that holds {holder}, or let it empty its local once the work is done.",
+        "thread": "Stop and join {leaked} in a fixture's teardown.",
+        "thread-frame": "Stop the running function that holds {holder}, or let it empty its local once the"
+        " work is done.",
         "generator": "Close the suspended generator or coroutine that holds {holder} (close(), aclose(), or await it).",
         "task": "Await or cancel the task that holds {holder}, and drop the reference to it.",
         "asyncio": "Cancel the timers and tasks that wait in {holder}, and close the loop.",
         "exception": "Do not keep the exception in {holder}, or drop its __traceback__: a traceback keeps the locals of"
         " every frame.",
         "frame": "Drop the frame or traceback that {holder} keeps: it holds all locals of a finished function.",
-        "weakref-callback": "Keep the {leaked} out of the weakref callback in {holder}, or call detach() on the finalizer.",
+        "weakref-callback": "Keep the {leaked} out of the weakref callback in {holder}, or call detach() on the"
+        " finalizer.",
         "atexit": "Call atexit.unregister() when the object is closed, or register one function at import instead of"
         " one an object.",
         "signal": "Put back the former signal handler in a finally clause or a fixture's teardown.",
@@ -49,7 +51,8 @@ FIXES: Mapping[str, str] = MappingProxyType(
         "warnings": "Warn with a text that repeats: {holder} keeps one entry for each different text.",
         "re-cache": "Compile the pattern once: {holder} keeps each different pattern until it is full.",
         "chain": "Cut {holder}: each run puts one more object in front of the former one.",
-        "replaced": "Do not copy the former content of {holder} into a longer one on every run, or reset it when the test ends.",
+        "replaced": "Do not copy the former content of {holder} into a longer one on every run, or reset it when the"
+        " test ends.",
         "pytest": "Nothing to do in the test: pytest itself keeps this until the session ends.",
         "c-code": "Look at the line that made it and at the extension module that was called there: no Python object"
         " refers to what is left.",

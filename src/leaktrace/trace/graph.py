@@ -44,7 +44,9 @@ class Graph:
         self._queue: deque[int] = deque()
         self._seen.update(id(part) for part in (self._seen, self._nodes, self._atoms, self._manners, self._kept))
 
-    def sweep(self, roots: Sequence[Any], targets: set[int], *, enough: int | None = None) -> set[int]:
+    def sweep(  # noqa: C901, PLR0912 - one tight loop over every living object: a call more is a second more
+        self, roots: Sequence[Any], targets: set[int], *, enough: int | None = None
+    ) -> set[int]:
         """Walk on from some more roots until the targets are found; gives the ids found so far.
 
         Args:

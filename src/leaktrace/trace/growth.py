@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from array import array
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from itertools import compress
 from typing import Any
@@ -36,7 +38,7 @@ class Grower:
     @property
     def steady(self) -> bool:
         """Whether it rose in every batch."""
-        return all(later > earlier for earlier, later in zip(self.lengths, self.lengths[1:], strict=False))
+        return all(later > earlier for earlier, later in itertools.pairwise(self.lengths))
 
     @property
     def rose(self) -> bool:
@@ -166,21 +168,20 @@ class Survivors:
         for key, cls in self.types.items():
             series = [counts.get(key, 0) for counts in self.counts]
             rate = (last.get(key, 0) - first.get(key, 0)) / max(1, runs)
-            rising = all(later >= earlier for earlier, later in zip(series, series[1:], strict=False))
+            rising = all(later >= earlier for earlier, later in itertools.pairwise(series))
             if rising and rate > 0.2 and not safe.is_within(safe.module_of(cls), own):  # noqa: PLR2004 - 1 in 4 runs
                 rates.append((safe.class_name(cls), round(rate, 2)))
         rates.sort(key=lambda rate: (-rate[1], rate[0]))
         return tuple(rates)
 
 
-def living(ids: Set[int], *, skip: Set[int] = frozenset()) -> list[Any]:
+def living(ids: AbstractSet[int]) -> list[Any]:
     """The tracked objects alive now whose identities are among `ids`; the collector must not be frozen."""
     objects = gc.get_objects()
-    found = list(compress(objects, map(ids.__contains__, map(id, objects))))
-    return [obj for obj in found if id(obj) not in skip] if skip else found
+    return list(compress(objects, map(ids.__contains__, map(id, objects))))
 
 
-def frozen_newborns(skip: Set[int]) -> set[int]:
+def frozen_newborns(skip: AbstractSet[int]) -> set[int]:
     """Identities of what the collector tracks and was not frozen."""
     return {id(obj) for obj in gc.get_objects() if id(obj) not in skip}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import math
 import threading
+import types
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,6 +60,23 @@ class Candidate:
         if self.owner is not None:
             entries += [child for child in gc.get_referents(self.owner) if id(child) in newborn]
         return entries
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A holder that is no container of its own.
+
+    Attributes:
+        holder: as the report shows it.
+        label: what the leaked thing is called.
+        cut: cuts the leaked things off; None where that cannot be done from outside.
+        entries: how many are taken out by that; 0 where the whole is set to None.
+    """
+
+    holder: Holder
+    label: str
+    cut: Callable[[], object] | None
+    entries: int = 0
 
 
 class Search:
@@ -131,24 +149,15 @@ def _is_weak(obj: Any) -> bool:
     return safe.inherits(obj, weakref.ref)
 
 
-def describe(
-    best: Candidate, newborn: set[int], *, runs: int, fresh_runs: int
-) -> tuple[Holder, type | None, list[Any]]:
-    """The holder as the report shows it, the type of the leaked thing, and the way from the container to it."""
+def describe(best: Candidate, newborn: set[int], *, runs: int, fresh_runs: int) -> tuple[Holder, type | None, str]:
+    """The holder as the report shows it, and the type and the label of the leaked thing."""
     named = naming.steps(best.root, best.path) if best.root else []
     best.steps = named
     grower = best.grower
     per_run = grower.per_run(runs)
     hops = _above(named[:-1], best.root)
-    hops.append(
-        Hop(
-            edge=named[-1].edge,
-            name=named[-1].name,
-            type=safe.type_name(named[-1].obj),
-            leaking="UNKNOWN",
-            reason=grows_here(safe.type_name(grower.container), per_run, " bytes" if grower.handler.buffer else ""),
-        )
-    )
+    noun, unit = safe.type_name(grower.container), " bytes" if grower.handler.buffer else ""
+    hops.append(_grows(named[-1], noun, per_run, unit))
     way = leaked_way(best.fresh(newborn), newborn)
     tail = naming.onward(named[-1], way) if best.owner is None else naming.cached(named[-1], way)
     hops += [_born(step, newborn) for step in tail]
@@ -211,10 +220,10 @@ def _born(step: Step, newborn: set[int]) -> Hop:
     return Hop(edge=step.edge, name=step.name, type=safe.type_name(step.obj), leaking=leaking, reason=why)  # type: ignore[arg-type]
 
 
-def from_survivors(
-    ids: set[int], newborn: set[int], search: Search, *, per_run: float
-) -> tuple[Holder, type, str] | None:
-    """The holder where no container grows in place: a chain, or a container that is replaced by a longer copy.
+def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run: float) -> Chain | None:
+    """The holder where no container grows in place.
+
+    That is a chain, a container that is replaced by a longer copy, or an instance that gets ever more attributes.
 
     Args:
         ids: the survivors to look for.
@@ -223,30 +232,68 @@ def from_survivors(
         per_run: survivors a run.
     """
     reached = search.find(ids, enough=1)
-    if not reached:
-        return None
-    root, path = min((search.path(target) for target in reached), key=lambda way: len(way[1]))
+    root, path = min((search.path(target) for target in reached), key=lambda way: len(way[1]), default=(None, []))
     if root is None:
         return None
     named = naming.steps(root, path)
     split = next((i for i, step in enumerate(named) if id(step.obj) in newborn), len(named) - 1)
-    first = named[split]
-    held = [child for child in gc.get_referents(first.obj) if id(child) in ids]
-    replaced = len(held) > 1 and type(first.obj) in {tuple, list, dict, set, frozenset}
-    noun = f"{safe.type_name(first.obj)}, replaced by a longer copy" if replaced else "chain"
-    hops = _above(named[:split], root)
-    hops.append(
-        Hop(
-            edge=first.edge,
-            name=first.name,
-            type=safe.type_name(first.obj),
-            leaking="UNKNOWN",
-            reason=grows_here(noun, per_run),
-        )
+    above, first = named[:split], named[split]
+    if above and id(first.obj) in ids and _held(above[-1].obj, ids) > 1:
+        return _attributes(above, first, root, per_run, ids)
+    replaced = _held(first.obj, ids) > 1 and any(
+        type(first.obj) is kind for kind in (tuple, list, dict, set, frozenset)
     )
-    hops += [_born(step, newborn) for step in named[split + 1 :]]
+    noun = f"{safe.type_name(first.obj)}, replaced by a longer copy" if replaced else "chain"
+    hops = [*_above(above, root), _grows(first, noun, per_run), *(_born(step, newborn) for step in named[split + 1 :])]
     special = kind_of(named[: split + 1])
-    structural = special.endswith("-container")
-    kind = ("replaced" if replaced else "chain") if structural else special
+    kind = ("replaced" if replaced else "chain") if special.endswith("-container") else special
     holder = Holder(name=first.name, kind=kind, path=propagate(hops), entries_per_run=round(per_run, 3))
-    return holder, type(named[-1].obj), label(named[-1].obj)
+    cut = cutter(above[-1].obj, first.obj) if above else None
+    return Chain(holder, label(named[-1].obj), cut)
+
+
+def _attributes(above: list[Step], first: Step, root: roots.Root, per_run: float, ids: set[int]) -> Chain:
+    """An object that existed before and gets one more attribute each time."""
+    owner = above[-1]
+    grown = Step(owner.obj, ".__dict__", "instance-container", f"{owner.name}.__dict__")
+    hops = [*_above(above, root), _grows(grown, "attributes", per_run), _born(first, ids)]
+    holder = Holder(name=grown.name, kind="instance-container", path=propagate(hops), entries_per_run=round(per_run, 3))
+    names = safe.instance_namespace(owner.obj)
+
+    def remove() -> None:
+        for key in [key for key, value in dict.items(names or {}) if id(value) in ids]:
+            dict.__delitem__(names, key)  # type: ignore[arg-type]
+
+    return Chain(holder, label(first.obj), None if names is None else remove, entries=_held(owner.obj, ids))
+
+
+def _held(owner: Any, ids: set[int]) -> int:
+    """How many of some objects an object refers to, by itself or by its dict."""
+    names = safe.instance_namespace(owner)
+    return sum(id(child) in ids for child in (gc.get_referents(owner) if names is None else dict.values(names)))
+
+
+def _grows(step: Step, noun: str, per_run: float, unit: str = "") -> Hop:
+    return Hop(
+        edge=step.edge,
+        name=step.name,
+        type=safe.type_name(step.obj),
+        leaking="UNKNOWN",
+        reason=grows_here(noun, per_run, unit),
+    )
+
+
+def cutter(parent: Any, child: Any) -> Callable[[], object] | None:
+    """A way to replace the reference from `parent` to `child` by None, which keeps neither path nor child."""
+    if safe.inherits(parent, type):
+        names: Any = dict(safe.namespace(parent))
+    elif type(parent) is types.ModuleType:
+        names = safe.module_namespace(parent)
+    else:
+        names = parent if type(parent) is dict else safe.instance_namespace(parent)
+    key = next((key for key, value in dict.items(names or {}) if value is child), None)
+    if key is None or not safe.is_plain(key):
+        return None
+    if safe.inherits(parent, type):
+        return lambda: type.__setattr__(parent, key, None)
+    return lambda: dict.__setitem__(names, key, None)

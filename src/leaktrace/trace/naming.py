@@ -112,14 +112,12 @@ def _home(module: types.ModuleType, attribute: str, value: Any) -> tuple[str, st
     if safe.inherits(value, type) or type(value) is types.FunctionType:
         defined = safe.module_of(value) if safe.inherits(value, type) else value.__module__
         other = dict.get(sys.modules, defined) if type(defined) is str else None
-        if safe.inherits(other, types.ModuleType) and (safe.module_namespace(other) or {}).get(attribute) is value:
+        if other is not None and safe.inherits(other, types.ModuleType) and _has(other, attribute, value):
             return (defined, attribute) if other is not module else None
     sharing = [
         (name, other)
         for name, other in list(dict.items(sys.modules))
-        if type(name) is str
-        and safe.inherits(other, types.ModuleType)
-        and (safe.module_namespace(other) or {}).get(attribute) is value
+        if type(name) is str and safe.inherits(other, types.ModuleType) and _has(other, attribute, value)
     ]
     if len(sharing) < 2:  # noqa: PLR2004 - itself only
         return None
@@ -129,6 +127,10 @@ def _home(module: types.ModuleType, attribute: str, value: Any) -> tuple[str, st
         return None
     best = owner if owner in makers else makers[0]
     return None if sys.modules[best] is module else (best, attribute)
+
+
+def _has(module: types.ModuleType, attribute: str, value: Any) -> bool:
+    return (safe.module_namespace(module) or {}).get(attribute) is value
 
 
 def assigns(module: types.ModuleType, attribute: str) -> bool:

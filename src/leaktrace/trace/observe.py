@@ -58,7 +58,6 @@ def observe(  # one straight story; its order is its meaning
     *,
     runs: int,
     budget: Budget,
-    own: tuple[str, ...],
     places: Places,
     notes: Notes,
 ) -> Observation:
@@ -84,10 +83,10 @@ def observe(  # one straight story; its order is its meaning
             with notes.part("the content of a growing container"):
                 grower.content = grower.handler.copy(grower.container)
         _count(seen, ours)
-        _under_tracemalloc(seen, run, settle, (second, third), ours, notes)
+        _under_tracemalloc(seen, run, settle, batches=(second, third), ours=ours, notes=notes)
         pool.clear()
         seen.growers = [grower for grower in seen.growers if grower.rose]
-        _watch_lines(seen, run, settle, run_s, budget, places, notes)
+        _watch_lines(seen, run, settle, run_s=run_s, budget=budget, places=places, notes=notes)
         seen.atexit_per_run = (roots.atexit_callbacks() - waiting) / max(1, seen.runs)
         seen.survivors.ids = frozen_newborns(_our_ids(seen, ours))
     finally:
@@ -113,6 +112,7 @@ def _under_tracemalloc(
     seen: Observation,
     run: Callable[[], None],
     settle: Callable[[], None],
+    *,
     batches: tuple[int, int],
     ours: frozenset[int],
     notes: Notes,
@@ -158,6 +158,7 @@ def _watch_lines(
     seen: Observation,
     run: Callable[[], None],
     settle: Callable[[], None],
+    *,
     run_s: float,
     budget: Budget,
     places: Places,
@@ -187,7 +188,7 @@ def _count(seen: Observation, skip: frozenset[int]) -> None:
 
 def _our_ids(seen: Observation, ours: frozenset[int]) -> frozenset[int]:
     """What we made ourselves since the collector was frozen."""
-    made = [seen.growers, seen.before, seen.after, seen.preferred, seen.batches, seen.adders]
+    made: list[object] = [seen.growers, seen.before, seen.after, seen.preferred, seen.batches, seen.adders]
     made += [seen.survivors.counts, seen.survivors.types, *seen.survivors.counts, *seen.growers]
     made += [*seen.before, *seen.after, *(frame for stack in seen.after for frame in stack)]
     made += [part for grower in seen.growers for part in (grower.lengths, grower.content)]

@@ -41,6 +41,7 @@ class Expected:
         noun_ids: those of them that are of this type.
         noun_type: identity of the type.
         bytes_exclusive: what the entries alone retain.
+        cut: whether the holder itself is cut off, rather than relieved of entries.
     """
 
     ids: frozenset[int]
@@ -48,6 +49,7 @@ class Expected:
     noun_ids: frozenset[int]
     noun_type: int
     bytes_exclusive: int
+    cut: bool = False
 
 
 def prove(
@@ -81,7 +83,7 @@ def prove(
     released = len(watched) - alive(watched, kind)
     return Proof(
         status="refuted",
-        detail=f"taking the {_entries(done[0].entries)} out released only {released} of {len(watched)}"
+        detail=f"{_taking(done[0])} released only {released} of {len(watched)}"
         f" {_noun(expected)}: something else holds them too",
     )
 
@@ -109,6 +111,17 @@ def expect(kept: Retained, preferred: type | None) -> Expected:
     )
 
 
+def heap_bytes() -> int | None:
+    """Living bytes of the C heap, or None where the platform does not tell."""
+    try:
+        import psutil  # noqa: PLC0415 - only at the end of a trace
+
+        info = psutil.heap_info()
+    except (ImportError, AttributeError, OSError, NotImplementedError):
+        return None
+    return int(info.heap_used + info.mmap_used)
+
+
 def _released(watched: int, left: int, freed: int | None, exclusive: int) -> bool:
     if watched:
         # The latest one may still be in the hands of a running function or a suspended generator.
@@ -121,15 +134,20 @@ def _proved(done: list[Removal], expected: Expected, watched: int, left: int, fr
         what = f"{watched - left} of {watched} {_noun(expected)}" if left else f"all {watched} {_noun(expected)}"
     else:
         what = f"{freed:,} bytes"
+    if len(done) == 1 and expected.cut:
+        return f"setting {done[0].holder} to None released {what}: this holder is the only cause"
     if len(done) == 1:
-        taken = f"taking the {_entries(done[0].entries)} out" if done[0].entries else "cutting it back"
-        return f"{taken} released {what}: this holder is the only cause"
+        return f"{_taking(done[0])} released {what}: this holder is the only cause"
     names = " and of ".join(removal.holder for removal in done)
     return f"taking the new entries out of {names} released {what}: only together do they hold them"
 
 
 def _noun(expected: Expected) -> str:
     return f"{expected.noun.rsplit('.', 1)[-1]} objects" if expected.noun else "objects"
+
+
+def _taking(removal: Removal) -> str:
+    return f"taking the {_entries(removal.entries)} out" if removal.entries else f"cutting {removal.holder} back"
 
 
 def _entries(count: int) -> str:

@@ -71,16 +71,11 @@ def registries() -> list[Root]:
         if hook is not None:
             found.append(Root(name, hook, "sys-hook", "it is installed", "interpreter hooks"))
     context = contextvars.copy_context()
-    for variable in context:
-        found.append(
-            Root(
-                f"contextvar {variable.name!r}",
-                context[variable],
-                "contextvar",
-                "it is the current one",
-                "current context",
-            )
-        )
+    place = "current context"
+    found += [
+        Root(f"contextvar {variable.name!r}", context[variable], "contextvar", "it is the current one", place)
+        for variable in context
+    ]
     return found
 
 

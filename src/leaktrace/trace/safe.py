@@ -17,7 +17,7 @@ _QUALNAME = type.__dict__["__qualname__"].__get__
 _MODULE = type.__dict__["__module__"].__get__
 _NAMESPACE = type.__dict__["__dict__"].__get__
 _FLAGS = type.__dict__["__flags__"].__get__
-_MODULE_NAMESPACE = types.ModuleType.__dict__["__dict__"].__get__
+_MODULE_NAMESPACE = vars(types.ModuleType)["__dict__"].__get__
 
 _PLAIN = (str, int, float, bool, bytes, type(None))
 _LONGEST_KEY = 60
@@ -133,8 +133,8 @@ def key_text(key: object) -> str:
     """How a key is written between square brackets; a key of a user's type is named by its type alone."""
     if not is_plain(key):
         return f"<key of type {type_name(key)}>"
-    if type(key) in {str, bytes} and len(key) > _LONGEST_KEY:  # type: ignore[arg-type]
-        return f"{key[:_LONGEST_KEY]!r}…"  # type: ignore[index]
+    if isinstance(key, str | bytes) and len(key) > _LONGEST_KEY:
+        return f"{key[:_LONGEST_KEY]!r}…"
     return repr(key)
 
 

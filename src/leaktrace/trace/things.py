@@ -14,8 +14,8 @@ from leaktrace.trace.roots import thread_name
 
 _PLUMBING = (
     "builtins", "collections", "functools", "weakref", "types", "typing", "abc", "_thread", "_weakref", "_abc",
-    "_weakrefset", "_functools", "_collections", "_collections_abc", "_contextvars", "contextvars", "_typing", "operator",
-    "itertools",
+    "_weakrefset", "_functools", "_collections", "_collections_abc", "_contextvars", "contextvars", "_typing",
+    "operator", "itertools",
 )  # fmt: skip
 
 

@@ -1,0 +1,169 @@
+"""Which of all that was seen is the holder: the order in which the possibilities are asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from leaktrace.trace import beyond, naming, proof, safe
+from leaktrace.trace.growth import living
+from leaktrace.trace.holder import Candidate, Chain, Search, candidates, describe, from_survivors
+from leaktrace.trace.model import Holder, Hop, Site
+from leaktrace.trace.notes import Notes
+from leaktrace.trace.observe import Observation
+from leaktrace.trace.things import is_interesting_type
+
+
+_MOST_ALSO = 3
+
+
+@dataclass(slots=True)
+class Finding:
+    """A holder, and what is needed to prove it.
+
+    Attributes:
+        holder: as the report shows it.
+        label: what the leaked thing is called in a sentence.
+        removals: ways of taking the new entries out, of this holder first.
+        expected: what should die then; None where nothing can be expected.
+        untried: why no proof is possible, or "".
+        container: identity of the growing container, or 0.
+    """
+
+    holder: Holder
+    label: str = "entries"
+    removals: list[proof.Removal] = field(default_factory=list)
+    expected: proof.Expected | None = None
+    untried: str = ""
+    container: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose things are looked at: packages that are never a holder, and the files of tests."""
+
+    own: tuple[str, ...]
+    test_files: frozenset[str]
+
+
+def find(seen: Observation, scope: Scope, *, site: Site | None, notes: Notes) -> Finding | None:
+    """The holder of what the runs left behind, or None where nothing that Python can see was left."""
+    newborn = seen.survivors.ids
+    ranked = candidates(seen.growers, _search(seen, scope), newborn)
+    reached = [candidate for candidate in ranked if candidate.path and not candidate.weak]
+    if reached:
+        return _of_container(reached, seen, notes)
+    ids, cls, per_run = newest(seen)
+    if seen.atexit_per_run > 0:
+        found = beyond.at_exit(newborn, per_run=seen.atexit_per_run)
+        if found is not None:
+            return _beyond(found)
+    if ids and cls is not None:
+        chain = from_survivors(ids, newborn, _search(seen, scope), per_run=per_run)
+        if chain is not None:
+            whole = not chain.entries
+            return _of_chain(
+                chain, proof.Expected(frozenset(ids), safe.class_name(cls), frozenset(ids), id(cls), 0, cut=whole)
+            )
+    own = _of_pytest(seen, scope, ranked, ids)
+    if own is not None:
+        return own
+    if ids and cls is not None:
+        outside = beyond.in_c_code(ids, safe.class_name(cls), per_run=per_run, site=site)
+        if outside is not None:
+            return _beyond(outside)
+    return None
+
+
+def newest(seen: Observation) -> tuple[set[int], type | None, float]:
+    """The survivors of the type that rises most, a user's type first; the type; how many a run."""
+    best: tuple[tuple[bool, float], int] | None = None
+    first, last = seen.survivors.counts[0], seen.survivors.counts[-1]
+    runs = max(1, sum(seen.batches[1:]))
+    for key, cls in seen.survivors.types.items():
+        rate = (last.get(key, 0) - first.get(key, 0)) / runs
+        rank = (is_interesting_type(cls), rate)
+        if rate > 0.2 and (best is None or rank > best[0]):  # noqa: PLR2004 - 1 in 4 runs, with some air
+            best = (rank, key)
+    if best is None:
+        return set(), None, 0.0
+    ids = {id(obj) for obj in living(seen.survivors.ids) if id(type(obj)) == best[1]}
+    return ids, seen.survivors.types[best[1]], best[0][1]
+
+
+def _search(seen: Observation, scope: Scope) -> Search:
+    hidden = (seen, seen.survivors.ids, seen.growers, *seen.growers)
+    return Search(own=scope.own, test_files=scope.test_files, hidden=hidden)
+
+
+def _of_container(reached: list[Candidate], seen: Observation, notes: Notes) -> Finding:
+    best = reached[0]
+    fresh_runs = sum(seen.batches[1:]) + (1 if seen.adders else 0)
+    holder, leaked, label = describe(best, seen.survivors.ids, runs=seen.runs, fresh_runs=fresh_runs)
+    finding = Finding(holder, label, container=id(best.grower.container))
+    if holder.kind == "thread":
+        finding.untried = "a running thread cannot be taken out"
+        return finding
+    held = best.kept.objects
+    also = [candidate for candidate in reached[1:] if held & candidate.kept.objects][:_MOST_ALSO]
+    finding.expected = proof.expect(best.kept, leaked)
+    if best.grower.handler.buffer:
+        lengths = best.grower.lengths
+        finding.expected = replace(finding.expected, bytes_exclusive=lengths[-1] - lengths[1])
+    finding.removals = [_removal(holder.name, best)]
+    for candidate in also:
+        name = naming.steps(candidate.root, candidate.path)[-1].name if candidate.root else "another holder"
+        notes.add(f"also held by {name}")
+        finding.removals.append(_removal(name, candidate))
+    return finding
+
+
+def _removal(name: str, candidate: Candidate) -> proof.Removal:
+    """How to take the new entries of a candidate out; holds the container alone, no path to it."""
+    grower, owner = candidate.grower, candidate.owner
+    length = grower.handler.length(grower.container)
+    if owner is not None:
+
+        def clear() -> None:
+            grower.content = None
+            type(owner).cache_clear(owner)
+
+        return proof.Removal(name, length - grower.lengths[0], clear)
+    entries = 0 if grower.handler.buffer else length - grower.lengths[1]
+    return proof.Removal(name, entries, lambda: grower.handler.restore(grower.container, grower.content))
+
+
+def _of_chain(chain: Chain, expected: proof.Expected) -> Finding:
+    name = chain.holder.name
+    if chain.cut is None:
+        return Finding(chain.holder, chain.label, untried=f"{name} cannot be replaced from outside")
+    return Finding(chain.holder, chain.label, [proof.Removal(name, chain.entries, chain.cut)], expected)
+
+
+def _beyond(found: beyond.Beyond) -> Finding:
+    if found.remove is None or found.kept is None:
+        return Finding(found.holder, found.label, untried="what C code holds cannot be taken out")
+    removal = proof.Removal(found.holder.name, found.entries, found.remove)
+    return Finding(found.holder, found.label, [removal], proof.expect(found.kept, found.leaked))
+
+
+def _of_pytest(seen: Observation, scope: Scope, ranked: list[Candidate], ids: set[int]) -> Finding | None:
+    """What only the test runner keeps, named as its own, never by its internals."""
+    if not any(package in {"pytest", "_pytest"} for package in scope.own):
+        return None
+    search = _search(seen, Scope(("leaktrace",), scope.test_files))
+    wanted = {id(c.grower.container) for c in ranked if not c.weak} | ids
+    reached = search.find(wanted, enough=1) if wanted else set()
+    for target in reached:
+        _root, path = search.path(target)
+        if not any(_is_pytests(obj) for obj in path):
+            continue
+        grower = next((c.grower for c in ranked if id(c.grower.container) == target), None)
+        per_run = grower.per_run(seen.runs) if grower else len(ids) / max(1, seen.runs)
+        hop = Hop(edge="", name="pytest itself", type="", leaking="NO", reason="it keeps this until the session ends")
+        holder = Holder(name="pytest itself", kind="pytest", path=(hop,), entries_per_run=round(per_run, 3))
+        return Finding(holder, untried="what pytest keeps is not the suspect's")
+    return None
+
+
+def _is_pytests(obj: object) -> bool:
+    return safe.is_within(safe.module_of(type(obj)), ("_pytest", "pluggy", "pytest"))

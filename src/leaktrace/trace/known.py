@@ -1,0 +1,140 @@
+"""Leaks of third parties and of the interpreter that are known already: whose they are, and what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+from leaktrace.errors import FileError
+from leaktrace.trace.model import Exhibit
+
+
+_NUMBER = re.compile(r"\d+")
+_KEYS = frozenset({"id", "package", "from", "fixed", "holder", "through", "leaked", "site", "blame", "remedy"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownLeak:
+    """One row of the table.
+
+    Attributes:
+        id: its stable name.
+        package: the distribution at fault, or `python`.
+        since: first version that has it.
+        fixed: first version that has it no more, or None.
+        holder: pattern of the holder's name, or None for any.
+        through: pattern of a type on the holder's path, or None for any.
+        leaked: pattern of a name or type on the leaking part of the path, or None for any.
+        site: pattern of an allocating line, or None for any.
+        blame: one sentence: who does what.
+        remedy: what the user can do.
+    """
+
+    id: str
+    package: str
+    since: str
+    fixed: str | None
+    holder: str | None
+    through: str | None
+    leaked: str | None
+    site: str | None
+    blame: str
+    remedy: str
+
+
+def table(text: str | None = None) -> tuple[KnownLeak, ...]:
+    """The rows of a table in JSON; without one, those that come with us.
+
+    Raises:
+        FileError: when a row is not what it must be.
+    """
+    if text is None:
+        text = (resources.files("leaktrace.trace") / "known.json").read_text("utf-8")
+    try:
+        rows = json.loads(text)
+    except ValueError as error:
+        raise FileError(f"a table of known leaks must be JSON: {error}", slug="known-leaks") from error
+    if not isinstance(rows, list):
+        raise FileError(f"a table of known leaks must be a list, got {type(rows).__name__}", slug="known-leaks")
+    return tuple(_row(row) for row in rows)
+
+
+def match(exhibit: Exhibit, versions: Mapping[str, str], rows: Iterable[KnownLeak] | None = None) -> KnownLeak | None:
+    """The row that describes an exhibit, when the version at fault is the one that is installed.
+
+    Args:
+        exhibit: what was found.
+        versions: installed versions by distribution name in lower case, and `python`.
+        rows: the table; that which comes with us, where it is None.
+    """
+    for row in table() if rows is None else rows:
+        version = versions.get(row.package)
+        if version is None or not _within(version, row):
+            continue
+        if _describes(row, exhibit):
+            return row
+    return None
+
+
+def _describes(row: KnownLeak, exhibit: Exhibit) -> bool:
+    holder = exhibit.holder
+    if row.site is not None and not any(re.search(row.site, site.code) for site in exhibit.sites):
+        return False
+    if row.holder is None:
+        return holder is None and row.site is not None
+    if holder is None or not re.search(row.holder, holder.name):
+        return False
+    if row.through is not None and not any(re.search(row.through, hop.type) for hop in holder.path):
+        return False
+    leaking = [text for hop in holder.path if hop.leaking == "YES" for text in (hop.name, hop.type)]
+    return row.leaked is None or any(re.search(row.leaked, text) for text in leaking)
+
+
+def _within(version: str, row: KnownLeak) -> bool:
+    return _key(row.since) <= _key(version) and (row.fixed is None or _key(version) < _key(row.fixed))
+
+
+def _key(version: str) -> tuple[int, ...]:
+    """The release part of a version as numbers; what follows it (rc1, .post0) is not told apart."""
+    numbers: list[int] = []
+    for part in version.split("."):
+        found = _NUMBER.match(part)
+        if found is None:
+            break
+        numbers.append(int(found.group()))
+    while numbers and numbers[-1] == 0:
+        numbers.pop()
+    return tuple(numbers)
+
+
+def _row(row: Any) -> KnownLeak:
+    if not isinstance(row, dict) or not row.keys() <= _KEYS:
+        raise FileError(
+            f"a known leak must be an object with keys among {', '.join(sorted(_KEYS))}", slug="known-leaks"
+        )
+    for key in ("id", "package", "from", "blame", "remedy"):
+        if not isinstance(row.get(key), str):
+            raise FileError(f"a known leak needs a text {key!r}, got {row.get(key)!r}", slug="known-leaks")
+    for key in ("fixed", "holder", "through", "leaked", "site"):
+        if not isinstance(row.get(key), str | None):
+            raise FileError(f"{key!r} of a known leak must be a text, got {row[key]!r}", slug="known-leaks")
+    try:
+        re.compile("|".join(row[key] for key in ("holder", "through", "leaked", "site") if row.get(key)))
+    except re.error as error:
+        raise FileError(f"a pattern of known leak {row['id']} is none: {error}", slug="known-leaks") from error
+    return KnownLeak(
+        id=row["id"],
+        package=row["package"].lower(),
+        since=row["from"],
+        fixed=row.get("fixed"),
+        holder=row.get("holder"),
+        through=row.get("through"),
+        leaked=row.get("leaked"),
+        site=row.get("site"),
+        blame=row["blame"],
+        remedy=row["remedy"],
+    )
