@@ -13,14 +13,15 @@ import os
 import re
 import shutil
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from leaktrace.codec import decode
 from leaktrace.errors import FileError
 from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger, Settlement
 from leaktrace.probes.descriptor import keep_high
-from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Unread
+from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Thing, Unread
 
 
 VERSION = 1
@@ -109,6 +110,18 @@ def read_journal(path: Path) -> Ledger:
     return reader.done()
 
 
+def things_of(data: Sequence[Any]) -> tuple[Thing, ...]:
+    """Things from plain values.
+
+    Raises:
+        ValueError: they do not fit.
+    """
+    try:
+        return tuple(decode(Thing, each, at="things") for each in data)
+    except FileError as exc:
+        raise ValueError(str(exc)) from exc
+
+
 class _Reader:
     """Builds a ledger, record by record; `last` follows the counters, so that the accounts add up."""
 
@@ -154,6 +167,16 @@ class _Reader:
         elif kind == "end":
             ledger.complete, ledger.running = True, None
             self._credit(ledger.harness, self._numbers(record, "at"))
+            self._gone({int(row): things_of(things) for row, things in record.get("gone", ())})
+
+    def _gone(self, gone: Mapping[int, tuple[Thing, ...]]) -> None:
+        """Things that their tests left and that the end of the run did not find any more."""
+        things = self.ledger.things
+        self.ledger.gone.update(gone)
+        for row, lost in gone.items():
+            kept = tuple(thing for thing in things.pop(row, ()) if thing not in lost)
+            if kept:
+                things[row] = kept
 
     def done(self) -> Ledger:
         """The ledger, with the last values known."""
@@ -197,6 +220,8 @@ class _Reader:
         ledger.running = record.get("next")
         if imports:
             ledger.imports[row] = imports
+        if "things" in record:
+            ledger.things[row] = things_of(record["things"])
         if settlement is not None:
             ledger.settlements[row] = settlement
 

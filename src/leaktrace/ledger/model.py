@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from leaktrace.probes.model import Counter, Unread, Value
+from leaktrace.probes.model import Counter, Thing, Unread, Value
 
 
 PHASES = ("setup", "call", "teardown")
@@ -46,6 +46,7 @@ class TestSpan:
     peak_rss_bytes: Value
     imports: tuple[str, ...] = ()
     settlement: Settlement | None = None
+    things: tuple[Thing, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,7 +55,7 @@ class FixtureAccount:
 
     The arrays hold one number for each counter of the ledger: all that was `lent`, all that was `kept`, what is `open`
     while the fixture lives, and what is still `due` between its finalizer and the end of that test. A function-scoped
-    fixture's growth stays with its test; its account only tells which fixture of the test it was.
+    fixture's growth stays with its test; its account only tells which fixture of the test it was. `things` are those that it had lent and that outlived it.
     """
 
     name: str
@@ -68,6 +69,7 @@ class FixtureAccount:
     open: array[int] = field(init=False)
     due: array[int] = field(init=False)
     first_user: str = ""
+    things: list[Thing] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         zeros = [0] * self.width
@@ -84,7 +86,9 @@ class FixtureAccount:
 class Ledger:
     """The spans of one process, append-only, in preallocated columns: about 150 bytes a test.
 
-    A row holds outcome, duration (µs), peak, then start, setup, call and teardown with one number a counter.
+    A row holds outcome, duration (µs), peak, then start, setup, call and teardown with one number a counter. By row,
+    and only for the few rows that have any: `things` that a test left and that are there at the end of the run, and
+    those that it left and that have `gone` since.
     """
 
     counters: tuple[Counter, ...]
@@ -93,6 +97,8 @@ class Ledger:
     cells: array[int] = field(default_factory=lambda: array("q"))
     imports: dict[int, tuple[str, ...]] = field(default_factory=dict)
     settlements: dict[int, Settlement] = field(default_factory=dict)
+    things: dict[int, tuple[Thing, ...]] = field(default_factory=dict)
+    gone: dict[int, tuple[Thing, ...]] = field(default_factory=dict)
     fixtures: list[FixtureAccount] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     harness: array[int] = field(default_factory=lambda: array("q"))
@@ -144,6 +150,7 @@ class Ledger:
             peak_rss_bytes=peak,
             imports=self.imports.get(row, ()),
             settlement=self.settlements.get(row),
+            things=self.things.get(row, ()),
         )
 
     def spans(self) -> Iterator[TestSpan]:

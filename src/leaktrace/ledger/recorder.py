@@ -7,6 +7,7 @@ object that outlives it: readings go into preallocated arrays.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
@@ -15,10 +16,12 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from json.encoder import encode_basestring_ascii
 
+from leaktrace.codec import encode
 from leaktrace.ledger.journal import VERSION, Journal
 from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger, Settlement
+from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.probes.memory import BlocksProbe, PeakProbe, UssProbe
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Unread
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Thing, Unread
 from leaktrace.probes.settle import collect, trim
 
 
@@ -37,6 +40,7 @@ class Recorder:
         journal: where each record goes, or None.
         limit_bytes: growth that raises suspicion, upon which the process is settled and read again.
         complain: told once of each probe that failed.
+        keeper: counts what is not memory, at fewer boundaries.
     """
 
     def __init__(
@@ -48,12 +52,14 @@ class Recorder:
         worker: str,
         limit_bytes: int,
         complain: Callable[[str], None],
+        keeper: ThingsKeeper | None = None,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.limit_bytes = limit_bytes
         self._probes = tuple(probes)
         self._reads = tuple(enumerate(probe.read for probe in probes))
         self._peak, self._journal, self._complain, self._clock_ns = peak, journal, complain, clock_ns
+        self._keeper = keeper
         self._pid, self._getpid = os.getpid(), os.getpid
         self._modules = len(sys.modules)
         n = self._n = len(self._probes)
@@ -203,6 +209,9 @@ class Recorder:
     def resume(self) -> None:
         """Look again; what the repeats left behind has an account of its own."""
         self._credit(self.ledger.repeats, 0)
+        if self._keeper is not None:
+            self._keeper.forget_repeats()
+            self._credit(self.ledger.harness, 0)
         self._paused = False
 
     def last_outcome(self) -> str:
@@ -226,6 +235,8 @@ class Recorder:
         if not self._in_test:
             return
         self._boundary()
+        if account.wide and self._keeper is not None and self._keeper.lend_begin():
+            self._credit(self.ledger.harness, 0)
         self._active.append(account)
 
     def fixture_end(self, account: FixtureAccount) -> None:
@@ -237,6 +248,8 @@ class Recorder:
         account.setups += 1
         if account.wide:
             self._journal_fixture(account, "setup", account.open)
+            if self._keeper is not None and self._keeper.lend_end(account):
+                self._credit(self.ledger.harness, 0)
 
     def _credit_fixture(self, account: FixtureAccount) -> None:
         scratch, phases, at = self._scratch, self._phases, self._at
@@ -267,6 +280,8 @@ class Recorder:
                 account.open[i] = 0
             if not any(each is account for each in self._closed):
                 self._closed.append(account)
+            if self._keeper is not None:
+                self._keeper.closed(account)
 
     def _credit_closing(self, account: FixtureAccount) -> None:
         """Take from the loan what was freed, down to zero; all else is the test's.
@@ -317,9 +332,12 @@ class Recorder:
         limit = self.limit_bytes if limit_bytes is None else limit_bytes
         settlement = self._settle() if self._suspicious(limit) else None
         imports = self._new_imports() if len(sys.modules) != self._modules else ()
+        things = self._keeper.end(self._row) if self._keeper is not None else ()
         self._write_row(duration_us, peak if isinstance(peak, int) else 0, imports, settlement)
+        if things:
+            self.ledger.things[self._row] = things
         if self._journal is not None:
-            self._journal_test(imports, settlement, next_nodeid)
+            self._journal_test(imports, settlement, next_nodeid, things)
             for account in self._closed:
                 self._journal_fixture(account, "closing", account.due)
         for account in self._closed:
@@ -391,7 +409,13 @@ class Recorder:
         if settlement is not None:
             ledger.settlements[row] = settlement
 
-    def _journal_test(self, imports: tuple[str, ...], settlement: Settlement | None, next_nodeid: str | None) -> None:
+    def _journal_test(
+        self,
+        imports: tuple[str, ...],
+        settlement: Settlement | None,
+        next_nodeid: str | None,
+        things: tuple[Thing, ...],
+    ) -> None:
         cells, n, quote = self.ledger.cells, self._n, encode_basestring_ascii
         at = self._row * self.ledger.width
         start, phases = at + 3, self._phases.tolist()
@@ -400,6 +424,8 @@ class Recorder:
             raw = ",".join(f'"{name}":{value}' for name, value in settlement.raw.items())
             uss = settlement.uss_bytes if isinstance(settlement.uss_bytes, int) else "null"
             more += f',"settled":{{"raw":{{{raw}}},"garbage_bytes":{settlement.garbage_bytes},"uss_bytes":{uss}}}'
+        if things:
+            more += f',"things":{json.dumps(encode(things))}'
         self._journal.write(  # type: ignore[union-attr]
             f'{{"t":"test","id":{quote(self._nodeid)},"o":"{OUTCOMES[cells[at]]}","us":{cells[at + 1]},'
             f'"peak":{cells[at + 2]},"start":{cells[start : start + n].tolist()},'
@@ -424,6 +450,8 @@ class Recorder:
         if self._getpid() != self._pid:
             return
         self._credit(self.ledger.harness, 0)
+        if self._keeper is not None:
+            self._keeper.finish(self.ledger)
         ledger = self.ledger
         del ledger.cells[self._row * ledger.width :]
         for i, counter in enumerate(ledger.counters):

@@ -7,7 +7,7 @@ they came to be during its setup. What has gone by the end of the run is taken o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 
@@ -108,7 +108,10 @@ class ThingsKeeper:
     # --- what happens while a test runs --------------------------------------------------------------------------
 
     def lend_begin(self) -> bool:
-        """A wider fixture's setup begins: what is new so far is not its own. Gives whether anything had to be listed."""
+        """A wider fixture's setup begins; what is new so far is not its own.
+
+        Returns whether anything had to be listed.
+        """
         looked = self._take(self._setups[-1] if self._setups else self._test)
         self._setups.append({})
         return looked
@@ -117,6 +120,8 @@ class ThingsKeeper:
         """A wider fixture's setup is over: what is new since its beginning is its loan."""
         born = self._setups.pop() if self._setups else {}
         looked = self._take(born)
+        # What could not be named cannot be recognised when the fixture closes.
+        born = {key: thing for key, thing in born.items() if key[1] is not None}
         if born:
             self._loans.setdefault(id(account), {}).update(born)
         return looked
@@ -139,16 +144,38 @@ class ThingsKeeper:
             if not (self._test or self._closed):
                 return ()
         self._setups.clear()
-        self._fall()
         for account, loan in self._closed:
-            self._closing(row, account, loan)
+            self._keep(row, account, self._unpaid(loan))
         self._closed.clear()
         born, self._test = self._test, {}
         self._take(born, patient=True)
         born = {key: thing for key, thing in born.items() if key[1] in self._shelves[key[0]].known or key[1] is None}
-        if born:
-            self._left.append(_Left(row, None, born))
+        self._keep(row, None, born)
         return tuple(born.values())
+
+    def _keep(self, row: int, account: FixtureAccount | None, things: _Born) -> None:
+        if things:
+            self._left.append(_Left(row, account, things))
+
+    def _unpaid(self, loan: _Born) -> _Born:
+        """What of a loan is still there, once it has had its time; the shelves' own lists are left as they are."""
+        unpaid: _Born = {}
+        for number, (shelf, read) in enumerate(self._reads):
+            lent = {key: thing for (of, key), thing in loan.items() if of == number}
+            here = self._listed(shelf) if lent else None
+            alive = len(lent.keys() & here.keys()) if here else 0
+            if alive and self._waited_s < PATIENCE_S:
+                now, since = read(), self._clock()
+                if isinstance(now, int):
+                    shelf.probe.settle(GRACE_S, at_most=now - alive)  # type: ignore[attr-defined]
+                here = self._listed(shelf)
+                self._waited_s += self._clock() - since
+            unpaid.update({(number, key): thing for key, thing in lent.items() if here and key in here})
+        return unpaid
+
+    def forget_repeats(self) -> None:
+        """A test was repeated in place: what that left behind is nobody's in this run."""
+        self._take({})
 
     # --- looking -------------------------------------------------------------------------------------------------
 
@@ -181,9 +208,6 @@ class ThingsKeeper:
     def _wanted(self, thing: Thing) -> bool:
         return self._kinds is None or thing.kind in self._kinds
 
-    def _fall(self) -> None:
-        """Take note of what was given back, so that a number used again is seen as new."""
-
     def _waited(self, shelf: _Shelf, read: Callable[[], Value]) -> Value:
         """The count after the things on their way out have had their time."""
         settle = getattr(shelf.probe, "settle", None)
@@ -215,3 +239,50 @@ class ThingsKeeper:
         found = shelf.probe.inventory()
         self._looking_s += self._clock() - since
         return None if isinstance(found, Unread) else found
+
+    # --- the end -------------------------------------------------------------------------------------------------
+
+    def finish(self, ledger: Ledger) -> None:
+        """The run is over: put what is still there into the ledger, as the tests' and the fixtures'.
+
+        What has gone meanwhile, closed by a later finalizer or as garbage, is kept apart.
+        """
+        if not self._left:
+            return
+        collect()
+        alive = self._alive_at_last()
+        for left in self._left:
+            kept = tuple(thing for key, thing in left.things.items() if key in alive)
+            gone = tuple(thing for key, thing in left.things.items() if key not in alive)
+            if left.account is not None:
+                left.account.things += kept
+            elif kept:
+                ledger.things[left.row] = kept
+            else:
+                ledger.things.pop(left.row, None)
+            if gone and left.account is None:
+                ledger.gone[left.row] = gone
+
+    def _alive_at_last(self) -> set[tuple[int, Hashable]]:
+        suspected = {key for left in self._left for key in left.things}
+        alive: set[tuple[int, Hashable]] = set()
+        for number, (shelf, read) in enumerate(self._reads):
+            keys = {key for of, key in suspected if of == number}
+            if not keys:
+                continue
+            here, now = self._listed(shelf), read()
+            still = keys & here.keys() if here is not None else keys
+            settle = getattr(shelf.probe, "settle", None)
+            if still and settle is not None and isinstance(now, int):
+                settle(LAST_GRACE_S, at_most=max(0, now - len(still)))
+                here = self._listed(shelf)
+                still = keys & here.keys() if here is not None else keys
+            alive.update((number, key) for key in still)
+        return alive
+
+
+def _unnamed(probe: Probe, amount: int) -> Thing:
+    """What stands for things that could not be listed one by one."""
+    counter = probe.counter
+    unit = "bytes" if counter.unit == "bytes" else "more"
+    return Thing(kind=counter.kind, noun=counter.name, name=f"{amount} {unit}", amount=amount)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leaktrace.codec import decode, encode
-from leaktrace.ledger.journal import KNOWN
+from leaktrace.ledger.journal import KNOWN, things_of
 from leaktrace.ledger.model import FixtureAccount, Ledger, Settlement
 from leaktrace.probes.model import Counter, Unread, Value
 
@@ -29,9 +29,12 @@ def to_wire(ledger: Ledger) -> dict[str, Any]:
             {
                 **{key: getattr(each, key) for key in ("name", "scope", "where", "setups", "closings", "first_user")},
                 **{key: getattr(each, key).tolist() for key in COLUMNS},
+                "things": encode(each.things),
             }
             for each in ledger.fixtures
         ],
+        "things": [[row, encode(each)] for row, each in ledger.things.items()],
+        "gone": [[row, encode(each)] for row, each in ledger.gone.items()],
         "unread": ledger.unread,
         "harness": ledger.harness.tolist(),
         "collection": ledger.collection.tolist(),
@@ -49,7 +52,10 @@ def from_wire(data: Mapping[str, Any]) -> Ledger:
     counters = tuple(KNOWN.get(name) or Counter(name=name, unit="count", kind=name) for name in data["counters"])
     fixtures = []
     for each in data["fixtures"]:
-        account = FixtureAccount(width=len(counters), **{k: v for k, v in each.items() if k not in COLUMNS})
+        account = FixtureAccount(
+            width=len(counters), **{k: v for k, v in each.items() if k not in (*COLUMNS, "things")}
+        )
+        account.things += things_of(each["things"])
         for key in COLUMNS:
             setattr(account, key, array("q", each[key]))
         fixtures.append(account)
@@ -61,6 +67,8 @@ def from_wire(data: Mapping[str, Any]) -> Ledger:
         cells=array("q", data["cells"]),
         imports={row: tuple(names) for row, names in data["imports"]},
         settlements={row: decode(Settlement, each) for row, each in data["settlements"]},
+        things={row: things_of(each) for row, each in data["things"]},
+        gone={row: things_of(each) for row, each in data["gone"]},
         fixtures=fixtures,
         unread=dict(data["unread"]),
         harness=array("q", data["harness"]),

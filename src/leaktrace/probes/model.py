@@ -75,6 +75,8 @@ class Thing:
         name: which one (`127.0.0.1:41234 → 127.0.0.1:5432 (ESTABLISHED)`, `/etc/hosts`, `worker-3`).
         detail: what else is known of it now (what it is doing, its command line), or "".
         where: `file:line` where it was made, or None where that was not recorded.
+        owner: the fixture in whose setup it was made, in words, or "".
+        amount: how much of the counter it makes up: 1, or its bytes.
     """
 
     kind: str
@@ -82,6 +84,8 @@ class Thing:
     name: str
     detail: str = ""
     where: str | None = None
+    owner: str = ""
+    amount: int = 1
 
 
 @runtime_checkable
