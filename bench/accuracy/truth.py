@@ -302,23 +302,6 @@ def truth_of(nodeid: str) -> Truth | None:
     return TRUTH.get(key)
 
 
-def is_right_name(truth: Truth, name: str | None) -> bool:
-    """Whether a detector's name for the holder is one of the right ones: its words, in order."""
-    if not truth.holders:
-        return name is None
-    return any(name is not None and _in_order(words, name) if words else name is None for words in truth.holders)
-
-
-def _in_order(words: tuple[str, ...], text: str) -> bool:
-    at = 0
-    for word in words:
-        found = text.find(word, at)
-        if found < 0:
-            return False
-        at = found + len(word)
-    return True
-
-
 def mistakes() -> Iterator[str]:
     """What is wrong with the table itself: lines that do not stand, exactly once, in the specimens."""
     for truth in TRUTH.values():
