@@ -25,7 +25,10 @@ from leaktrace.verdict.rules import Rules
 
 IN_PLACE = Rules(follow_runs=36, steady_runs=24, late_quiet_runs=9, max_runs=60, alone_runs=30)
 """A screen only sorts: what still grows after some forty runs goes to a child, which follows it to the end."""
-LEFT_OUT_SHOWN = 1000
+SHORT_S = 0.001
+LONG_S = 0.02
+AMPLE = 2.4
+HEAD_START_S = 5.0
 
 
 def screen_of() -> Screen:
@@ -81,10 +84,11 @@ class Game:
     not_taken: list[str] = field(default_factory=list)
     _functions: set[str] = field(default_factory=set)
     _began: float = 0.0
+    _started: float = 0.0
 
     def count(self, tests: int) -> None:
         """How many tests there are to come."""
-        self.total = tests
+        self.total, self._started = tests, self.clock()
 
     @property
     def budget_s(self) -> float | None:
@@ -111,6 +115,18 @@ class Game:
                 return False
         self._began = self.clock()
         return True
+
+    def patience(self, duration_s: float) -> tuple[int, bool]:
+        """How many repeats a clean test gets, and whether one more comes before them, unread.
+
+        Four meet a leak of 1 per 4 runs wherever it starts, and one before them lets go of what the reported run left
+        lying. They are for short tests, and for all while the repeats together have cost less than a head start and
+        `AMPLE` times the plain run so far: a hunt is to stay below four times the suite.
+        """
+        plain_s = self.clock() - self._started - self.spent_s
+        if duration_s < SHORT_S or self.spent_s + 5 * duration_s < HEAD_START_S + AMPLE * plain_s:
+            return 4, True
+        return (3 if duration_s < LONG_S else 2), False
 
     def screened(self, nodeid: str, grown: Grown | None) -> None:
         """A test was repeated without failing."""

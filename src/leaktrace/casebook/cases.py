@@ -9,7 +9,7 @@ from dataclasses import replace
 from leaktrace.casebook.model import Case
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
-from leaktrace.probes.model import Unread
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Unread
 from leaktrace.replay.letters import Answer
 from leaktrace.suspects.model import Suspect
 from leaktrace.trace.model import Exhibit
@@ -17,6 +17,11 @@ from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import WEIGHT, judge
 from leaktrace.verdict.model import Rate, Ruling, Verdict
 from leaktrace.verdict.rules import Rules
+
+
+DEFAULT_LIMIT_BYTES = 10_000_000
+SMALL_BYTES = 1_000_000
+"""Growth of a run below which resident memory is too coarse to show it again."""
 
 
 def case_of(suspect: Suspect, answer: Answer | None, *, limit_bytes: int) -> Case:
@@ -106,12 +111,12 @@ def _by_holder(ruling: Ruling, exhibit: Exhibit) -> tuple[Verdict, str]:
 
 
 def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
-    target = suspect.name if suspect.subject == "test" else suspect.nodeids[0]
-    if suspect.subject == "group":
-        target = suspect.name
-    limit = f" --leaktrace-limit={max(1, min(limit_bytes, suspect.grew_by // 2))}" if suspect.grew_by else ""
-    default = suspect.grew_by > limit_bytes == 10_000_000  # noqa: PLR2004 - the limit needs no word then
-    return f"pytest --leaktrace{'' if default else limit} {shlex.quote(target)}"
+    """A command that shows the same: a hunt where the growth of one run is below any limit on resident memory."""
+    target = suspect.nodeids[0] if suspect.subject == "fixture" else suspect.name
+    if suspect.counter not in (RSS_BYTES.name, HEAP_BYTES.name) or suspect.grew_by < SMALL_BYTES:
+        return f"pytest --leaktrace-hunt {shlex.quote(target)}"
+    limit = "" if limit_bytes == DEFAULT_LIMIT_BYTES else f"--leaktrace-limit={limit_bytes} "
+    return f"pytest --leaktrace {limit}{shlex.quote(target)}"
 
 
 def merged_cases(cases: Iterable[Case]) -> list[Case]:

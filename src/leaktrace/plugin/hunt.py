@@ -66,8 +66,8 @@ class HuntDoor:
         dice = _dice()
         try:
             with muted(item.config):
-                duration = self._recorder.last_duration_s()
-                grown = self._screen.screen(run, duration_s=duration, warm=not is_set_up(item.session, item.parent))
+                batch, warm = self.game.patience(self._recorder.last_duration_s())
+                grown = self._screen.screen(run, batch=batch, warm=warm or not is_set_up(item.session, item.parent))
                 self.game.screened(item.nodeid, grown)
                 tear_down(item.session, nextitem)
         except RunFailed as exc:

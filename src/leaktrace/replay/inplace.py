@@ -18,8 +18,6 @@ from leaktrace.probes.settle import clear_caches, collect
 from leaktrace.replay.measure import Readings, RunFailed
 
 
-SHORT_S = 0.001
-LONG_S = 0.02
 FOLLOW_BATCH = 3
 RSS_STEP = 512 * 1024
 """Growth of resident memory in one batch below which it is not looked at: pages come and go."""
@@ -76,13 +74,13 @@ class Screen:
             gc.unfreeze()
             self._ours = False
 
-    def screen(self, run: Callable[[], None], *, duration_s: float, warm: bool) -> Grown | None:
+    def screen(self, run: Callable[[], None], *, batch: int, warm: bool) -> Grown | None:
         """Repeat a test; None when it is clean.
 
         Args:
             run: one repeat.
-            duration_s: how long its first run took.
-            warm: whether the first repeat sets wider fixtures up again, which is not to count.
+            batch: repeats before the reading that lets a clean test go; four meet every leak of 1 per 4 runs.
+            warm: whether one repeat comes first that is not to count: it may set wider fixtures up again.
 
         Raises:
             RunFailed: a repeat did not pass.
@@ -93,7 +91,6 @@ class Screen:
         if warm:
             run()
         self._freeze()
-        batch = 4 if duration_s < SHORT_S else 3 if duration_s < LONG_S else 2
         if self._is_quiet(run, batch):
             return None
         return self._follow(run, 1 + 2 * batch)
