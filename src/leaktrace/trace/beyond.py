@@ -18,6 +18,7 @@ from leaktrace.trace.labels import grows_here, propagate
 from leaktrace.trace.model import Holder, Hop, Site
 from leaktrace.trace.naming import Step
 from leaktrace.trace.retained import Retained, nearest, retained
+from leaktrace.trace.roots import atexit_callbacks
 from leaktrace.trace.things import is_of_interest, label
 
 
@@ -36,6 +37,7 @@ class Beyond:
         kept: what would be released.
         remove: takes the new entries out; None where that cannot be done.
         entries: how many.
+        changes: a number that rises when the holder is added to; None where that cannot be seen.
     """
 
     holder: Holder
@@ -44,6 +46,7 @@ class Beyond:
     kept: Retained | None = None
     remove: Callable[[], object] | None = None
     entries: int = 0
+    changes: Callable[[], int] | None = None
 
 
 def at_exit(newborn: set[int], *, per_run: float) -> Beyond | None:
@@ -77,7 +80,7 @@ def at_exit(newborn: set[int], *, per_run: float) -> Beyond | None:
         while callbacks:
             atexit.unregister(callbacks.pop())
 
-    return Beyond(holder, type(way[-1]), label(way[-1]), kept, remove, count)
+    return Beyond(holder, type(way[-1]), label(way[-1]), kept, remove, count, atexit_callbacks)
 
 
 def in_c_code(survivors: set[int], kind: str, *, per_run: float, site: Site | None) -> Beyond | None:

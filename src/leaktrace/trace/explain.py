@@ -8,12 +8,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from leaktrace.trace import fingerprint, native, proof
+from leaktrace.trace.adders import LineWatch
 from leaktrace.trace.findings import Finding, Scope, find
 from leaktrace.trace.fix import fix_for
 from leaktrace.trace.model import Exhibit, Proof, Site
 from leaktrace.trace.notes import Budget, Notes
-from leaktrace.trace.observe import Observation, observe
-from leaktrace.trace.sites import Places, bytes_between, frames, sites_between
+from leaktrace.trace.observe import LINE_TRACE_SLOWDOWN, Observation, observe
+from leaktrace.trace.sites import Places, Stack, bytes_between, frames, sites_between
 from leaktrace.trace.source import Sources
 
 
@@ -78,7 +79,8 @@ def explain(
                 scope = Scope(own, frozenset(test_files))
                 answer.finding = find(seen, scope, site=next(iter(answer.made), None), notes=notes)
             with notes.part("the adding line"):
-                answer.adding = _adding(answer.finding, seen, places, sources)
+                stacks = _adding_stacks(answer.finding, seen, run, places=places, budget=budget)
+                answer.adding = _adding(stacks, places, sources)
             if answer.native:
                 with notes.part("native memory"):
                     _find_native(answer, run, growth_bytes_per_run or 0.0, places=places, budget=budget, notes=notes)
@@ -102,9 +104,23 @@ def _find_sites(
         answer.native = python_bytes < growth_bytes_per_run / 2
 
 
-def _adding(finding: Finding | None, seen: Observation, places: Places, sources: Sources) -> tuple[Site, ...]:
+def _adding_stacks(
+    finding: Finding | None, seen: Observation, run: Callable[[], None], *, places: Places, budget: Budget
+) -> dict[Stack, int]:
+    """Where the holder was seen to grow; one that is no container is watched in one more run."""
+    if finding is None:
+        return {}
+    if finding.changes is None:
+        return seen.adders.get(finding.container, {})
+    if budget.left_s() < seen.run_s * LINE_TRACE_SLOWDOWN:
+        return {}
+    watch = LineWatch([finding.changes], places, budget_s=budget.left_s())
+    watch(run)
+    return watch.found[0]
+
+
+def _adding(stacks: dict[Stack, int], places: Places, sources: Sources) -> tuple[Site, ...]:
     """The suspect's line at which the holder was seen to grow most often."""
-    stacks = seen.adders.get(finding.container, {}) if finding is not None else {}
     if not stacks:
         return ()
     stack, count = min(stacks.items(), key=lambda entry: (-entry[1], entry[0]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from leaktrace.trace import beyond, naming, proof, safe
@@ -27,6 +28,7 @@ class Finding:
         expected: what should die then; None where nothing can be expected.
         untried: why no proof is possible, or "".
         container: identity of the growing container, or 0.
+        changes: a number that rises when a holder that is no container is added to, or None.
     """
 
     holder: Holder
@@ -35,6 +37,7 @@ class Finding:
     expected: proof.Expected | None = None
     untried: str = ""
     container: int = 0
+    changes: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,14 +139,16 @@ def _of_chain(chain: Chain, expected: proof.Expected) -> Finding:
     name = chain.holder.name
     if chain.cut is None:
         return Finding(chain.holder, chain.label, untried=f"{name} cannot be replaced from outside")
-    return Finding(chain.holder, chain.label, [proof.Removal(name, chain.entries, chain.cut)], expected)
+    removal = proof.Removal(name, chain.entries, chain.cut)
+    return Finding(chain.holder, chain.label, [removal], expected, changes=chain.changes)
 
 
 def _beyond(found: beyond.Beyond) -> Finding:
     if found.remove is None or found.kept is None:
         return Finding(found.holder, found.label, untried="what C code holds cannot be taken out")
     removal = proof.Removal(found.holder.name, found.entries, found.remove)
-    return Finding(found.holder, found.label, [removal], proof.expect(found.kept, found.leaked))
+    expected = proof.expect(found.kept, found.leaked)
+    return Finding(found.holder, found.label, [removal], expected, changes=found.changes)
 
 
 def _of_pytest(seen: Observation, scope: Scope, ranked: list[Candidate], ids: set[int]) -> Finding | None:

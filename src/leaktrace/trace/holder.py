@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import math
 import threading
-import types
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from leaktrace.trace.labels import grows_here, propagate
 from leaktrace.trace.model import Holder, Hop
 from leaktrace.trace.naming import Step
 from leaktrace.trace.retained import Retained, nearest, retained
+from leaktrace.trace.slots import slot_of
 from leaktrace.trace.things import doing, is_of_interest, label
 
 
@@ -70,12 +70,14 @@ class Chain:
         holder: as the report shows it.
         label: what the leaked thing is called.
         cut: cuts the leaked things off; None where that cannot be done from outside.
+        changes: a number that rises when the holder is added to; None where that cannot be seen.
         entries: how many are taken out by that; 0 where the whole is set to None.
     """
 
     holder: Holder
     label: str
     cut: Callable[[], object] | None
+    changes: Callable[[], int] | None
     entries: int = 0
 
 
@@ -248,8 +250,8 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
     special = kind_of(named[: split + 1])
     kind = ("replaced" if replaced else "chain") if special.endswith("-container") else special
     holder = Holder(name=first.name, kind=kind, path=propagate(hops), entries_per_run=round(per_run, 3))
-    cut = cutter(above[-1].obj, first.obj) if above else None
-    return Chain(holder, label(named[-1].obj), cut)
+    slot = slot_of(above[-1].obj, first.obj) if above else None
+    return Chain(holder, label(named[-1].obj), slot.cut if slot else None, slot.changes if slot else None)
 
 
 def _attributes(above: list[Step], first: Step, root: roots.Root, per_run: float, ids: set[int]) -> Chain:
@@ -264,7 +266,9 @@ def _attributes(above: list[Step], first: Step, root: roots.Root, per_run: float
         for key in [key for key, value in dict.items(names or {}) if id(value) in ids]:
             dict.__delitem__(names, key)  # type: ignore[arg-type]
 
-    return Chain(holder, label(first.obj), None if names is None else remove, entries=_held(owner.obj, ids))
+    if names is None:
+        return Chain(holder, label(first.obj), None, None)
+    return Chain(holder, label(first.obj), remove, lambda: dict.__len__(names), entries=_held(owner.obj, ids))
 
 
 def _held(owner: Any, ids: set[int]) -> int:
@@ -281,19 +285,3 @@ def _grows(step: Step, noun: str, per_run: float, unit: str = "") -> Hop:
         leaking="UNKNOWN",
         reason=grows_here(noun, per_run, unit),
     )
-
-
-def cutter(parent: Any, child: Any) -> Callable[[], object] | None:
-    """A way to replace the reference from `parent` to `child` by None, which keeps neither path nor child."""
-    if safe.inherits(parent, type):
-        names: Any = dict(safe.namespace(parent))
-    elif type(parent) is types.ModuleType:
-        names = safe.module_namespace(parent)
-    else:
-        names = parent if type(parent) is dict else safe.instance_namespace(parent)
-    key = next((key for key, value in dict.items(names or {}) if value is child), None)
-    if key is None or not safe.is_plain(key):
-        return None
-    if safe.inherits(parent, type):
-        return lambda: type.__setattr__(parent, key, None)
-    return lambda: dict.__setitem__(names, key, None)

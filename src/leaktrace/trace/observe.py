@@ -19,8 +19,19 @@ from leaktrace.trace.things import is_of_interest
 
 
 _WATCHED = 8
-_LINE_TRACE_SLOWDOWN = 15.0
+_SHARE = 0.6
+LINE_TRACE_SLOWDOWN = 15.0
 _TRACEMALLOC_SLOWDOWN = 4.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How many runs each batch gets, and whether the later two run under tracemalloc, which is slower."""
+
+    first: int
+    second: int
+    third: int
+    traced: bool
 
 
 @dataclass(slots=True)
@@ -35,6 +46,7 @@ class Observation:
         preferred: stacks of the leaked objects themselves, by rank.
         batches: runs in each batch.
         atexit_per_run: functions registered for the interpreter's end a run.
+        run_s: how long one run took.
     """
 
     growers: list[Grower] = field(default_factory=list)
@@ -45,6 +57,7 @@ class Observation:
     preferred: dict[Stack, int] = field(default_factory=dict)
     batches: list[int] = field(default_factory=list)
     atexit_per_run: float = 0.0
+    run_s: float = 0.0
 
     @property
     def runs(self) -> int:
@@ -52,7 +65,7 @@ class Observation:
         return sum(self.batches)
 
 
-def observe(  # one straight story; its order is its meaning
+def observe(
     run: Callable[[], None],
     settle: Callable[[], None],
     *,
@@ -69,21 +82,21 @@ def observe(  # one straight story; its order is its meaning
     pool = Pool(Handlers())
     started = time.perf_counter()
     repeat(run, 1, settle)
-    run_s = time.perf_counter() - started
+    run_s = seen.run_s = time.perf_counter() - started
     ours = _our_ids(seen, frozenset({id(pool), id(seen), id(seen.survivors), id(notes.lines)}))
     pool.fill(ours)
     waiting = roots.atexit_callbacks()
+    plan = _plan(runs, run_s, budget, notes)
     gc.freeze()
     try:
-        first, second, third = _plan(runs, run_s, budget, notes)
-        repeat(run, first, settle)
-        seen.batches.append(first)
+        repeat(run, plan.first, settle)
+        seen.batches.append(plan.first)
         seen.growers = pool.risen()
         for grower in seen.growers:
             with notes.part("the content of a growing container"):
                 grower.content = grower.handler.copy(grower.container)
-        _count(seen, ours)
-        _under_tracemalloc(seen, run, settle, batches=(second, third), ours=ours, notes=notes)
+        _count(seen, _our_ids(seen, ours))
+        _batches(seen, run, settle, plan=plan, ours=ours, notes=notes)
         pool.clear()
         seen.growers = [grower for grower in seen.growers if grower.rose]
         _watch_lines(seen, run, settle, run_s=run_s, budget=budget, places=places, notes=notes)
@@ -96,34 +109,38 @@ def observe(  # one straight story; its order is its meaning
     return seen
 
 
-def _plan(runs: int, run_s: float, budget: Budget, notes: Notes) -> tuple[int, int, int]:
-    """How many runs each batch gets: the later two run under tracemalloc, which is slower."""
+def _plan(runs: int, run_s: float, budget: Budget, notes: Notes) -> Plan:
     wanted = max(3, runs)
-    share = budget.left_s() * 0.6
-    affordable = int(share / max(run_s, 1e-6) / _TRACEMALLOC_SLOWDOWN)
+    share_s = budget.left_s() * _SHARE
+    slow = share_s >= 2 * run_s * _TRACEMALLOC_SLOWDOWN
+    affordable = int(share_s / max(run_s, 1e-6) / (_TRACEMALLOC_SLOWDOWN if slow else 1.0))
     if affordable < wanted:
         notes.add(f"only {max(3, affordable)} of {wanted} runs fitted into the time")
         wanted = max(3, affordable)
+    if not slow:
+        notes.add("the allocating lines were not looked for: a run under tracemalloc does not fit into the time")
     third = max(1, wanted // 3)
-    return wanted - 2 * third, third, third
+    return Plan(wanted - 2 * third, third, third, traced=slow)
 
 
-def _under_tracemalloc(
+def _batches(
     seen: Observation,
     run: Callable[[], None],
     settle: Callable[[], None],
     *,
-    batches: tuple[int, int],
+    plan: Plan,
     ours: frozenset[int],
     notes: Notes,
 ) -> None:
+    """The two later batches, under tracemalloc if that is affordable; one that the user had running starts again."""
     foreign = tracemalloc.is_tracing()
     if foreign:
         tracemalloc.stop()
-    tracemalloc.start(DEPTH)
+    if plan.traced:
+        tracemalloc.start(DEPTH)
     try:
-        _batch(seen, run, settle, batches[0], ours)
-        _batch(seen, run, settle, batches[1], ours)
+        _batch(seen, run, settle, plan.second, ours)
+        _batch(seen, run, settle, plan.third, ours)
         with notes.part("where the leaked objects were made"):
             _prefer(seen, frozen_newborns(_our_ids(seen, ours)))
     finally:
@@ -140,7 +157,8 @@ def _batch(
     for grower in seen.growers:
         grower.lengths.append(grower.handler.length(grower.container))
     _count(seen, _our_ids(seen, ours))
-    seen.before, seen.after = seen.after, live_allocations()
+    if tracemalloc.is_tracing():
+        seen.before, seen.after = seen.after, live_allocations()
 
 
 def _prefer(seen: Observation, newborn: set[int]) -> None:
@@ -167,7 +185,7 @@ def _watch_lines(
     watched = [grower for grower in seen.growers if grower.steady][:_WATCHED]
     if not watched:
         return
-    if budget.left_s() < run_s * _LINE_TRACE_SLOWDOWN:
+    if budget.left_s() < run_s * LINE_TRACE_SLOWDOWN:
         notes.add("the line that adds was not looked for: a run under line tracing does not fit into the time left")
         return
     with notes.part("the line that adds"):
