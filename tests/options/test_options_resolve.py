@@ -146,8 +146,8 @@ def test_none_lifts_the_budget():
         ("--leaktrace-budget=0", "got '0': it leaves no time at all; write at least 1ms, or none for no bound"),
         ("--leaktrace-timeout=none", "needs a time such as 60s, 2m or 500ms, got 'none'"),
         ("--leaktrace-fail-on=leek", "the word 'leek' is unknown; write one of leak, cache"),
-        ("--leaktrace-kinds=fds", "the word 'fds' is unknown; write memory"),
-        ("--leaktrace-kinds=", "nothing would be looked for; write memory"),
+        ("--leaktrace-kinds=fd", "the word 'fd' is unknown; write one of memory, objects, fds"),
+        ("--leaktrace-kinds=", "nothing would be looked for; write one of memory"),
     ],
 )
 def test_a_bad_value_names_the_value_the_rule_the_source_and_the_remedy(argument, wanted):
@@ -189,7 +189,7 @@ def test_a_marker_takes_plain_bytes_as_a_number():
 @pytest.mark.parametrize(
     ("kwargs", "wanted"),
     [
-        ({"limt": "1MB"}, "no keyword 'limt'; write one of limit, off, reason"),
+        ({"limt": "1MB"}, "no keyword 'limt'; write one of limit, ignore, off, reason"),
         ({"limit": "1XB"}, "limit of @pytest.mark.leaktrace needs a size"),
         ({"limit": None}, "got 'None'"),
         ({"limit": -1}, "got '-1'"),
@@ -240,6 +240,21 @@ def test_a_long_header_is_wrapped_at_80_columns():
 
     assert len(header.splitlines()) > 2
     assert all(len(line) <= 80 for line in header.splitlines())
+
+
+def test_all_kinds_are_looked_for_unless_some_are_named():
+    assert parsed().kinds == parsed("--leaktrace-kinds=all").kinds
+    assert parsed("--leaktrace-kinds=fds,sockets").kinds == {"fds", "sockets"}
+
+
+def test_patterns_to_ignore_add_up_and_may_hold_commas_in_braces():
+    options = parsed("--leaktrace-ignore=^/dev/,worker-\\d{1,3}", "--leaktrace-ignore=redis")
+
+    assert options.ignore == ("^/dev/", "worker-\\d{1,3}", "redis")
+
+
+def test_a_marker_may_list_patterns_to_ignore():
+    assert with_marker(Options(), {"ignore": ["a", "b,c"]}).ignore == ("a", "b", "c")
 
 
 def test_the_header_shows_the_mode_and_the_limit():

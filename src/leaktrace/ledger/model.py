@@ -55,7 +55,8 @@ class FixtureAccount:
 
     The arrays hold one number for each counter of the ledger: all that was `lent`, all that was `kept`, what is `open`
     while the fixture lives, and what is still `due` between its finalizer and the end of that test. A function-scoped
-    fixture's growth stays with its test; its account only tells which fixture of the test it was. `things` are those that it had lent and that outlived it.
+    fixture's growth stays with its test; its account only tells which fixture of the test it was. `things` are those
+    that it had lent and that outlived it.
     """
 
     name: str

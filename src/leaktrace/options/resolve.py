@@ -32,9 +32,11 @@ def declare(add_option: Callable[..., Any], add_ini: Callable[..., Any]) -> None
                 help=f"Same as the ini option {option.ini} = {text}.",
             )
         if option.flag:
-            add_option(option.flag, dest=option.dest, default=None, metavar=option.metavar, help=told)
+            more = {"action": "append"} if option.many else {}
+            add_option(option.flag, dest=option.dest, default=None, metavar=option.metavar, help=told, **more)
         # Words may stand in a TOML list; pytest hands those over only for this type, and splits an ini file's line.
-        add_ini(option.ini, told, type="args" if option.choices and option.flag else "string", default=None)
+        words = "args" if option.choices and option.flag else "string"
+        add_ini(option.ini, told, type="linelist" if option.many else words, default=None)
 
 
 def resolve(
@@ -93,7 +95,9 @@ def with_marker(options: Options, kwargs: Mapping[str, object]) -> Options:
         found = _with(found, "mode", Mode.OFF.value, Source.MARKER)
     for name, option in TABLE.items():
         if option.marker is not None and option.marker in kwargs:
-            found = _with(found, name, str(kwargs[option.marker]), Source.MARKER)
+            value = kwargs[option.marker]
+            text = ",".join(map(str, value)) if option.many and isinstance(value, (list, tuple)) else str(value)
+            found = _with(found, name, text, Source.MARKER)
     return found
 
 
@@ -134,6 +138,8 @@ def _with(options: Options, name: str, text: str, source: Source) -> Options:
 
 def _typed(option: Option, value: object) -> str | None:
     """The text given on the command line; switches collect theirs in a list, to see a contradiction."""
+    if option.many:
+        return _plain(value)
     if not option.switches or value is None:
         return None if value is None else str(value)
     texts = set(value) if isinstance(value, list) else {str(value)}

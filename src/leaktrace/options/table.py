@@ -15,12 +15,12 @@ from leaktrace.options.sizes import format_duration, format_size, parse_duration
 
 T = TypeVar("T")
 
-FAIL_ON_WORDS = ("leak", "cache", "one_time", "undecided", "unreplayable", "suspect")
-"""What a run can be failed on: the verdicts in lower case, and a suspect that was not replayed."""
+FAIL_ON_WORDS = ("leak", "cache", "one_time", "undecided", "unreplayable", "suspect", "state")
+"""What a run can be failed on: the verdicts in lower case, a suspect that was not replayed, and changed state."""
 
 _FIVE_MINUTES_S: float | None = 300.0
 
-KINDS = ("memory",)
+KINDS = ("memory", "objects", "fds", "sockets", "threads", "processes", "tasks", "files", "gpu", "state")
 """The kinds of leak that can be looked for."""
 
 
@@ -66,6 +66,7 @@ class Option(NamedTuple):
         choices: the words that a value is made of; empty where any value of the rule will do.
         parse: text to value; raises `ValueError` with what is wrong and what to do.
         format: value to a text that `parse` reads back as the same value.
+        many: whether it may be given several times; the values add up.
     """
 
     name: str
@@ -81,6 +82,7 @@ class Option(NamedTuple):
     choices: tuple[str, ...]
     parse: Callable[[str], Any]
     format: Callable[[Any], str]
+    many: bool = False
 
 
 def _option(
@@ -96,6 +98,7 @@ def _option(
     choices: tuple[str, ...] = (),
     switches: Mapping[str, str] | None = None,
     key: str | None = None,
+    many: bool = False,
 ) -> T:
     """A field of `Options` that carries its `Option`; the names follow from `name` unless `key` says otherwise."""
     key = f"leaktrace_{name}" if key is None else key
@@ -113,6 +116,7 @@ def _option(
         choices=choices,
         parse=parse,
         format=format,
+        many=many,
     )
     declared: T = field(default=default, metadata={"option": option})
     return declared
@@ -163,6 +167,8 @@ def _parse_fail_on(text: str) -> frozenset[str]:
 
 
 def _parse_kinds(text: str) -> frozenset[str]:
+    if text.strip().lower() == "all":
+        return frozenset(KINDS)
     kinds = _parse_words(text, KINDS)
     if not kinds:
         raise ValueError(f"nothing would be looked for; {_choice(KINDS)}")
@@ -171,7 +177,24 @@ def _parse_kinds(text: str) -> frozenset[str]:
 
 def _format_words(words: frozenset[str]) -> str:
     """The words in the table's own order, so that equal sets read the same."""
-    return ",".join(word for word in FAIL_ON_WORDS + KINDS if word in words) or "none"
+    return ",".join(word for word in dict.fromkeys(FAIL_ON_WORDS + KINDS) if word in words) or "none"
+
+
+def _format_kinds(kinds: frozenset[str]) -> str:
+    return "all" if kinds >= set(KINDS) else _format_words(kinds)
+
+
+def _parse_patterns(text: str) -> tuple[str, ...]:
+    """The regular expressions between commas; a comma in braces, as in `x{1,3}`, does not part them."""
+    import re  # noqa: PLC0415 - only for who gives some
+
+    patterns = tuple(part.strip() for part in re.split(r",(?![^{]*\})", text) if part.strip())
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:  # noqa: PERF203 - a handful, once
+            raise ValueError(f"{pattern!r} is no regular expression ({error}); write one such as ^/dev/") from error
+    return patterns
 
 
 def _parse_path(text: str) -> Path | None:
@@ -259,11 +282,22 @@ class Options:
         "kinds",
         default=frozenset(KINDS),
         parse=_parse_kinds,
-        format=_format_words,
+        format=_format_kinds,
         metavar="KINDS",
         choices=KINDS,
-        rule="kinds of leak such as memory",
+        rule="all, or kinds of leak such as memory,fds,threads",
         help=f"Kinds of leak to look for: {', '.join(KINDS)}.",
+    )
+    ignore: tuple[str, ...] = _option(
+        "ignore",
+        default=(),
+        parse=_parse_patterns,
+        format=",".join,
+        marker="ignore",
+        metavar="REGEX",
+        many=True,
+        rule="regular expressions",
+        help="Things whose name or target matches are nobody's leak; may be given several times, or with commas.",
     )
     json_path: Path | None = _option(
         "json",
