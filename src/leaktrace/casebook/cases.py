@@ -121,10 +121,21 @@ def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
 
 def merged_cases(cases: Iterable[Case]) -> list[Case]:
     """Several processes' cases: of one suspect the gravest verdict stands; LEAK first, then by growth."""
-    merged: dict[tuple[str, str, str], Case] = {}
+    found: dict[tuple[str, str, str], list[Case]] = {}
     for case in cases:
-        key = (case.subject, case.nodeid, case.kind)
-        have = merged.get(key)
-        if have is None or WEIGHT.get(case.verdict, -1) > WEIGHT.get(have.verdict, -1):
-            merged[key] = case
-    return sorted(merged.values(), key=lambda case: (-WEIGHT.get(case.verdict, -1), -case.grew_by))
+        found.setdefault((case.subject, case.nodeid, case.kind), []).append(case)
+    merged = [_gravest(each) for each in found.values()]
+    return sorted(merged, key=lambda case: (-WEIGHT.get(case.verdict, -1), -case.grew_by))
+
+
+def _gravest(cases: Sequence[Case]) -> Case:
+    """One case of one suspect; each process saw a part of a group or of a fixture's setups, but a whole test."""
+    gravest = max(cases, key=lambda case: WEIGHT.get(case.verdict, -1))
+    if gravest.subject == "test":
+        return gravest
+    return replace(
+        gravest,
+        tests=sum(case.tests for case in cases),
+        grew_by=sum(case.grew_by for case in cases),
+        worker=",".join(dict.fromkeys(case.worker for case in cases)),
+    )

@@ -1,0 +1,150 @@
+"""One call states a run: its files, its arguments; it gives back all that can be asked of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from leaktrace.casebook import wire
+from leaktrace.casebook.model import Casebook
+from leaktrace.ledger.journal import read_journal
+
+
+ORDER = ("-p", "no:randomly")
+INI = """
+[pytest]
+asyncio_default_fixture_loop_scope = function
+asyncio_mode = strict
+"""
+RECORDER = '''
+"""Writes down every report that reaches the process that reports."""
+import json, os
+import pytest
+
+keep = open
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report):
+    if "PYTEST_XDIST_WORKER" not in os.environ and "REPORTS" in os.environ:
+        with keep(os.environ["REPORTS"], "a") as file:
+            file.write(json.dumps([report.nodeid, report.when, report.outcome]) + "\\n")
+'''
+
+
+@dataclass(slots=True, kw_only=True)
+class Ran:
+    """A run that has ended.
+
+    Attributes:
+        ret: exit status.
+        text: all that it printed.
+        reports: node id, phase and outcome of each report, in their order.
+        journals: by worker.
+        book: the casebook, where the run was asked for one.
+    """
+
+    ret: int
+    text: str
+    reports: list[tuple[str, str, str]]
+    journals: dict[str, object] = field(default_factory=dict)
+    book: Casebook | None = None
+
+    @property
+    def report(self):
+        """Our own part of what was printed."""
+        lines = self.text.splitlines()
+        sections = [i for i, line in enumerate(lines) if "= leaktrace: " in line]
+        ours = sections or [i for i, line in enumerate(lines) if line.startswith("leaktrace: ")][-1:]
+        return "\n".join(lines[ours[0] :]) if ours else ""
+
+    @property
+    def outcomes(self):
+        """The outcome of each test's call, by its name without the file."""
+        return {nodeid.partition("::")[2]: outcome for nodeid, when, outcome in self.reports if when == "call"}
+
+    @property
+    def verdicts(self):
+        return {case.nodeid.partition("::")[2] or case.nodeid: case.verdict.value for case in self.book.cases}
+
+    @property
+    def suspects(self):
+        return {suspect.name.partition("::")[2] or suspect.name for suspect in self.book.suspects}
+
+    def case(self, name):
+        return next(case for case in self.book.cases if case.nodeid.endswith(name))
+
+    def ended(self):
+        """Names of all tests in the journals."""
+        return sorted(nodeid.partition("::")[2] for each in self.journals.values() for nodeid in each.nodeids)
+
+
+class Example:
+    """A folder with files, and pytest run in it as a user would run it."""
+
+    def __init__(self, path: Path, args=()):
+        self.path, self.args, self.runs = path, args, 0
+        self.write({"tox.ini": INI, "plugins/reports_recorder.py": RECORDER})
+
+    def write(self, files):
+        for name, text in files.items():
+            target = self.path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(textwrap.dedent(text), encoding="utf-8")
+
+    def run(self, *args, files=None, order=ORDER, env=None, book=True, expect=None, launcher=()):
+        """Write the files, run pytest on them, and read what it left; `expect` is the exit status."""
+        self.write(files or {})
+        self.runs += 1
+        reports, casebook = self.path / f"reports-{self.runs}.txt", self.path / f"book-{self.runs}.json"
+        result = subprocess.run(
+            [
+                *(launcher or (sys.executable, "-m", "pytest", "-p", "reports_recorder")),
+                *(*order, *self.args, *args),
+                *((f"--leaktrace-json={casebook.name}",) if book else ()),
+            ],
+            cwd=self.path,
+            env=self.environ(REPORTS=str(reports), **(env or {})),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+            check=False,
+        )
+        text = result.stdout.decode("utf-8", "replace")
+        if expect is not None:
+            assert result.returncode == expect, text
+        lines = reports.read_text(encoding="utf-8").splitlines() if reports.exists() else []
+        return Ran(
+            ret=result.returncode,
+            text=text,
+            reports=[tuple(json.loads(line)) for line in lines],
+            journals=self.journals(),
+            book=wire.read(casebook) if casebook.exists() else None,
+        )
+
+    def environ(self, **more):
+        """Ours without what this very run of pytest has put there."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_", "COV_"))}
+        found = os.pathsep.join([str(self.path / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])])
+        return {**kept, "PYTHONPATH": found, **more}
+
+    def journals(self):
+        """The journals of the newest run, by worker."""
+        runs = sorted(self.path.glob("**/runs/*-*-*"), key=lambda folder: folder.stat().st_mtime_ns)
+        return {path.stem: read_journal(path) for path in sorted(runs[-1].glob("*.jsonl"))} if runs else {}
+
+    def same(self, *args, files=None, env=None, expect=None):
+        """Run without the plugin and with it: outcomes, their order and the exit status must be the same."""
+        without = self.run("--no-leaktrace", *args, files=files, env=env, book=False, expect=expect)
+        shutil.rmtree(self.path / ".pytest_cache", ignore_errors=True)
+        watched = self.run(*args, env=env)
+        shown = watched.text + without.text
+        assert watched.ret == without.ret, shown
+        arrange = sorted if self.args or "-n2" in args else list
+        assert arrange(watched.reports) == arrange(without.reports), shown
+        return watched
