@@ -23,12 +23,9 @@ from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode
 from leaktrace.hunt import Game, decided_in_place
-from leaktrace.ledger.journal import Journal
 from leaktrace.ledger.model import Ledger
-from leaktrace.ledger.recorder import Recorder
 from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.options import Mode, Options
-from leaktrace.probes.memory import DEAR_BLOCKS_NS, BlocksProbe, HeapProbe, PeakProbe, RssProbe
 from leaktrace.replay.letters import Settings, Task, targets_of
 from leaktrace.replay.runner import Bounds, replay
 from leaktrace.suspects.accuse import accuse, notes, ranked
@@ -72,18 +69,6 @@ class Context:
     workers: int = 1
     marked: Mapping[str, Options] = field(default_factory=dict)
     game: Game | None = None
-
-
-def open_recorder(options: Options, journal: Journal | None, worker: str, complain: Callable[[str], None]) -> Recorder:
-    """The recorder of a process, with the probes that a watch can afford."""
-    return Recorder(
-        probes=(RssProbe(), HeapProbe(), BlocksProbe(dear_ns=DEAR_BLOCKS_NS)),
-        peak=PeakProbe(),
-        journal=journal,
-        worker=worker,
-        limit_bytes=options.limit_bytes,
-        complain=complain,
-    )
 
 
 def limits_of(options: Options, marked: Mapping[str, Options], workers: int) -> Limits:
@@ -186,13 +171,13 @@ def bind(
 ) -> Casebook:
     """One casebook of all processes' parts.
 
-    Args:
-        whole: whether tests and groups are wanted one by one, as the JSON has them; the terminal needs neither.
+    With `whole`, tests and groups are in it one by one, as the JSON has them; the terminal needs neither.
     """
     ledgers = [part.ledger for part in parts]
     suspects = [each for each in ranked(s for part in parts for s in part.suspects) if _over(each, options)]
     names = {(each.subject, each.name) for each in suspects}
-    cases = [each for each in merged_cases(c for part in parts for c in part.cases) if (each.subject, each.nodeid) in names]
+    merged = merged_cases(case for part in parts for case in part.cases)
+    cases = [case for case in merged if (case.subject, case.nodeid) in names]
     return Casebook(
         mode=options.mode.value,
         limit_bytes=options.limit_bytes,

@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leaktrace.hunt import Game
 from leaktrace.ledger.journal import Journal, prune
+from leaktrace.ledger.opening import open_recorder
 from leaktrace.options import Mode, Options
 from leaktrace.plugin.watch import WatchDoor
-from leaktrace.replay.letters import Settings
-from leaktrace.replay.runner import settings_of
-from leaktrace.session import Context, open_recorder
+
+
+if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
+    from leaktrace.hunt import Game
+    from leaktrace.session import Context
 
 
 WORKER_KEY = "leaktrace"
+
+
+class Start:
+    """How this process was started, taken before any test can change it: what a replay child is to take over."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.args = tuple(config.invocation_params.args)
+        self.cwd = str(config.invocation_params.dir)
+        self.sys_path = tuple(str(entry) for entry in sys.path)
+        self.environ = dict(os.environ)
 
 
 @dataclass(slots=True)
@@ -34,7 +48,7 @@ class Shared:
 
     options: Options
     folder: Path
-    settings: Settings
+    start: Start
     worker: str = "main"
     workers: int = 1
     warnings: list[str] = field(default_factory=list)
@@ -49,10 +63,21 @@ class Shared:
 
     def context(self) -> Context:
         """What the conductor must know to replay this process's suspects."""
+        from leaktrace.replay.letters import Settings  # noqa: PLC0415 - at the end of a run
+        from leaktrace.replay.runner import interpreter  # noqa: PLC0415
+        from leaktrace.session import Context  # noqa: PLC0415
+
         items = self.watch.items if self.watch is not None else ()
+        start = self.start
         return Context(
             folder=self.folder / f"replay-{self.worker}",
-            settings=self.settings,
+            settings=Settings(
+                args=start.args,
+                cwd=start.cwd,
+                sys_path=start.sys_path,
+                environ=start.environ,
+                interpreter=interpreter(),
+            ),
             paths={item.nodeid: str(item.path) for item in items},
             workers=self.workers,
             marked=self.watch.marked if self.watch is not None else {},
@@ -66,7 +91,7 @@ def open_doors(config: pytest.Config, options: Options) -> None:
     shared = Shared(
         options=options,
         folder=_folder(config, options, worker_input),
-        settings=settings_of(config.invocation_params.args, str(config.invocation_params.dir), os.environ),
+        start=Start(config),
     )
     register = config.pluginmanager.register
     if worker_input is not None:
@@ -103,14 +128,12 @@ def _watch(config: pytest.Config, shared: Shared) -> None:
 
 
 def _folder(config: pytest.Config, options: Options, worker_input: dict[str, Any] | None) -> Path:
-    """The run's own folder: the controller's for a worker, else a new one below the cache, `--leaktrace-dir`, or temp."""
+    """The run's own folder: the controller's for a worker, else a new one below `--leaktrace-dir`, the cache or temp."""
     if worker_input is not None and WORKER_KEY in worker_input:
         return Path(worker_input[WORKER_KEY])
     base = _base(config, options)
-    try:
+    with contextlib.suppress(OSError):  # what cannot be removed stays
         prune(base / "runs", options.keep - 1)
-    except OSError:
-        pass  # what cannot be removed stays
     return base / "runs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import sys
 from collections.abc import Generator
@@ -84,10 +85,8 @@ class HuntDoor:
 
 def _swept(session: pytest.Session, nextitem: pytest.Item | None) -> None:
     """Whatever happened, the next test finds set up only what it needs."""
-    try:
+    with contextlib.suppress(Exception, pytest.fail.Exception, pytest.skip.Exception):  # told at the first run
         tear_down(session, nextitem)
-    except (Exception, pytest.fail.Exception, pytest.skip.Exception):  # noqa: BLE001, S110 - told at the first run
-        pass
 
 
 def _dice() -> tuple[Any, Any]:

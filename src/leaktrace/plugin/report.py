@@ -5,21 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from leaktrace import options as table
-from leaktrace.casebook import wire
-from leaktrace.casebook.accounts import merged_peaks
-from leaktrace.casebook.model import Casebook
 from leaktrace.errors import LeaktraceError
 from leaktrace.plugin.doors import Shared, confirms
-from leaktrace.report import terminal
-from leaktrace.session import Part, bind, conclude, matched
+
+
+if TYPE_CHECKING:
+    from leaktrace.casebook.model import Casebook
+    from leaktrace.session import Part
 
 
 PEAKS = 5
+WIDTH = 80
 SHOWN_BYTES = 50_000
 """Growth from which `-v` shows it beside a test: what would round to 0.0 MB is left out."""
 
@@ -54,11 +55,17 @@ class ReportDoor:
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not turn a run red
             self._shared.complain(f"the report failed: {type(exc).__name__}: {exc}")
         if self._book is not None:
+            from leaktrace.session import matched  # noqa: PLC0415
+
             self._failed_on = matched(self._book, self._shared.options)
             if self._failed_on and session.exitstatus == pytest.ExitCode.OK:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _conclude(self, *, interrupted: bool) -> None:
+        # The last test has ended: from here on the rooms that judge and report may be loaded.
+        from leaktrace.casebook import wire  # noqa: PLC0415
+        from leaktrace.session import bind, conclude  # noqa: PLC0415
+
         shared = self._shared
         if shared.watch is not None:
             ledger = shared.watch.close()
@@ -93,7 +100,7 @@ class ReportDoor:
         reporter = self._terminal()
         if reporter is not None and reporter.isatty:
             text = f"leaktrace: replaying {min(done + 1, count)} of {count}: {name}"
-            reporter.rewrite(text[: terminal.WIDTH], erase=True)
+            reporter.rewrite(text[:WIDTH], erase=True)
 
     def _clear_progress(self) -> None:
         reporter = self._terminal()
@@ -112,6 +119,8 @@ class ReportDoor:
             terminalreporter.write_line(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
 
     def _write(self, reporter: Any) -> None:
+        from leaktrace.report import terminal  # noqa: PLC0415
+
         book = self._book
         if book is None:
             for text in self._shared.warnings:
@@ -127,6 +136,9 @@ class ReportDoor:
             reporter.write_line(line)
 
     def _lines(self, book: Casebook) -> Iterator[str]:
+        from leaktrace.casebook.accounts import merged_peaks  # noqa: PLC0415
+        from leaktrace.report import terminal  # noqa: PLC0415
+
         yield from terminal.lines(book, merged_peaks([part.ledger for part in self.parts], PEAKS))
         if self._shared.options.json_path is not None:
             yield f"casebook: {self._shared.options.json_path}"

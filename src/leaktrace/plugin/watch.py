@@ -189,7 +189,7 @@ def where_of(func: object, rootpath: Path) -> str:
         return "(built in)"
     path = code.co_filename
     root = f"{rootpath}{os.sep}"
-    return f"{path[len(root) :] if path.startswith(root) else path}:{code.co_firstlineno}"
+    return f"{path.removeprefix(root)}:{code.co_firstlineno}"
 
 
 def marked_options(item: pytest.Item, options: Options) -> Options:

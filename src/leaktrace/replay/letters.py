@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from leaktrace.codec import decode
 from leaktrace.errors import ReplayError
+from leaktrace.probes.model import Counter
 
 
 VERSION = 1
@@ -43,6 +45,7 @@ class Task:
         warmups, batch_runs: as in a verdict's record.
         follow_s: time after which a suspect that could be ruled on is followed no further.
         memory_bytes: growth of this process at which it is followed no further.
+        kinds: the kinds of leak that it is suspected of; they decide how long it is followed.
     """
 
     ident: int
@@ -52,6 +55,7 @@ class Task:
     batch_runs: int = 3
     follow_s: float = 12.0
     memory_bytes: int = 1 << 30
+    kinds: tuple[str, ...] = ("memory",)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +104,7 @@ class Answer:
         spent: why it stopped before the judge was done, or None.
         failure: why it could not be run, or None; readings taken before may still convict.
         exhibit: what a trace found, as plain values, unopened.
+        things: what two further runs left behind, as plain values, by kind; None where nobody looked.
         ended: whether the child came to the end of the task.
         runs: how many runs were made.
     """
@@ -113,6 +118,8 @@ class Answer:
     spent: str | None = None
     failure: str | None = None
     exhibit: Mapping[str, Any] | None = None
+    things: Sequence[Mapping[str, Any]] | None = None
+    defined: dict[str, Counter] = field(default_factory=dict)
     ended: bool = False
     runs: int = 0
     began: bool = False
@@ -129,7 +136,14 @@ def read_order(path: Path) -> Order:
         if raw.pop("version") != VERSION:
             raise ReplayError(f"{path} is an order of another version; parent and child must be one leaktrace")
         tasks = tuple(
-            Task(**{**task, "targets": tuple(Target(**target) for target in task["targets"])}) for task in raw["tasks"]
+            Task(
+                **{
+                    **task,
+                    "targets": tuple(Target(**target) for target in task["targets"]),
+                    "kinds": tuple(task["kinds"]),
+                }
+            )
+            for task in raw["tasks"]
         )
         return Order(
             **{
@@ -162,7 +176,7 @@ def read_answers(path: Path) -> dict[int, Answer]:
             continue
         try:
             _take(answers, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, FileError) as exc:
             if number == len(lines) - 1:
                 break
             raise ReplayError(f"line {number + 1} of the answer {path} is broken: {exc!r}") from exc
@@ -178,6 +192,7 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.counters = tuple(str(name) for name in event["counters"])
         answer.warmups, answer.batch_runs = int(event["warmups"]), int(event["batch_runs"])
         answer.unread.update({str(name): str(why) for name, why in event["unread"].items()})
+        answer.defined.update({name: decode(Counter, each, at=name) for name, each in event.get("defined", {}).items()})
     elif kind == "reading":
         row = [None if value is None else int(value) for value in event["values"]]
         if len(row) != len(answer.counters):
@@ -190,6 +205,8 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.failure = str(event["why"])
     elif kind == "exhibit":
         answer.exhibit = dict(event["exhibit"])
+    elif kind == "things":
+        answer.things = [dict(each) for each in event["things"]]
     elif kind == "end":
         answer.ended = True
     else:

@@ -9,13 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from leaktrace.probes.model import RSS_BYTES, Probe, Unread
+from leaktrace.codec import encode
+from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe, Unread
 from leaktrace.probes.settle import clear_caches, collect, trim
 from leaktrace.replay.letters import Task
 
 
 MAX_READINGS = 512
 UNREAD = -(1 << 62)
+GRACE_S = 0.1
 
 Tell = Callable[[str, Mapping[str, object]], None]
 """Puts one event into the answer."""
@@ -94,15 +96,11 @@ def measure(
     unread: Mapping[str, str] = MappingProxyType({}),
     clock: Callable[[], float] = time.monotonic,
 ) -> Readings:
-    """Run a task until `wants_more` returns 0; each reading is told at once.
+    """Run a task until `wants_more` returns 0, and return all readings; each is told at once.
 
-    Args:
-        run: one run of the task; raises RunFailed when it did not pass.
-        unread: counters that cannot be read in this process, and why.
-        wants_more: how many further batches the judge wants, given the readings and why no more can be had.
-
-    Returns:
-        All readings; what stopped them, if not the judge, was told as `spent` or `failure`.
+    `run` is one run of the task and raises RunFailed when it did not pass. `wants_more` says how many further batches
+    the judge wants, given the readings and why no more can be had. `unread` names the counters that this process
+    cannot read. What stopped the readings, if not the judge, is told as `spent` or `failure`.
     """
     readings = Readings(probes)
     tell(
@@ -112,6 +110,7 @@ def measure(
             "warmups": task.warmups,
             "batch_runs": task.batch_runs,
             "unread": dict(unread),
+            "defined": {probe.counter.name: encode(probe.counter) for probe in probes},
         },
     )
     began, runs = clock(), 0
@@ -147,6 +146,11 @@ def measure(
 def _read(readings: Readings, tell: Tell, runs: int) -> None:
     settle()
     readings.take()
+    for i, probe in enumerate(readings.probes):
+        # Threads that end, children that exit: they get their time, and only where a count has risen.
+        if isinstance(probe, NamingProbe) and readings.taken > 1 and readings.step(i) > 0:
+            probe.settle(GRACE_S, at_most=readings.value(readings.taken - 2, i))
+            readings.reread(i)
     tell("reading", {"values": readings.row(readings.taken - 1), "runs": runs})
 
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -274,14 +274,3 @@ def interpreter() -> tuple[str, ...]:
     """This interpreter with the flags that it was started with (`-W`, `-X`, `-O`, …)."""
     flags: Callable[[], list[str]] | None = getattr(subprocess, "_args_from_interpreter_flags", None)
     return (sys.executable, *(flags() if flags is not None else ()))
-
-
-def settings_of(args: Sequence[str], cwd: str, environ: Mapping[str, str]) -> Settings:
-    """The settings of this process as they are now; to be taken before any test can change them."""
-    return Settings(
-        args=tuple(args),
-        cwd=cwd,
-        sys_path=tuple(str(entry) for entry in sys.path),
-        environ=dict(environ),
-        interpreter=interpreter(),
-    )
