@@ -1,0 +1,154 @@
+"""The documentation names what is there, all of it, and nothing else."""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+import typing
+from pathlib import Path
+
+import pytest
+from options_page import PAGE as OPTIONS_PAGE
+from options_page import generated, parts
+
+from leaktrace.casebook.model import Case, Casebook
+from leaktrace.casebook.wire import to_json
+from leaktrace.options import TABLE
+from leaktrace.probes.model import Unread
+from leaktrace.trace.fix import FIXES
+from leaktrace.trace.model import Exhibit
+from leaktrace.verdict.model import Verdict
+
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+FLAG = re.compile(r"(?<![\w-])--(?:no-)?leaktrace[a-z-]*")
+INI = re.compile(r"(?<![\w.-])leaktrace_[a-z_]+")
+ENVIRON = re.compile(r"\bLEAKTRACE(?:_[A-Z_]+)?\b")
+LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
+
+
+def text_of(name):
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def headings(text, level):
+    return re.findall(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
+
+
+def section(text, heading):
+    """What stands below a heading of the second level."""
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def anchors(text):
+    """The anchors of all headings, as the forge makes them."""
+    return {
+        re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in re.findall(r"^#+ (.+)$", text, flags=re.M)
+    }
+
+
+def slugs():
+    """Every slug that an error or a note of the source may have."""
+    found = set()
+    for path in (ROOT / "src").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.keyword):
+                named = node.arg == "slug"
+            elif isinstance(node, ast.Assign):
+                named = any(isinstance(target, ast.Name) and target.id == "slug" for target in node.targets)
+            else:
+                continue
+            if named and isinstance(node.value, ast.Constant):
+                found.add(node.value.value)
+    return found
+
+
+def nouns(hint=Casebook):
+    """Every dataclass that a casebook is made of, but those that are written in another form."""
+    found = set()
+    if dataclasses.is_dataclass(hint) and hint is not Unread:
+        if hint is not Exhibit:
+            found.add(hint)
+        for each in typing.get_type_hints(hint).values():
+            found |= nouns(each)
+    for each in typing.get_args(hint):
+        found |= nouns(each)
+    return found
+
+
+def keys_of(noun):
+    """Its keys in the JSON."""
+    names = {field.name for field in dataclasses.fields(noun)}
+    if noun is Case:
+        names = (names - {"exhibit"}) | {field.name for field in dataclasses.fields(Exhibit)}
+    if noun is Casebook:
+        given = {"tool": {}, "limit_bytes": 0, "duration_s": 0.0, "overhead_s": 0.0}
+        texts = dict.fromkeys(("mode", "python", "platform", "started_at"), "")
+        names = set(to_json(Casebook(**given, **texts)))
+    return names
+
+
+def test_the_page_of_options_is_the_one_that_follows_from_the_table():
+    between = parts(OPTIONS_PAGE.read_text(encoding="utf-8"))[1]
+    assert between == generated(), "run: python tests/docs/options_page.py"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_flag_key_and_variable_in_the_docs_exists(page):
+    text = page.read_text(encoding="utf-8")
+    flags = {option.flag for option in TABLE.values()} | {flag for o in TABLE.values() for flag in o.switches}
+    assert set(FLAG.findall(text)) <= flags
+    assert set(INI.findall(text)) <= {option.ini for option in TABLE.values()}
+    assert set(ENVIRON.findall(text)) <= {option.env for option in TABLE.values()}
+
+
+def test_every_slug_and_verdict_has_its_place_among_the_messages_and_no_other_has():
+    told = {heading.lower() for heading in headings(text_of("messages.md"), 3)}
+    assert told == slugs() | {verdict.value.lower() for verdict in Verdict} | {"leaked"}
+
+
+def test_every_kind_of_holder_is_explained():
+    assert set(headings(text_of("fixing-a-leak.md"), 3)) == set(FIXES)
+
+
+def test_the_casebook_has_a_section_for_each_of_its_nouns():
+    assert set(headings(text_of("casebook.md"), 2)) == {noun.__name__ for noun in nouns()}
+
+
+@pytest.mark.parametrize("noun", sorted(nouns(), key=lambda noun: noun.__name__), ids=lambda noun: noun.__name__)
+def test_a_section_of_the_casebook_lists_its_keys(noun):
+    told = re.findall(r"^\| `(\w+)` \|", section(text_of("casebook.md"), noun.__name__), flags=re.MULTILINE)
+    assert len(told) == len(set(told))
+    assert set(told) == keys_of(noun)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_relative_link_leads_somewhere(page):
+    text = page.read_text(encoding="utf-8")
+    for target, anchor in LINK.findall(text):
+        file = (page.parent / target).resolve() if target else page
+        assert file.exists(), target
+        if anchor:
+            assert anchor in anchors(file.read_text(encoding="utf-8")), f"{target}#{anchor}"
+
+
+def test_the_readme_leads_to_every_page():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= {
+        target for target, _ in LINK.findall(readme)
+    }
+
+
+def test_the_commands_of_the_readme_exist():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    name = re.search(r'^name = "(.+)"$', project, flags=re.MULTILINE)[1]
+    assert re.findall(r"^\$ (.+)$", readme, flags=re.MULTILINE) == [f"pip install {name}", "pytest --leaktrace"]
+    for command in re.findall(r"`((?:scripts|\.ci)/\w+)`", readme):
+        assert (ROOT / command).stat().st_mode & 0o111, command
+
+
+def test_the_change_log_has_a_place_for_what_is_not_released_yet():
+    assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
