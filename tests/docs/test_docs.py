@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import json
 import re
 import typing
 from pathlib import Path
@@ -45,7 +46,8 @@ def section(text, heading):
 def anchors(text):
     """The anchors of all headings, as the forge makes them."""
     return {
-        re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in re.findall(r"^#+ (.+)$", text, flags=re.M)
+        re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-")
+        for each in re.findall(r"^#+ (.+)$", text, flags=re.MULTILINE)
     }
 
 
@@ -122,6 +124,35 @@ def test_a_section_of_the_casebook_lists_its_keys(noun):
     told = re.findall(r"^\| `(\w+)` \|", section(text_of("casebook.md"), noun.__name__), flags=re.MULTILINE)
     assert len(told) == len(set(told))
     assert set(told) == keys_of(noun)
+
+
+def test_every_record_of_a_journal_is_described_with_all_its_keys(pytester):
+    pytester.makepyfile(
+        """
+        import threading, pytest
+
+        KEPT = []
+
+        @pytest.fixture(scope="module")
+        def wide():
+            yield bytearray(3_000_000)
+
+        def test_that_keeps(wide):
+            import colorsys
+            KEPT.append(b"x" * 3_000_000)
+
+        def test_that_starts_a_thread():
+            threading.Thread(target=threading.Event().wait, daemon=True).start()
+        """
+    )
+    pytester.runpytest_subprocess("--leaktrace-dir=j", "--leaktrace-limit=1MB", "-p", "no:randomly", "-p", "no:asyncio")
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| (.+) \|$", text_of("journal.md"), flags=re.MULTILINE)
+    told = {kind: {"t", *re.findall(r"`(\w+)`", keys)} for kind, keys in rows}
+    (journal,) = pytester.path.glob("j/runs/*/main.jsonl")
+    records = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
+    assert {record["t"] for record in records} >= {"run", "collected", "test", "fixture", "end"}
+    for record in records:
+        assert set(record) <= told[record["t"]]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
