@@ -126,6 +126,10 @@ def _answer(
         started = time.monotonic()
         calls = detector.judge(case, ask)
         result = Result(calls=calls, seconds=time.monotonic() - started, note=_tail(Path(folder) / "output.txt"))
+    if not result.calls and result.seconds < told.timeout:
+        # A detector that broke down at once is asked again next time, and its last words are shown now.
+        print(f"{detector.name}: {case.ident} ({case.python}): no answer at all:\n{result.note}", flush=True)
+        return result
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.with_suffix(".new").write_text(json.dumps(asdict(result), indent=1), encoding="utf-8")
     kept.with_suffix(".new").replace(kept)

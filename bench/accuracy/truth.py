@@ -191,8 +191,8 @@ _ROWS = (
     ("test_leak_exception.py::test_chain_of_causes", "LAST", "LAST = error"),
     (
         "test_leak_exception.py::test_log_records_with_exc_info",
-        "BUFFER buffer|LOG handlers",
-        'LOG.exception("not found")',
+        "RECORDER records|LOG handlers records",
+        "self.records.append(record)",
     ),
     # Generators, coroutines, tasks.
     ("test_leak_generator.py::test_suspended_generators", "STREAMS", "STREAMS.append(stream)"),
