@@ -6,7 +6,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
@@ -19,12 +19,25 @@ class QuietRuns:
     def __init__(self) -> None:
         self._quiet = False
         self._reports: list[pytest.TestReport] = []
+        self._wide: dict[pytest.FixtureDef[Any], None] = {}
+
+    @property
+    def wide(self) -> Collection[pytest.FixtureDef[Any]]:
+        """Every fixture definition so far that outlives a test."""
+        return self._wide.keys()
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> None:
+        """Learn of a wider fixture as it is set up."""
+        if fixturedef.scope != "function":
+            self._wide[fixturedef] = None
 
     def run(self, item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> list[pytest.TestReport]:
         """Set up, call and tear down an item once more; what is above `nextitem` stays set up."""
         self._quiet = True
         try:
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+            with silenced(item.config.pluginmanager), repeatable(item):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         finally:
             self._quiet = False
             reports, self._reports = self._reports, []
@@ -44,6 +57,56 @@ class QuietRuns:
         with warnings.catch_warnings(record=True):
             self._reports = run_phases(item, nextitem)
         return True
+
+
+TELLING = frozenset(
+    {
+        "pytest_exception_interact",
+        "pytest_runtest_logfinish",
+        "pytest_runtest_logreport",
+        "pytest_runtest_logstart",
+        "pytest_warning_recorded",
+    }
+)
+"""Hooks that tell of a test; subtests call them in the middle of a run."""
+
+
+@contextlib.contextmanager
+def silenced(manager: pytest.PytestPluginManager) -> Iterator[None]:
+    """Let no plugin hear of what is run: the calls of telling hooks end where pluggy would begin to execute them."""
+    execute = manager._inner_hookexec  # noqa: SLF001 - the place that pluggy's own call monitoring replaces
+
+    def deaf(hook_name: str, methods: Any, kwargs: Any, firstresult: bool) -> object:  # noqa: FBT001 - pluggy's own
+        if hook_name in TELLING:
+            return None if firstresult else []
+        return execute(hook_name, methods, kwargs, firstresult)
+
+    manager._inner_hookexec = deaf  # noqa: SLF001
+    try:
+        yield
+    finally:
+        manager._inner_hookexec = execute  # noqa: SLF001
+
+
+SETTINGS = "_hypothesis_internal_use_settings"
+
+
+@contextlib.contextmanager
+def repeatable(item: pytest.Item) -> Iterator[None]:
+    """Let a Hypothesis test of a class run on a new instance, which Hypothesis takes for a second executor."""
+    function = getattr(getattr(item, "obj", None), "__func__", None)
+    settings = getattr(function, SETTINGS, None)
+    if settings is None:
+        yield
+        return
+    from hypothesis import HealthCheck  # noqa: PLC0415 - the test has imported it
+
+    suppressed = (*settings.suppress_health_check, HealthCheck.differing_executors)
+    try:
+        setattr(function, SETTINGS, type(settings)(settings, suppress_health_check=suppressed))
+        yield
+    finally:
+        setattr(function, SETTINGS, settings)
 
 
 def run_phases(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> list[pytest.TestReport]:
@@ -111,21 +174,13 @@ def forget_run(item: pytest.Item, properties: int) -> None:
     del item.user_properties[properties:]
 
 
-def fixture_definitions(item: pytest.Item) -> Iterator[pytest.FixtureDef[Any]]:
-    """Every fixture definition that an item may use."""
-    info = getattr(item, "_fixtureinfo", None)
-    if info is not None:
-        for definitions in info.name2fixturedefs.values():
-            yield from definitions
-
-
 class Footprint:
     """What pytest keeps of each run of an item, and takes back after it."""
 
-    def __init__(self, item: pytest.Item) -> None:
+    def __init__(self, item: pytest.Item, wide: Collection[pytest.FixtureDef[Any]]) -> None:
         self._item = item
         self._properties = len(item.user_properties)
-        self._lists = FinalizerLists(item)
+        self._lists = FinalizerLists(wide)
 
     def erase(self) -> None:
         """Call after each run of the item."""
@@ -134,25 +189,27 @@ class Footprint:
 
 
 class FinalizerLists:
-    """Undoes what pytest adds to the wider fixtures of an item at each repeat.
+    """Undoes what pytest adds to wider fixtures at each repeat of a test.
 
     Each function fixture that uses a wider one appends a finalizer to it, which stays until the wider one ends: about
     ten blocks a run for `tmp_path`. Those of fixtures that have ended already do nothing, so they can go.
     """
 
-    def __init__(self, item: pytest.Item) -> None:
-        self._wide = [each for each in fixture_definitions(item) if each.scope != "function"]
+    def __init__(self, wide: Collection[pytest.FixtureDef[Any]]) -> None:
+        self._wide = wide
         self._kept: dict[int, tuple[object, int]] = {}
 
     def trim(self) -> None:
         """Call after each run: the first call remembers, later ones cut back to what was remembered."""
         for definition in self._wide:
+            if definition.cached_result is None:
+                continue
             finalizers: list[object] = definition._finalizers  # type: ignore[assignment]  # noqa: SLF001
             known = self._kept.get(id(definition))
-            if known is not None and known[0] is definition.cached_result and len(finalizers) > known[1]:
-                del finalizers[known[1] :]
-            else:
+            if known is None or known[0] is not definition.cached_result:
                 self._kept[id(definition)] = (definition.cached_result, len(finalizers))
+            elif len(finalizers) > known[1]:
+                del finalizers[known[1] :]
 
 
 def failure_of(reports: list[pytest.TestReport]) -> str | None:

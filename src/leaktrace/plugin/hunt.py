@@ -55,7 +55,7 @@ class HuntDoor:
         return self.game.takes(item.nodeid, self._recorder.last_duration_s())
 
     def _repeat(self, item: pytest.Item, nextitem: pytest.Item | None) -> None:
-        footprint = Footprint(item)
+        footprint = Footprint(item, self.quiet.wide)
 
         def run() -> None:
             why = failure_of(self.quiet.run(item, item.parent))
