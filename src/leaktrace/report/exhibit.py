@@ -24,6 +24,8 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
         yield from _path(exhibit.holder.path, width)
     sites = [site for site in exhibit.sites if not site.adds][:1]
     adds = [site for site in exhibit.sites if site.adds][:1]
+    if sites and adds and (sites[0].file, sites[0].line) == (adds[0].file, adds[0].line):
+        adds = []  # one line makes it and adds it
     for label, site in [*(("made at", each) for each in sites), *(("added at", each) for each in adds)]:
         yield from _site(label, site, width)
     if exhibit.proof.status != "untried":
