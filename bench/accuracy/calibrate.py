@@ -1,9 +1,11 @@
 """Measure how much each specimen really keeps a run: the yardstick of the truth table, independent of any detector.
 
-usage: python bench/accuracy/calibrate.py [--runs N] [--python EXE] [--json OUT] [PYTEST ARGUMENT ...]
+usage: python bench/accuracy/calibrate.py [--runs N] [--python EXE] [--keep] [PYTEST ARGUMENT ...]
 
 Prints, for each test, the mean growth a run over the last half of the runs: blocks (pymalloc), heap bytes (with
-PYTHONMALLOC=malloc, where they are exact), file descriptors, threads. Nothing is judged here.
+PYTHONMALLOC=malloc, where they are exact), file descriptors, threads. Nothing is judged here. `--keep` writes them into
+rates.json, by CPython version, as the truth that detectors' estimates are compared with. What pytest itself keeps of a
+repeated test (captured output, finalizers of `tmp_path`, subtests' reports) is not taken off.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 
 
 HERE = Path(__file__).resolve().parent
+RATES = HERE / "rates.json"
 COUNTERS = ("blocks", "heap_bytes", "fds", "threads")
 
 
@@ -86,11 +89,28 @@ def measure(python: str, runs: int, arguments: list[str]) -> dict[str, dict[str,
     return merged
 
 
+def keep(python: str, found: dict[str, dict[str, float]]) -> None:
+    """Put the leaks' growth under the interpreter's version into rates.json, a line a test."""
+    script = "import sys; print('%d.%d' % sys.version_info[:2])"
+    version = subprocess.run([python, "-c", script], check=True, capture_output=True, text=True).stdout.strip()
+    rates = json.loads(RATES.read_text(encoding="utf-8")) if RATES.exists() else {}
+    for nodeid, growth in found.items():
+        name = nodeid.rsplit("/", 1)[-1]
+        if "test_leak_" in name:
+            mine = rates.setdefault(version, {})
+            mine[name] = {counter: round(growth[counter], 2) for counter in COUNTERS if round(growth[counter], 2)}
+    versions = (
+        f'"{version}": {{\n' + ",\n".join(f" {json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(by.items())) + "\n}"
+        for version, by in sorted(rates.items())
+    )
+    RATES.write_text("{\n" + ",\n".join(versions) + "\n}\n", encoding="utf-8")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=60)
     parser.add_argument("--python", default=sys.executable)
-    parser.add_argument("--json", type=Path)
+    parser.add_argument("--keep", action="store_true")
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     options, arguments = parser.parse_known_args()
     arguments = arguments or [str(HERE / "specimens")]
@@ -101,8 +121,8 @@ def main() -> None:
         flags = ["-q", "-p", "no:leaktrace", "-p", "no:randomly", "-p", "no:asyncio", "-W", "ignore"]
         sys.exit(pytest.main([*flags, *arguments], plugins=[plugin]))
     found = measure(options.python, options.runs, arguments)
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    if options.keep:
+        keep(options.python, found)
     for nodeid, growth in found.items():
         numbers = "".join(f"{growth[name]:>12.2f}" for name in COUNTERS)
         print(f"{nodeid:<78}{numbers}{'  FAILED' if 'failed' in growth else ''}")

@@ -14,6 +14,7 @@ from model import Case, Verity
 from truth import SPECIMENS, truth_of
 
 
+RATES = SPECIMENS.parent / "rates.json"
 GROUPS = ("specimens", "corpus", "controls")
 KINDS = {
     "memory": frozenset({"memory", "objects", "tasks"}),
@@ -22,15 +23,6 @@ KINDS = {
     "sockets": frozenset({"fds", "sockets"}),
     "threads": frozenset({"threads"}),
 }
-BOUNDED = (
-    "test_lru",
-    "test_deque_with_maxlen",
-    "test_dict_that",
-    "test_memo_that",
-    "test_queue_with",
-    "test_re",
-    "test_fnmatch",
-)
 STILL_LEAKING = ("otel_", "cheroot_overload_thread")
 """Corpus cases whose fixed version keeps, as the corpus says itself, a smaller leak: either verdict is right."""
 
@@ -39,6 +31,8 @@ def specimens(python: str, python_exe: Path) -> Iterator[Case]:
     """One case a file of specimens, its tests as pytest collects them."""
     command = [str(python_exe), "-m", "pytest", "--collect-only", "-q", "-p", "no:leaktrace", "-p", "no:randomly", "."]
     listing = subprocess.run(command, cwd=SPECIMENS, check=True, capture_output=True, text=True).stdout
+    minor = ".".join(python.split(".")[:2])
+    rates = json.loads(RATES.read_text(encoding="utf-8")).get(minor, {})
     by_file: dict[str, list[str]] = {}
     for line in listing.splitlines():
         if "::" in line:
@@ -50,7 +44,7 @@ def specimens(python: str, python_exe: Path) -> Iterator[Case]:
             ident=path.stem,
             python=python,
             file=path,
-            truth={nodeid: _verity(path, nodeid) for nodeid in nodeids},
+            truth={nodeid: _verity(path, nodeid, rates.get(nodeid, {})) for nodeid in nodeids},
         )
 
 
@@ -77,16 +71,17 @@ def _rows(table: Path, only: str) -> list[dict]:
     return [row for row in json.loads(table.read_text(encoding="utf-8")) if stem in row["id"]]
 
 
-def _verity(path: Path, nodeid: str) -> Verity:
+def _verity(path: Path, nodeid: str, rates: dict[str, float]) -> Verity:
     truth = truth_of(nodeid)
     if truth is None:
-        return Verity(leak=False, bounded=nodeid.partition("::")[2].startswith(BOUNDED))
+        return Verity(leak=False)
     lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
     return Verity(
         leak=True,
         kinds=KINDS[truth.kind],
         names=truth.holders,
         line=f"{path.name}:{lines.index(truth.adds) + 1}" if truth.adds else None,
+        rates={truth.counter: rates[truth.counter]} if truth.counter in rates else {},
     )
 
 
@@ -101,7 +96,10 @@ def _corpus_verity(row: dict, which: str) -> Verity:
             kinds |= KINDS[kind]
     if leaky["blocks"] >= 15 + fixed["blocks"] or leaky["heap_bytes"] > 10_000 or not kinds:
         kinds |= KINDS["memory"]
-    return Verity(leak=True, kinds=frozenset(kinds), names=_names(row["holder"]))
+    rates = {name: leaky[name] for name in ("blocks", "fds", "threads") if name in grew}
+    if "blocks" not in rates and leaky["heap_bytes"] > 10_000:
+        rates["heap_bytes"] = leaky["heap_bytes"]
+    return Verity(leak=True, kinds=frozenset(kinds), names=_names(row["holder"]), rates=rates)
 
 
 def _names(holder: str | None) -> tuple[tuple[str, ...], ...] | None:

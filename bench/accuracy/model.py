@@ -18,14 +18,14 @@ class Verity:
         names: right names of the holder, each a tuple of words that stand in it in this order; empty where nothing in
             Python holds the leak, None where nobody knows.
         line: `file:line` that adds, or None where unknown.
-        bounded: whether what grows is a cache with a bound that a short look takes for a leak.
+        rates: growth a run, measured apart, of the counters that show the leak best.
     """
 
     leak: bool | None
     kinds: frozenset[str] = frozenset()
     names: tuple[tuple[str, ...], ...] | None = None
     line: str | None = None
-    bounded: bool = False
+    rates: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from model import Call, Case, Result, Verity
 
 
+SLACK = {"blocks": 0.5, "heap_bytes": 16.0}
 SILENT = Call(leak=None, verdict="no answer")
 
 
@@ -21,6 +22,8 @@ class Score:
         kinds: found leaks for which it told a right kind.
         named, right_names, wrong_names: found leaks with a holder that can be named, and what it said of those.
         lined, right_lines: found leaks with a known adding line, and those for which it points at it.
+        rated, right_rates: found leaks with a measured rate, and those whose estimate is within 10 % of it, or within
+            half a block or 16 bytes a run.
         silent: tests that it gave no answer on (counted as not found, and as no false alarm).
         not_run: cases for which it can have no environment; their tests count nowhere.
     """
@@ -35,6 +38,8 @@ class Score:
     wrong_names: int = 0
     lined: int = 0
     right_lines: int = 0
+    rated: int = 0
+    right_rates: int = 0
     silent: int = 0
     tests: int = 0
     not_run: int = 0
@@ -55,6 +60,9 @@ class Score:
             return
         self.found += 1
         self.kinds += bool(verity.kinds.intersection(call.kinds))
+        if verity.rates and call.per_run:
+            self.rated += 1
+            self.right_rates += is_right_rate(verity.rates, call.per_run)
         if verity.names is not None:
             self.named += bool(verity.names)
             right = is_right_name(verity.names, call.name)
@@ -63,6 +71,15 @@ class Score:
         if verity.line is not None:
             self.lined += 1
             self.right_lines += verity.line in call.lines
+
+
+def is_right_rate(truth: Mapping[str, float], estimates: Mapping[str, float]) -> bool:
+    """Whether one of the counters that show the leak best is estimated right."""
+    return any(
+        abs(estimates[counter] - rate) <= max(0.1 * abs(rate), SLACK.get(counter, 0.0))
+        for counter, rate in truth.items()
+        if counter in estimates
+    )
 
 
 def is_right_name(names: tuple[tuple[str, ...], ...], name: str | None) -> bool:
@@ -110,6 +127,8 @@ def mistakes(results: Iterable[tuple[Case, Result | None]]) -> list[str]:
                 lines.append(f"wrong name   {where}: {call.name!r}, not {verity.names}")
             elif verity.leak and verity.names and call.name is None:
                 lines.append(f"no name      {where}: {verity.names}")
+            elif verity.leak and verity.rates and call.per_run and not is_right_rate(verity.rates, call.per_run):
+                lines.append(f"wrong rate   {where}: {dict(call.per_run)}, not {dict(verity.rates)}")
             elif verity.leak and verity.kinds and call.kinds and not verity.kinds.intersection(call.kinds):
                 lines.append(f"wrong kind   {where}: {call.kinds}, not {sorted(verity.kinds)}")
     return lines
@@ -123,6 +142,7 @@ HEADINGS = (
     "right holder named",
     "wrong holder named",
     "adding line shown",
+    "rate within 10 %",
     "no answer",
     "wall time",
     "a test",
@@ -145,6 +165,7 @@ def table(scores: Mapping[str, Score]) -> str:
                 _of(s.right_names, s.named),
                 str(s.wrong_names),
                 _of(s.right_lines, s.lined),
+                _of(s.right_rates, s.rated),
                 f"{s.silent} of {s.tests}" + (f"; {s.not_run} cases not run" if s.not_run else ""),
                 f"{s.seconds:,.0f} s",
                 f"{1000 * s.seconds / s.tests:,.0f} ms",
