@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from leaktrace.casebook.model import Case
+from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.report.words import size, wrapped
 from leaktrace.trace.model import Hop, Site
 
@@ -12,6 +13,8 @@ from leaktrace.trace.model import Hop, Site
 LABEL = 14
 INDENT = "  "
 MOST_HOPS = 6
+LEAST_SHARE = 0.1
+"""A line that made less than this part of the growth explains nothing."""
 
 
 def exhibit_lines(case: Case, width: int) -> Iterator[str]:
@@ -22,7 +25,9 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
     if exhibit.holder is not None:
         yield from _labelled("held by", exhibit.holder.name, width)
         yield from _path(exhibit.holder.path, width)
-    sites = [site for site in exhibit.sites if not site.adds][:1]
+    rate = case.per_run.get(HEAP_BYTES.name)
+    worth = rate.estimate * LEAST_SHARE if rate is not None else 0.0
+    sites = [site for site in exhibit.sites if not site.adds and site.bytes_per_run >= worth][:1]
     adds = [site for site in exhibit.sites if site.adds][:1]
     if sites and adds and (sites[0].file, sites[0].line) == (adds[0].file, adds[0].line):
         adds = []  # one line makes it and adds it
@@ -35,12 +40,19 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
 
 
 def _path(path: tuple[Hop, ...], width: int) -> Iterator[str]:
+    """The way from the root, a hop a line; between the last NO and the first YES stand the suspects, underlined."""
     shown = path if len(path) <= MOST_HOPS else (*path[:2], *path[-(MOST_HOPS - 2) :])
-    for hop in shown:
-        text = f"{hop.name} : {hop.type}  leaking: {hop.leaking}"
-        if hop.reason:
-            text += f" ({hop.reason})"
-        yield from wrapped(text, first=f"{INDENT}  - ", indent=f"{INDENT}      ", width=width)
+    margin = " " * (LABEL + len(INDENT))
+    for number, hop in enumerate(shown):
+        step = hop.name if number == 0 or not hop.edge else hop.edge
+        lead = "" if number == 0 else "'> " if number == len(shown) - 1 else "|- "
+        text = f"{step} : {hop.type}" if hop.type else step
+        label = f"{hop.leaking}: {hop.reason}" if hop.reason else hop.leaking
+        first = f"{INDENT}{'alive by':<{LABEL}}" if number == 0 else margin
+        yield from wrapped(f"{text}  [{label}]", first=f"{first}{lead}", indent=f"{margin}      ", width=width)
+        if hop.leaking == "UNKNOWN":
+            bar = "|  " if number < len(shown) - 1 else "   "
+            yield f"{margin}{bar}{'~' * min(len(step), width - len(margin) - 3)}"
 
 
 def _site(label: str, site: Site, width: int) -> Iterator[str]:

@@ -27,7 +27,7 @@ def name(counter: Counter) -> str:
 
 
 def amount(counter: Counter, value: float) -> str:
-    """`31 blocks`, `1.6 KiB of heap`, `0.25 objects`."""
+    """`31 blocks`, `1.6 kB of heap`, `0.25 objects`."""
     if counter.unit == "bytes":
         return f"{size(value)} of {name(counter)}"
     text = number(value)
@@ -40,8 +40,8 @@ def bare(counter: Counter, value: float) -> str:
 
 
 def size(value: float) -> str:
-    """Bytes with the unit that leaves two to four digits."""
-    for unit, bytes_ in (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)):
+    """Bytes with the unit that leaves two to four digits; decimal units, as everywhere in a report."""
+    for unit, bytes_ in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
         if abs(value) >= bytes_:
             return f"{value / bytes_:,.1f} {unit}"
     return "1 byte" if value == 1 else f"{number(value)} bytes"
