@@ -23,6 +23,7 @@ from leaktrace.replay.letters import ORDER_VARIABLE, Answer, Order, Settings, Ta
 POLL_S = 0.05
 TASKS_A_CHILD = 8
 TAIL_LINES = 6
+END_S = 5.0
 START_S = 60.0
 """Time that a child is given to start and collect, beside the time-out of its task."""
 METER = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
@@ -62,6 +63,7 @@ class Child:
     since: float
     size: int = -1
     running: int | None = None
+    done: bool = False
 
 
 @dataclass(slots=True)
@@ -179,12 +181,16 @@ def _over(child: Child, bounds: Bounds, now: float, *, late: bool) -> bool:
         if size != child.size:
             child.size = size
             current = _running_task(child)
+            child.done = current is None and size > 0
             if current != child.running:
                 child.running, child.since = current, now
     if child.process.poll() is not None:
         _kill(child)  # what it left running in its group
         return True
-    allowed = bounds.timeout_s + (START_S if child.running is None else 0.0)
+    if child.done:
+        allowed = END_S  # all is answered; what still runs is a thread or a fixture that does not end
+    else:
+        allowed = bounds.timeout_s + (START_S if child.running is None else 0.0)
     if now - child.since > allowed or late:
         _kill(child)
         return True
@@ -192,12 +198,10 @@ def _over(child: Child, bounds: Bounds, now: float, *, late: bool) -> bool:
 
 
 def _running_task(child: Child) -> int | None:
+    """The first task that has not ended; None when all have."""
     with contextlib.suppress(ReplayError):
         answers = read_answers(child.answer)
-        for task in child.tasks:
-            answer = answers.get(task.ident)
-            if answer is None or not answer.ended:
-                return task.ident if answer is not None else (child.running if not answers else task.ident)
+        return next((t.ident for t in child.tasks if t.ident not in answers or not answers[t.ident].ended), None)
     return child.running
 
 
