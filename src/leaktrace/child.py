@@ -9,20 +9,23 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from leaktrace.plugin.watch import plain_name, where_of
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import Probe, Unread
+from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
+from leaktrace.replay.left import Births, name_things, relative
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
 from leaktrace.replay.measure import Readings, RunFailed, measure, settle
 from leaktrace.seam import Footprint, QuietRuns, failure_of, tear_down
 from leaktrace.verdict.evidence import record_of
-from leaktrace.verdict.judge import judge
-from leaktrace.verdict.model import Verdict
+from leaktrace.verdict.judge import group_of, judge_kinds
+from leaktrace.verdict.model import Ruling, Verdict
 
 
 NEUTRAL: Mapping[str, object] = {
@@ -150,21 +153,48 @@ class ReplayDoor:
             tell("end", {})
             return
         repeat = Repeat(self._quiet, items, task.scope, terminal)
-        probes, unread = readable((RssProbe(), HeapProbe(), BlocksProbe()))
+        kinds = (set(self._order.kinds) - DEAR_KINDS) | set(task.kinds)
+        probes, unread = readable((RssProbe(), HeapProbe(), BlocksProbe(), *probes_of_kinds(kinds)))
+        suspected = {group_of(kind) for kind in task.kinds}
 
         def wants_more(readings: Readings, spent: str | None) -> int:
-            return judge(self._record(task, readings, spent)).more
+            rulings = judge_kinds(self._record(task, readings, spent))
+            return max((ruling.more for kind, ruling in rulings.items() if kind in suspected), default=0)
 
         readings = measure(task, repeat.run, probes, wants_more, tell, unread=unread)
         if self._order.trace and readings.taken > task.warmups + 1:
-            ruling = judge(self._record(task, readings, "runs"))
-            if ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED):
-                self._trace(repeat, tell, items, ruling.rates)
+            self._explain(task, repeat, readings, items)
         try:
             tear_down(session, following)
         except Exception as exc:  # noqa: BLE001 - a fixture's own fault at its end; the readings stand
             tell("spent", {"why": f"teardown failed: {exc!r}"})
         tell("end", {})
+
+    def _explain(self, task: Task, repeat: Repeat, readings: Readings, items: Sequence[pytest.Item]) -> None:
+        """Name the things that stay, then say what keeps memory alive: that empties the holder at its end."""
+        rulings = judge_kinds(self._record(task, readings, "runs"))
+        grown = {kind: ruling for kind, ruling in rulings.items() if _accused(ruling)}
+        memory = grown.pop("memory", None)
+        if grown:
+            self._name(repeat, self._tell(task), items[0].config, grown)
+        if memory is not None and "memory" in {group_of(kind) for kind in task.kinds}:
+            self._trace(repeat, self._tell(task), items, memory.rates)
+
+    def _name(self, repeat: Repeat, tell: Any, config: pytest.Config, kinds: Collection[str]) -> None:
+        """The very things that each run leaves; whatever goes wrong here costs their names, not the verdict."""
+        from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
+
+        door = FixtureBirths(config.rootpath)
+        config.pluginmanager.register(door, "leaktrace-births")
+        try:
+            things = name_things(
+                repeat.run, lambda origins: probes_of_kinds(kinds, origins=origins), settle, door.watch
+            )
+            tell("things", {"things": [encode(each) for each in relative(things, f"{config.rootpath}{os.sep}")]})
+        except Exception as exc:  # noqa: BLE001
+            tell("exhibit", {"exhibit": {"notes": [f"what is left could not be named: {type(exc).__name__}: {exc}"]}})
+        finally:
+            config.pluginmanager.unregister(door)
 
     def _record(self, task: Task, readings: Readings, spent: str | None) -> Any:
         return record_of(
@@ -174,6 +204,7 @@ class ReplayDoor:
             batch_runs=task.batch_runs,
             unread=readings.unread,
             spent=spent,
+            known={probe.counter.name: probe.counter for probe in readings.probes},
         )
 
     def _trace(self, repeat: Repeat, tell: Any, items: Sequence[pytest.Item], rates: Mapping[str, Any]) -> None:
@@ -198,6 +229,35 @@ class ReplayDoor:
         if self._collect_errors:
             why += f": {self._collect_errors[0]}"
         return why
+
+
+def _accused(ruling: Ruling) -> bool:
+    return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)
+
+
+class FixtureBirths:
+    """Tells which fixture is being set up while things come to be."""
+
+    def __init__(self, rootpath: Path) -> None:
+        self._rootpath = rootpath
+        self._births: Births | None = None
+
+    def watch(self, births: Births | None) -> None:
+        """Tell these births from now on, or nobody."""
+        self._births = births
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+        """A fixture's own setup; those that it asks for nest."""
+        births = self._births
+        if births is not None:
+            name, where = plain_name(fixturedef.argname), where_of(fixturedef.func, self._rootpath)
+            births.begin(f"fixture `{name}` ({where})")
+        try:
+            return (yield)
+        finally:
+            if births is not None:
+                births.end()
 
 
 class Repeat:

@@ -187,22 +187,26 @@ class Game:
         ]
 
 
-def decided_in_place(suspects: Sequence[Suspect], game: Game | None, *, limit_bytes: int) -> dict[str, Case]:
-    """Cases that need no child: growth of a first run that the repeats did not show again, and failed repeats."""
-    decided: dict[str, Case] = {}
+SCREENED = frozenset({"memory", "objects", "fds", "sockets", "threads"})
+"""Kinds that the counters of a screen see."""
+
+
+def decided_in_place(suspects: Sequence[Suspect], game: Game | None, *, limit_bytes: int) -> dict[int, Case]:
+    """Cases that need no child, by the suspect's number: growth that the repeats did not show again, failed repeats."""
+    decided: dict[int, Case] = {}
     if game is None:
         return decided
-    for suspect in suspects:
+    for number, suspect in enumerate(suspects):
         if suspect.subject != "test":
             continue
-        if suspect.name in game.clean:
-            decided[suspect.name] = replace(
+        if suspect.name in game.clean and suspect.kind in SCREENED:
+            decided[number] = replace(
                 case_of(suspect, None, limit_bytes=limit_bytes),
                 verdict=Verdict.ONE_TIME,
                 reason="it grew in its first run, and no counter rose when it was repeated in place",
             )
         elif suspect.name in game.unrepeatable:
-            decided[suspect.name] = replace(
+            decided[number] = replace(
                 case_of(suspect, None, limit_bytes=limit_bytes),
                 reason=f"not repeatable: {game.unrepeatable[suspect.name]}",
             )

@@ -30,6 +30,7 @@ from leaktrace.replay.letters import Settings, Task, targets_of
 from leaktrace.replay.runner import Bounds, replay
 from leaktrace.suspects.accuse import accuse, notes, ranked
 from leaktrace.suspects.model import Limits, Note, Suspect
+from leaktrace.verdict.judge import group_of
 
 
 HEAVY_BYTES = 32_000_000
@@ -78,6 +79,8 @@ def limits_of(options: Options, marked: Mapping[str, Options], workers: int) -> 
         group_bytes=max(1, options.limit_bytes // workers),
         own_bytes={nodeid: own.limit_bytes for nodeid, own in marked.items() if own.mode is not Mode.OFF},
         left_out=frozenset(nodeid for nodeid, own in marked.items() if own.mode is Mode.OFF),
+        ignore=options.ignore,
+        own_ignore={nodeid: own.ignore for nodeid, own in marked.items()},
     )
 
 
@@ -105,13 +108,10 @@ def conclude(
     if not replaying or options.mode is Mode.WATCH:
         return part
     decided = decided_in_place(suspects, game, limit_bytes=options.limit_bytes)
-    tasks = [
-        plan(number, suspect, context, options)
-        for number, suspect in enumerate(suspects)
-        if suspect.name not in decided or suspect.subject != "test"
-    ]
+    open_ones = [number for number in range(len(suspects)) if number not in decided and replayed(suspects[number])]
+    tasks = plans([(number, suspects[number]) for number in open_ones], context, options)
     outcome = replay(
-        [task for task in tasks if task.targets],
+        [task for task in dict.fromkeys(tasks.values()) if task.targets],
         context.settings,
         Bounds(jobs=options.jobs, budget_s=options.budget_s, timeout_s=options.timeout_s),
         context.folder,
@@ -121,10 +121,10 @@ def conclude(
     prey = game.prey if game is not None else {}
     cases = [
         with_rates(
-            case_of(suspects[task.ident], outcome.answers.get(task.ident), limit_bytes=options.limit_bytes),
-            prey[suspects[task.ident].name].rates if suspects[task.ident].name in prey else {},
+            case_of(suspects[number], outcome.answers.get(task.ident), limit_bytes=options.limit_bytes),
+            prey[suspects[number].name].rates if suspects[number].name in prey else {},
         )
-        for task in tasks
+        for number, task in tasks.items()
         if task.ident not in outcome.left_out
     ]
     return replace(
@@ -140,10 +140,28 @@ def _suspects(ledger: Ledger, limits: Limits, game: Game | None) -> list[Suspect
     watched = accuse(ledger, limits)
     if game is None:
         return watched
-    known = {suspect.name for suspect in watched if suspect.subject == "test"}
-    hunted = [suspect for suspect in game.suspects(ledger.worker) if suspect.name not in known]
-    failed = [suspect for suspect in game.unrepeatable_suspects(ledger.worker) if suspect.name not in known]
+    known = {(suspect.name, group_of(suspect.kind)) for suspect in watched if suspect.subject == "test"}
+    hunted = [each for each in game.suspects(ledger.worker) if (each.name, group_of(each.kind)) not in known]
+    failed = [each for each in game.unrepeatable_suspects(ledger.worker) if (each.name, "memory") not in known]
     return [*watched, *hunted, *failed]
+
+
+def replayed(suspect: Suspect) -> bool:
+    """Whether running it again can tell more: changed state is a fact, and a second change to the same is none."""
+    return suspect.kind != "state"
+
+
+def plans(suspects: Sequence[tuple[int, Suspect]], context: Context, options: Options) -> dict[int, Task]:
+    """A task for each suspect, by its number; those of one test or fixture share one, whatever kinds they are of."""
+    shared: dict[tuple[str, str], list[tuple[int, Suspect]]] = {}
+    for number, suspect in suspects:
+        shared.setdefault((suspect.subject, suspect.name), []).append((number, suspect))
+    tasks: dict[int, Task] = {}
+    for several in shared.values():
+        first, suspect = several[0]
+        task = replace(plan(first, suspect, context, options), kinds=tuple({each.kind for _number, each in several}))
+        tasks.update(dict.fromkeys((number for number, _each in several), task))
+    return tasks
 
 
 def plan(number: int, suspect: Suspect, context: Context, options: Options) -> Task:
@@ -175,11 +193,12 @@ def bind(
     """
     ledgers = [part.ledger for part in parts]
     suspects = [each for each in ranked(s for part in parts for s in part.suspects) if _over(each, options)]
-    names = {(each.subject, each.name) for each in suspects}
+    names = {(each.subject, each.name, each.kind) for each in suspects}
     merged = merged_cases(case for part in parts for case in part.cases)
-    cases = [case for case in merged if (case.subject, case.nodeid) in names]
+    cases = [case for case in merged if (case.subject, case.nodeid, case.kind) in names]
     return Casebook(
         mode=options.mode.value,
+        kinds=tuple(sorted(options.kinds)) if options.origin.get("kinds") else (),
         limit_bytes=options.limit_bytes,
         python=platform.python_version(),
         platform=platform.platform(),
@@ -202,14 +221,16 @@ def bind(
 
 def _over(suspect: Suspect, options: Options) -> bool:
     """A group that no worker saw whole counts only if its sum over all passes the limit."""
-    return suspect.subject != "group" or suspect.grew_by > options.limit_bytes
+    return suspect.subject != "group" or bool(suspect.things) or suspect.grew_by > options.limit_bytes
 
 
 def matched(book: Casebook, options: Options) -> list[str]:
     """Which of the words of `--leaktrace-fail-on` this run meets."""
     found = {case.verdict.value.lower() for case in book.cases}
-    if book.suspects:
+    if any(suspect.kind != "state" for suspect in book.suspects):
         found.add("suspect")
+    if any(suspect.kind == "state" for suspect in book.suspects):
+        found.add("state")
     return sorted(found & options.fail_on)
 
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from leaktrace.casebook.model import Case
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Unread
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Thing, Unread
+from leaktrace.probes.words import remedy
 from leaktrace.replay.letters import Answer
 from leaktrace.suspects.model import Suspect
+from leaktrace.trace.fingerprint import of_thing
 from leaktrace.trace.model import Exhibit
 from leaktrace.verdict.evidence import record_of
-from leaktrace.verdict.judge import WEIGHT, judge
+from leaktrace.verdict.judge import WEIGHT, group_of, judge_kinds
 from leaktrace.verdict.model import Rate, Ruling, Verdict
 from leaktrace.verdict.rules import Rules
 
 
 DEFAULT_LIMIT_BYTES = 10_000_000
+SHARING = ("fds", "sockets")
+NOT_READ = Ruling(verdict=Verdict.UNDECIDED, reason="what counts this could not be read in the replay child")
 SMALL_BYTES = 1_000_000
 """Growth of a run below which resident memory is too coarse to show it again."""
 
@@ -41,6 +45,7 @@ def case_of(suspect: Suspect, answer: Answer | None, *, limit_bytes: int) -> Cas
         worker=suspect.worker,
         scope=suspect.scope,
         where=suspect.where,
+        things=suspect.things,
         fixture=suspect.name if suspect.subject == "fixture" else None,
         reproduce=_reproduce(suspect, limit_bytes),
     )
@@ -64,10 +69,16 @@ def _judged(case: Case, answer: Answer) -> Case:
         batch_runs=answer.batch_runs,
         unread=answer.unread,
         spent=answer.failure or answer.spent or "runs",
+        known=answer.defined,
     )
-    ruling = judge(record)
-    exhibit = _exhibit(answer)
-    verdict, reason = _by_holder(ruling, exhibit)
+    ruling = judge_kinds(record).get(group_of(case.kind), NOT_READ)
+    things = _things(case, answer)
+    if group_of(case.kind) == "memory":
+        exhibit = _exhibit(answer)
+        verdict, reason = _by_holder(ruling, exhibit)
+    else:
+        exhibit = _exhibit_of(case, things)
+        verdict, reason = _by_things(case, ruling, things)
     share = max(1, len(case.nodeids)) if case.subject == "group" else 1
     return replace(
         case,
@@ -83,7 +94,37 @@ def _judged(case: Case, answer: Answer) -> Case:
             **{name: (Unread(counter=name, why=why),) for name, why in answer.unread.items()},
         },
         exhibit=exhibit,
+        things=case.things if things is None else things,
     )
+
+
+def _things(case: Case, answer: Answer) -> tuple[Thing, ...] | None:
+    """What the replay named of this kind; None where it named nothing at all."""
+    if answer.things is None:
+        return None
+    try:
+        found = tuple(decode(Thing, each, at="things") for each in answer.things)
+    except FileError:
+        return None
+    return tuple(thing for thing in found if thing.kind == case.kind)
+
+
+def _exhibit_of(case: Case, things: tuple[Thing, ...] | None) -> Exhibit:
+    """What to do about things, and a short name of their cause."""
+    newest = next(iter(things or case.things), None)
+    if newest is None:
+        return Exhibit()
+    return Exhibit(
+        fix=remedy(newest, fixture=bool(newest.owner) or case.subject == "fixture"),
+        fingerprint=of_thing(newest, owner=newest.owner or case.nodeid),
+    )
+
+
+def _by_things(case: Case, ruling: Ruling, things: tuple[Thing, ...] | None) -> tuple[Verdict, str]:
+    """Sockets and files share one counter: which of them grew, their names tell."""
+    if ruling.verdict is Verdict.LEAK and things is not None and not things and case.kind in SHARING:
+        return Verdict.STEADY, f"no {case.kind} among what the runs left behind, though descriptors are"
+    return ruling.verdict, ruling.reason
 
 
 def _failure(answer: Answer) -> str:
@@ -113,6 +154,8 @@ def _by_holder(ruling: Ruling, exhibit: Exhibit) -> tuple[Verdict, str]:
 def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
     """A command that shows the same: a hunt where the growth of one run is below any limit on resident memory."""
     target = suspect.nodeids[0] if suspect.subject == "fixture" else suspect.name
+    if suspect.things:
+        return f"pytest --leaktrace {shlex.quote(target)}"
     if suspect.counter not in (RSS_BYTES.name, HEAP_BYTES.name) or suspect.grew_by < SMALL_BYTES:
         return f"pytest --leaktrace-hunt {shlex.quote(target)}"
     limit = "" if limit_bytes == DEFAULT_LIMIT_BYTES else f"--leaktrace-limit={limit_bytes} "

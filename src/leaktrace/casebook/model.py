@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from leaktrace.ledger.model import Growth, TestSpan
-from leaktrace.probes.model import Value
+from leaktrace.probes.model import Thing, Value
 from leaktrace.suspects.model import Note, Subject, Suspect
 from leaktrace.trace.model import Exhibit
 from leaktrace.verdict.model import Rate, Verdict
@@ -36,6 +36,7 @@ class Case:
         suspect_why: why it was a suspect.
         grew_by: growth in the watched run, in the unit of `suspect_counter`.
         exhibit: what keeps it alive.
+        things: what it leaves behind, newest first: from its replay, else from the watched run.
         fixture: the guilty fixture's name, or None.
         reproduce: a command that shows the same.
     """
@@ -61,6 +62,7 @@ class Case:
     scope: str = "function"
     where: str = ""
     exhibit: Exhibit = field(default_factory=Exhibit)
+    things: tuple[Thing, ...] = ()
     fixture: str | None = None
     status: Status = "new"
     reproduce: str = ""
@@ -107,7 +109,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Casebook:
-    """All that is known of a run."""
+    """All that is known of a run.
+
+    `kinds` are those that were asked for by name, none by default.
+    """
 
     mode: str
     limit_bytes: int
@@ -127,6 +132,7 @@ class Casebook:
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     runs: int = 0
+    kinds: tuple[str, ...] = ()
 
     def verdicts(self) -> dict[str, int]:
         """How many cases have each verdict."""

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 from leaktrace.ledger.journal import Journal
 from leaktrace.ledger.recorder import Recorder
+from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.options import Options
 from leaktrace.probes.memory import DEAR_BLOCKS_NS, BlocksProbe, HeapProbe, PeakProbe, RssProbe
+from leaktrace.probes.resources import probes_of_kinds
 
 
 def open_recorder(options: Options, journal: Journal | None, worker: str, complain: Callable[[str], None]) -> Recorder:
@@ -19,4 +21,5 @@ def open_recorder(options: Options, journal: Journal | None, worker: str, compla
         worker=worker,
         limit_bytes=options.limit_bytes,
         complain=complain,
+        keeper=ThingsKeeper(probes_of_kinds(options.kinds), kinds=options.kinds),
     )

@@ -15,6 +15,7 @@ from array import array
 from collections.abc import Callable, Sequence
 from itertools import islice
 from json.encoder import encode_basestring_ascii
+from typing import TypeVar
 
 from leaktrace.codec import encode
 from leaktrace.ledger.journal import VERSION, Journal
@@ -24,6 +25,8 @@ from leaktrace.probes.memory import BlocksProbe, PeakProbe, UssProbe
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Thing, Unread
 from leaktrace.probes.settle import collect, trim
 
+
+T = TypeVar("T")
 
 WEIGH_EVERY = 64
 """Tests between two looks at what a reading costs: heaps grow while a suite runs."""
@@ -151,6 +154,8 @@ class Recorder:
         self._reserve(count)
         if self._journal is not None:
             self._journal.record("collected", tests=count, next=first, at=self._last.tolist())
+        if self._keeper is not None:
+            self._kept(self._keeper.begin, self.ledger)
         self._modules = len(sys.modules)
         self._credit(self.ledger.harness, 0)
 
@@ -210,7 +215,7 @@ class Recorder:
         """Look again; what the repeats left behind has an account of its own."""
         self._credit(self.ledger.repeats, 0)
         if self._keeper is not None:
-            self._keeper.forget_repeats()
+            self._kept(self._keeper.forget_repeats)
             self._credit(self.ledger.harness, 0)
         self._paused = False
 
@@ -221,6 +226,15 @@ class Recorder:
     def last_duration_s(self) -> float:
         """How long the test that ended last took."""
         return self.ledger.cells[(self._row - 1) * self.ledger.width + 1] / 1e6 if self._row else 0.0
+
+    def _kept(self, ask: Callable[..., T], *args: object) -> T | None:
+        """What the keeper says; whatever fails in it, or in what a test has patched, costs the things alone."""
+        try:
+            return ask(*args)
+        except Exception as exc:  # noqa: BLE001
+            self._keeper = None
+            self._complain(f"things are counted no further: {type(exc).__name__}: {exc}")
+            return None
 
     # --- fixtures -----------------------------------------------------------------------------------------------
 
@@ -235,7 +249,7 @@ class Recorder:
         if not self._in_test:
             return
         self._boundary()
-        if account.wide and self._keeper is not None and self._keeper.lend_begin():
+        if account.wide and self._keeper is not None and self._kept(self._keeper.lend_begin):
             self._credit(self.ledger.harness, 0)
         self._active.append(account)
 
@@ -248,7 +262,7 @@ class Recorder:
         account.setups += 1
         if account.wide:
             self._journal_fixture(account, "setup", account.open)
-            if self._keeper is not None and self._keeper.lend_end(account):
+            if self._keeper is not None and self._kept(self._keeper.lend_end, account):
                 self._credit(self.ledger.harness, 0)
 
     def _credit_fixture(self, account: FixtureAccount) -> None:
@@ -332,7 +346,7 @@ class Recorder:
         limit = self.limit_bytes if limit_bytes is None else limit_bytes
         settlement = self._settle() if self._suspicious(limit) else None
         imports = self._new_imports() if len(sys.modules) != self._modules else ()
-        things = self._keeper.end(self._row) if self._keeper is not None else ()
+        things = self._kept(self._keeper.end, self._row) if self._keeper is not None else None
         self._write_row(duration_us, peak if isinstance(peak, int) else 0, imports, settlement)
         if things:
             self.ledger.things[self._row] = things
@@ -414,7 +428,7 @@ class Recorder:
         imports: tuple[str, ...],
         settlement: Settlement | None,
         next_nodeid: str | None,
-        things: tuple[Thing, ...],
+        things: tuple[Thing, ...] | None,
     ) -> None:
         cells, n, quote = self.ledger.cells, self._n, encode_basestring_ascii
         at = self._row * self.ledger.width
@@ -451,7 +465,7 @@ class Recorder:
             return
         self._credit(self.ledger.harness, 0)
         if self._keeper is not None:
-            self._keeper.finish(self.ledger)
+            self._kept(self._keeper.finish, self.ledger)
         ledger = self.ledger
         del ledger.cells[self._row * ledger.width :]
         for i, counter in enumerate(ledger.counters):
@@ -462,5 +476,6 @@ class Recorder:
             counter="peak_rss_bytes", why=ledger.unread.get("peak_rss_bytes", "not read")
         )
         if self._journal is not None:
-            self._journal.record("end", at=self._last.tolist())
+            gone = [[row, encode(things)] for row, things in ledger.gone.items()]
+            self._journal.record("end", at=self._last.tolist(), **({"gone": gone} if gone else {}))
             self._journal.close()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 
 ROOM = 64
 """How far below the limit of open files our descriptors are placed."""
 
 
-def keep_high(fd: int) -> int:
+def keep_high(fd: int, *, close: Callable[[int], None] = os.close) -> int:
     """Move a descriptor to a high number, closed on exec, and return it.
 
     Tests see the numbers that they would see without us, and one that closes 3 to 255 and opens files anew cannot get
@@ -17,12 +18,17 @@ def keep_high(fd: int) -> int:
     """
     try:
         import fcntl  # noqa: PLC0415 - not on Windows
-        import resource  # noqa: PLC0415
 
-        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        floor = max(16, min(soft if soft > 0 else 1024, 1024) - ROOM)
-        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, floor)
+        moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, floor())
     except (ImportError, OSError, ValueError, AttributeError):
         return fd
-    os.close(fd)
+    close(fd)
     return moved
+
+
+def floor() -> int:
+    """The number from which on our descriptors are placed."""
+    import resource  # noqa: PLC0415 - not on Windows
+
+    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(16, min(soft if soft > 0 else 1024, 1024) - ROOM)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
 import psutil
 
 from leaktrace.probes.aio import loops_by_fd
+from leaktrace.probes.descriptor import floor
+from leaktrace.probes.files import SHM_FOLDER
 from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, HeldDir, link_of, names_in, text
 from leaktrace.probes.sockets import SOCKETS, socket_names
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from leaktrace.probes.origins import Origins
 
 _PROC_FD = "/proc/self/fd"
+_STDERR = 2
+JOURNAL_SUFFIX = ".jsonl"
 _DELETED = " (deleted)"
 _ACCESS = {os.O_RDONLY: "reading", os.O_WRONLY: "writing", os.O_RDWR: "reading and writing"}
 
@@ -66,12 +71,19 @@ class HandlesProbe:
             except OSError:
                 continue  # closed between the listing and now
             if link.startswith("socket:"):
-                kind, noun, name, detail = SOCKETS, "socket", names.get(status.st_ino, link), ""
+                kind, noun, name, detail = (
+                    SOCKETS,
+                    "socket",
+                    names.get(status.st_ino, "neither bound nor connected"),
+                    "",
+                )
             else:
                 kind, (noun, name, detail) = FDS.kind, _named(fd, link, status, links)
             if noun == "file" and access:
                 detail = f"open for {access}"
-            things[fd, status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode), access, link] = Thing(
+            # Where the standard streams lead is pytest's business: its capture turns them to and fro.
+            what = () if fd <= _STDERR else (status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode), access, link)
+            things[fd, what] = Thing(
                 kind=kind,
                 noun=f"event loop's {noun}" if fd in loops else noun,
                 name=name,
@@ -98,11 +110,18 @@ def _size_is_count(directory: HeldDir) -> bool:
 
 
 def _links() -> dict[int, str]:
-    """Where each descriptor leads, our own windows on `/proc` left out."""
+    """Where each descriptor leads, our own left out: a test that closes all of them makes us open them anew."""
     own = f"/proc/{os.getpid()}/"
-    ours = {own + name for name in ("fd", "task", "statm", "clear_refs")}
+    windows = {own + name for name in ("fd", "task", "statm", "clear_refs")}
+    ours, high = {*windows, tempfile.gettempdir(), SHM_FOLDER}, floor()
     links = {int(name): link_of(f"{_PROC_FD}/{name}") for name in names_in(_PROC_FD)}
-    return {fd: link for fd, link in links.items() if link is not None and link not in ours}
+    return {
+        fd: link
+        for fd, link in links.items()
+        if link is not None
+        and link not in windows
+        and not (fd >= high and (link in ours or link.endswith(JOURNAL_SUFFIX)))
+    }
 
 
 def _access(fd: int) -> str:

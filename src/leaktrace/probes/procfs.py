@@ -14,6 +14,15 @@ from leaktrace.probes.descriptor import keep_high
 ON_LINUX = sys.platform.startswith("linux")
 
 _Stat = Callable[[int], os.stat_result]
+# Bound here: a test may replace the names in `os`.
+_open, _close, _fstat, _getpid, _listdir, _readlink = (
+    os.open,
+    os.close,
+    os.fstat,
+    os.getpid,
+    os.listdir,
+    getattr(os, "readlink", None),
+)
 
 
 class HeldDir:
@@ -34,7 +43,7 @@ class HeldDir:
         with contextlib.suppress(OSError, AttributeError):  # `stat` will tell; Windows opens no directories
             self._reopen()  # now, not at the first reading: that one would count what we have opened ourselves
 
-    def stat(self, *, fstat: _Stat = os.fstat, getpid: Callable[[], int] = os.getpid) -> os.stat_result:
+    def stat(self, *, fstat: _Stat = _fstat, getpid: Callable[[], int] = _getpid) -> os.stat_result:
         """The directory's status now.
 
         Raises:
@@ -52,20 +61,20 @@ class HeldDir:
 
     def _reopen(self) -> os.stat_result:
         self.close()
-        self._fd = keep_high(os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        self._pid = os.getpid()
-        found = os.fstat(self._fd)
+        self._fd = keep_high(_open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        self._pid = _getpid()
+        found = _fstat(self._fd)
         self._ident = (found.st_dev, found.st_ino)
         return found
 
     def close(self) -> None:
         """Give the descriptor back, if it is still ours."""
-        if self._fd < 0 or self._pid != os.getpid():
+        if self._fd < 0 or self._pid != _getpid():
             return
         try:
-            found = os.fstat(self._fd)
+            found = _fstat(self._fd)
             if (found.st_dev, found.st_ino) == self._ident:
-                os.close(self._fd)
+                _close(self._fd)
         except OSError:
             pass
         self._fd = -1
@@ -86,13 +95,13 @@ def names_in(directory: str) -> list[str]:
     Raises:
         OSError: it is gone or forbidden.
     """
-    return os.listdir(directory)  # noqa: PTH208 - three times cheaper than path objects
+    return _listdir(directory)  # three times cheaper than path objects
 
 
 def link_of(path: str) -> str | None:
     """Where a link of `/proc` leads, or None where it is gone."""
     try:
-        return os.readlink(path)  # noqa: PTH115 - the target need not be a path ("socket:[123]")
+        return str(_readlink(path)) if _readlink is not None else None
     except OSError:
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,16 @@ from leaktrace.probes.threads import ThreadsProbe
 
 if TYPE_CHECKING:
     from leaktrace.probes.origins import Origins
+
+
+DEAR_KINDS = frozenset({"files", "gpu", "state"})
+"""Kinds that are read in a replay only for who is suspected of them: their readings vary with what others do."""
+
+
+def probes_of_kinds(kinds: Collection[str], *, origins: Origins | None = None) -> tuple[Probe, ...]:
+    """Those of the default probes that see leaks of these kinds; sockets are descriptors."""
+    wanted = {"fds" if kind == "sockets" else kind for kind in kinds}
+    return tuple(probe for probe in default_probes(origins=origins) if probe.counter.kind in wanted)
 
 
 def default_probes(*, origins: Origins | None = None) -> tuple[Probe, ...]:

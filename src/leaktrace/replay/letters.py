@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from leaktrace.codec import decode
-from leaktrace.errors import ReplayError
+from leaktrace.errors import FileError, ReplayError
 from leaktrace.probes.model import Counter
 
 

@@ -148,7 +148,7 @@ def _read(readings: Readings, tell: Tell, runs: int) -> None:
     readings.take()
     for i, probe in enumerate(readings.probes):
         # Threads that end, children that exit: they get their time, and only where a count has risen.
-        if isinstance(probe, NamingProbe) and readings.taken > 1 and readings.step(i) > 0:
+        if readings.taken > 1 and readings.step(i) > 0 and isinstance(probe, NamingProbe):
             probe.settle(GRACE_S, at_most=readings.value(readings.taken - 2, i))
             readings.reread(i)
     tell("reading", {"values": readings.row(readings.taken - 1), "runs": runs})

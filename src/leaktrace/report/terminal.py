@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.probes.model import RSS_BYTES
 from leaktrace.report.exhibit import exhibit_lines
+from leaktrace.report.things import aside, is_aside, left_open, thing_lines
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
@@ -22,7 +24,8 @@ ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
 def title(book: Casebook) -> str:
     """What stands in the section's rule."""
     if book.mode == "watch" or not book.cases:
-        return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
+        told = sum(not is_aside(suspect, book) for suspect in book.suspects)
+        return f"leaktrace: {plural(told, 'suspect')}"
     counts = book.verdicts()
     words = ", ".join(f"{counts[verdict.value]} {verdict.value}" for verdict in Verdict if verdict.value in counts)
     return f"leaktrace: {words}"
@@ -30,23 +33,29 @@ def title(book: Casebook) -> str:
 
 def one_line(book: Casebook, tests: int) -> str:
     """All that is said when nothing is wrong."""
-    return f"leaktrace: {plural(tests, 'test')} watched, none kept more than {megabytes(book.limit_bytes)}"
+    line = f"leaktrace: {plural(tests, 'test')} watched, none kept more than {megabytes(book.limit_bytes)}"
+    return "\n".join([line, *aside(book)])
 
 
 def is_quiet(book: Casebook) -> bool:
     """Whether there is nothing to report but one line."""
-    return not (book.suspects or book.notes or book.warnings or _died(book))
+    suspected = any(not is_aside(suspect, book) for suspect in book.suspects)
+    return not (suspected or book.cases or book.notes or book.warnings or _died(book))
 
 
 def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
     """The report of a run with something to say."""
     if book.mode == "watch" or not book.cases:
-        yield from (line for suspect in book.suspects[:SHOWN] for line in leaked(suspect))
-        if len(book.suspects) > SHOWN:
-            yield f"and {len(book.suspects) - SHOWN} more: see --leaktrace-json=PATH"
+        told = [suspect for suspect in book.suspects if not is_aside(suspect, book)]
+        yield from (line for suspect in told[:SHOWN] for line in leaked(suspect))
+        if len(told) > SHOWN:
+            yield f"and {len(told) - SHOWN} more: see --leaktrace-json=PATH"
     else:
         for case in book.cases:
             yield from block(case)
+        changed = [suspect for suspect in book.suspects if suspect.kind == "state" and not is_aside(suspect, book)]
+        yield from (line for suspect in changed[:SHOWN] for line in leaked(suspect))
+    yield from aside(book)
     for note in book.notes[:SHOWN]:
         yield from wrapped(
             f"{note.slug.upper()} {megabytes(note.size_bytes)} in {note.nodeid}: {note.text}",
@@ -68,6 +77,9 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
 
 def leaked(suspect: Suspect) -> Iterator[str]:
     """The oldest line of this tool: `LEAKED 712MB in tests/test_service.py::test_connection`."""
+    if suspect.things:
+        yield from left_open(suspect)
+        return
     head = f"LEAKED {megabytes(suspect.grew_by)} in "
     if suspect.subject == "fixture":
         yield f"{head}fixture {suspect.name} ({suspect.scope} scope, {suspect.where})"
@@ -88,12 +100,16 @@ def block(case: Case) -> Iterator[str]:
     if case.subject == "group":
         yield f"{INDENT}{plural(case.tests, 'test')} together, {megabytes(case.grew_by / max(1, case.tests))} each in the suite"
     yield from wrapped(case.reason, indent=INDENT, width=WIDTH)
+    if case.verdict in ACCUSED:
+        yield from thing_lines(case, WIDTH)
     if case.verdict is Verdict.LEAK:
         yield from _labelled("how much", _rate(case))
-        yield from exhibit_lines(case, WIDTH)
+        yield from exhibit_lines(replace(case, exhibit=replace(case.exhibit, fix="")) if case.things else case, WIDTH)
     if case.imports and case.verdict in (Verdict.ONE_TIME, Verdict.STEADY, Verdict.CACHE):
         yield from _labelled("imported", ", ".join(case.imports[:6]))
-    if case.verdict is Verdict.STEADY and case.grew_by:
+    if case.verdict is Verdict.STEADY and case.things:
+        yield from _labelled("in the suite", "it left something behind: what ran before it matters")
+    elif case.verdict is Verdict.STEADY and case.grew_by:
         yield from _labelled("in the suite", f"it grew by {megabytes(case.grew_by)}: what ran before it matters")
     if case.verdict in ACCUSED:
         yield from _labelled("again", case.reproduce)
@@ -107,7 +123,7 @@ def _rate(case: Case) -> str:
         return f"{megabytes(case.grew_by)} in the suite"
     shown = amount(case.counter, rate.estimate)
     low, high = amount(case.counter, rate.low), amount(case.counter, rate.high)
-    what = "" if case.counter.endswith("_bytes") else f" {case.counter}"
+    what = "" if case.counter.endswith("_bytes") else f" {case.kind if case.things else case.counter}"
     interval = "" if low == high == shown else f" [{low}, {high}]"
     unit = "test" if case.subject == "group" else "run"
     return f"{shown}{what}{interval} a {unit}, over {plural(case.runs, 'run')}, {case.warmups} of them warm-ups"

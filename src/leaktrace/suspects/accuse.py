@@ -9,6 +9,7 @@ from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Unread
 from leaktrace.suspects.groups import Member, accuse_groups
 from leaktrace.suspects.model import Limits, Note, Suspect
+from leaktrace.suspects.things import accuse_things
 
 
 PASSED = OUTCOMES.index("passed")
@@ -22,7 +23,8 @@ def accuse(ledger: Ledger, limits: Limits) -> list[Suspect]:
     groups = accuse_groups(
         members, ledger, limits.group_bytes or limits.test_bytes, replayed=limits.replayed, worker=ledger.worker
     )
-    return sorted([*tests, *fixtures, *groups], key=lambda suspect: -suspect.grew_by)
+    memory = sorted([*tests, *fixtures, *groups], key=lambda suspect: -suspect.grew_by)
+    return [*memory, *accuse_things(ledger, limits)]
 
 
 def notes(ledger: Ledger, limits: Limits) -> list[Note]:
@@ -140,5 +142,6 @@ def ranked(suspects: Iterable[Suspect]) -> list[Suspect]:
                 grew_by=have.grew_by + suspect.grew_by,
                 tests=have.tests + suspect.tests,
                 worker=f"{have.worker},{suspect.worker}",
+                things=(*have.things, *suspect.things),
             )
-    return sorted(merged.values(), key=lambda suspect: -suspect.grew_by)
+    return sorted(merged.values(), key=lambda suspect: (suspect.kind == "state", -suspect.grew_by))

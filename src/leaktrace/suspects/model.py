@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from leaktrace.probes.model import Value
+from leaktrace.probes.model import Thing, Value
 
 
 Subject = Literal["test", "fixture", "group"]
@@ -31,6 +31,7 @@ class Suspect:
         where: a fixture's `file:line`, or "".
         tests: how many tests it sums up.
         duration_s: the longest run of one of its tests.
+        things: what it left behind, by name; empty where memory grew.
     """
 
     subject: Subject
@@ -47,6 +48,7 @@ class Suspect:
     where: str = ""
     tests: int = 1
     duration_s: float = 0.0
+    things: tuple[Thing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ class Limits:
         own_bytes: limits of single tests, by node id, set by markers.
         left_out: tests that a marker leaves out.
         replayed: how many tests of a group are run again for it.
+        ignore: patterns of things that are nobody's leak.
+        own_ignore: the same for single tests, by node id, set by markers.
     """
 
     test_bytes: int
@@ -80,3 +84,5 @@ class Limits:
     own_bytes: Mapping[str, int] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     replayed: int = 8
+    ignore: tuple[str, ...] = ()
+    own_ignore: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

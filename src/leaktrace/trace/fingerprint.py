@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Sequence
 
+from leaktrace.probes.model import Thing
 from leaktrace.trace.model import Hop, Site
 
 
@@ -44,6 +45,12 @@ def of_site(site: Site | None, types: Sequence[tuple[str, float]]) -> str:
     else:
         parts += sorted(general(name) for name, _rate in types[:3])
     return _digest(parts) if len(parts) > 1 else ""
+
+
+def of_thing(thing: Thing, *, owner: str) -> str:
+    """8 hex digits for a thing that is left behind: what it is, where it was made, by whom; not which one."""
+    file = (thing.where or "").rpartition(":")[0].replace("\\", "/").rsplit("/", 1)[-1]
+    return _digest([thing.kind, thing.noun, file, general(owner)])
 
 
 def _digest(parts: Sequence[str]) -> str:

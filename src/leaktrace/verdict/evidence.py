@@ -21,11 +21,15 @@ def record_of(
     batch_runs: int,
     unread: Mapping[str, str],
     spent: str | None,
+    known: Mapping[str, Counter] = KNOWN,
 ) -> Record:
-    """The record of one suspect: a series for each counter, None in a row meaning that it could not be read."""
+    """The record of one suspect: a series for each counter, None in a row meaning that it could not be read.
+
+    `known` defines counters that are not among ours.
+    """
     series = {}
     for i, name in enumerate(counters):
-        counter = KNOWN.get(name) or Counter(name=name, unit="count", kind=name)
+        counter = KNOWN.get(name) or known.get(name) or Counter(name=name, unit="count", kind=name)
         values: list[Value] = []
         for row in rows:
             value = row[i]

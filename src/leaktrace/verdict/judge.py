@@ -49,11 +49,17 @@ def judge_kinds(record: Record, rules: Rules | None = None) -> dict[str, Ruling]
     """
     groups: dict[str, list[Series]] = {}
     for series in record.series.values():
-        kind = "memory" if series.counter.kind in MEMORY_KINDS else series.counter.kind
-        groups.setdefault(kind, []).append(series)
+        groups.setdefault(group_of(series.counter.kind), []).append(series)
     # A descriptor that is kept keeps memory too: the resource is the cause and comes first.
     order = sorted(groups, key=lambda kind: kind == "memory")
     return {kind: _judge_group(groups[kind], record, rules or Rules()) for kind in order}
+
+
+def group_of(kind: str) -> str:
+    """The kind of leak that is judged for one: objects keep memory, sockets are descriptors."""
+    if kind in MEMORY_KINDS:
+        return "memory"
+    return "fds" if kind == "sockets" else kind
 
 
 def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Ruling:
