@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,12 +17,9 @@ from leaktrace.casebook.model import Casebook
 from leaktrace.ledger.journal import read_journal
 
 
-ORDER = ("-p", "no:randomly")
-INI = """
-[pytest]
-asyncio_default_fixture_loop_scope = function
-asyncio_mode = strict
-"""
+LEAN = ("-p", "leaktrace.plugin")
+"""Each plugin that is installed beside ours costs every run a third of a second, so most runs load none."""
+ONE_LINE = re.compile(r"leaktrace: (?!watch|confirm|hunt)")
 RECORDER = '''
 """Writes down every report that reaches the process that reports."""
 import json, os
@@ -60,7 +58,7 @@ class Ran:
         """Our own part of what was printed."""
         lines = self.text.splitlines()
         sections = [i for i, line in enumerate(lines) if "= leaktrace: " in line]
-        ours = sections or [i for i, line in enumerate(lines) if line.startswith("leaktrace: ")][-1:]
+        ours = sections or [i for i, line in enumerate(lines) if ONE_LINE.match(line)]
         return "\n".join(lines[ours[0] :]) if ours else ""
 
     @property
@@ -89,7 +87,8 @@ class Example:
 
     def __init__(self, path: Path, args=()):
         self.path, self.args, self.runs = path, args, 0
-        self.write({"tox.ini": INI, "plugins/reports_recorder.py": RECORDER})
+        self.plugins: tuple[str, ...] | None = ("-p", "xdist.plugin", *LEAN) if "-n2" in args else LEAN
+        self.write({"tox.ini": "[pytest]\n", "plugins/reports_recorder.py": RECORDER})
 
     def write(self, files):
         for name, text in files.items():
@@ -97,7 +96,13 @@ class Example:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(textwrap.dedent(text), encoding="utf-8")
 
-    def run(self, *args, files=None, order=ORDER, env=None, book=True, expect=None, launcher=()):
+    def with_all_plugins(self, *args):
+        """Load what is installed, as it is for a user, ours by its entry point."""
+        self.plugins, self.args = None, (*self.args, *args)
+        self.write({"tox.ini": "[pytest]\nasyncio_default_fixture_loop_scope = function\n"})
+        return self
+
+    def run(self, *args, files=None, env=None, book=True, expect=None, launcher=()):
         """Write the files, run pytest on them, and read what it left; `expect` is the exit status."""
         self.write(files or {})
         self.runs += 1
@@ -105,7 +110,7 @@ class Example:
         result = subprocess.run(
             [
                 *(launcher or (sys.executable, "-m", "pytest", "-p", "reports_recorder")),
-                *(*order, *self.args, *args),
+                *(*(self.plugins or ()), *self.args, *args),
                 *((f"--leaktrace-json={casebook.name}",) if book else ()),
             ],
             cwd=self.path,
@@ -131,7 +136,8 @@ class Example:
         """Ours without what this very run of pytest has put there."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_", "COV_"))}
         found = os.pathsep.join([str(self.path / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])])
-        return {**kept, "PYTHONPATH": found, **more}
+        lean = {} if self.plugins is None else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+        return {**kept, "PYTHONPATH": found, **lean, **more}
 
     def journals(self):
         """The journals of the newest run, by worker."""
@@ -145,6 +151,6 @@ class Example:
         watched = self.run(*args, env=env)
         shown = watched.text + without.text
         assert watched.ret == without.ret, shown
-        arrange = sorted if self.args or "-n2" in args else list
+        arrange = sorted if "-n2" in self.args else list
         assert arrange(watched.reports) == arrange(without.reports), shown
         return watched

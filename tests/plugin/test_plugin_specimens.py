@@ -15,7 +15,11 @@ SHUFFLED_OVER_TWO = ("-n2", "--randomly-seed=5")
 @pytest.fixture(scope="module", params=[IN_ORDER, SHUFFLED_OVER_TWO], ids=["plain", "n2-shuffled"])
 def confirmed(request, tmp_path_factory):
     """One run for all questions: it takes a while."""
-    return Example(tmp_path_factory.mktemp("specimens")).run("--leaktrace", files=FILES, order=request.param, expect=1)
+    return (
+        Example(tmp_path_factory.mktemp("specimens"))
+        .with_all_plugins(*request.param)
+        .run("--leaktrace", files=FILES, expect=1)
+    )
 
 
 def test_each_specimen_has_the_verdict_that_is_true_of_it(confirmed):

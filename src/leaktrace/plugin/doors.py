@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import pytest
 from leaktrace.ledger.journal import Journal, prune
 from leaktrace.ledger.opening import open_recorder
 from leaktrace.options import Mode, Options
+from leaktrace.plugin.start import Start
 from leaktrace.plugin.watch import WatchDoor
 
 
@@ -25,16 +25,6 @@ if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process
 
 
 WORKER_KEY = "leaktrace"
-
-
-class Start:
-    """How this process was started, taken before any test can change it: what a replay child is to take over."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self.args = tuple(config.invocation_params.args)
-        self.cwd = str(config.invocation_params.dir)
-        self.sys_path = tuple(str(entry) for entry in sys.path)
-        self.environ = dict(os.environ)
 
 
 @dataclass(slots=True)
@@ -128,7 +118,7 @@ def _watch(config: pytest.Config, shared: Shared) -> None:
 
 
 def _folder(config: pytest.Config, options: Options, worker_input: dict[str, Any] | None) -> Path:
-    """The run's own folder: the controller's for a worker, else a new one below `--leaktrace-dir`, the cache or temp."""
+    """The run's own folder: the controller's for a worker, else one below `--leaktrace-dir`, the cache or temp."""
     if worker_input is not None and WORKER_KEY in worker_input:
         return Path(worker_input[WORKER_KEY])
     base = _base(config, options)

@@ -23,6 +23,7 @@ class WatchDoor:
 
     def __init__(self, recorder: Recorder, options: Options, rootpath: Path, complain: Callable[[str], None]) -> None:
         self._recorder: Recorder | None = recorder
+        self._stopped: Recorder | None = None
         self._ledger = recorder.ledger
         self._options, self._rootpath, self._complain = options, rootpath, complain
         self._accounts: dict[pytest.FixtureDef[Any], FixtureAccount] = {}
@@ -32,8 +33,7 @@ class WatchDoor:
     def _stop(self, exc: Exception) -> None:
         """A fault of ours: say so once and watch no further."""
         if self._recorder is not None:
-            self._recorder.ledger.complete = False
-            self._recorder = None
+            self._stopped, self._recorder = self._recorder, None
             self._complain(f"the watch stopped: {type(exc).__name__}: {exc}")
 
     @pytest.hookimpl(trylast=True)
@@ -153,9 +153,12 @@ class WatchDoor:
     def close(self) -> Ledger:
         """End the watch and return its ledger; pytest's objects are let go, the report must not keep them."""
         self._accounts.clear()
-        recorder, self._recorder = self._recorder, None
+        recorder, self._recorder = self._recorder or self._stopped, None
         if recorder is not None:
-            recorder.finish()
+            try:
+                recorder.finish()
+            except Exception as exc:  # noqa: BLE001 - what the watch had seen until then is still to be judged
+                self._complain(f"the watch could not end: {type(exc).__name__}: {exc}")
         return self._ledger
 
 

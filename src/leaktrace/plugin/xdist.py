@@ -22,19 +22,23 @@ class WorkerDoor:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Replay here, where the tests ran: hosts may differ."""
-        shared = self._shared
         try:
-            assert shared.watch is not None
-            part = conclude(
-                shared.watch.close(),
-                shared.options,
-                shared.context(),
-                replaying=confirms(shared.options) and session.exitstatus != pytest.ExitCode.INTERRUPTED,
-                warnings=shared.warnings,
-            )
-            self._config.workeroutput[WORKER_KEY] = json.dumps(part_to_wire(part))  # type: ignore[attr-defined]
+            with self._shared.start.restored():
+                part = self._part(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
+                self._config.workeroutput[WORKER_KEY] = json.dumps(part_to_wire(part))  # type: ignore[attr-defined]
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not break the worker's last message
             self._config.workeroutput[WORKER_KEY + "_error"] = f"{type(exc).__name__}: {exc}"  # type: ignore[attr-defined]
+
+    def _part(self, *, interrupted: bool) -> Part:
+        shared = self._shared
+        assert shared.watch is not None
+        return conclude(
+            shared.watch.close(),
+            shared.options,
+            shared.context(),
+            replaying=confirms(shared.options) and not interrupted,
+            warnings=shared.warnings,
+        )
 
 
 class ControllerDoor:

@@ -29,11 +29,15 @@ class RssProbe:
         self._page = 0
         self._fd = -1
         self._process: psutil.Process | None = None
+        self._open = os.open  # a test may patch it, for good
         try:
-            self._fd = keep_high(os.open(STATM, os.O_RDONLY | os.O_CLOEXEC))
+            self._fd = self._opened()
             self._page, self._pread = os.sysconf("SC_PAGE_SIZE"), os.pread
         except (OSError, AttributeError, ValueError):
             self._process = psutil.Process()
+
+    def _opened(self) -> int:
+        return keep_high(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
 
     def read(self) -> Value:
         """Bytes resident now."""
@@ -45,12 +49,18 @@ class RssProbe:
             return self._reopened(exc)
 
     def _reopened(self, cause: Exception) -> Value:
-        """A test may close every descriptor from 3 up, as daemons do; psutil opens its own each time."""
-        self._process = psutil.Process()
+        """A test may close every descriptor from 3 up, as daemons do."""
         try:
+            if self._process is None:
+                self._fd = self._opened()
+                return int(self._pread(self._fd, 80, 0).split(b" ", 2)[1]) * self._page
+        except (OSError, ValueError, IndexError):
+            self._fd = -1
+        try:
+            self._process = psutil.Process()
             return int(self._process.memory_info().rss)
-        except psutil.Error as exc:
-            return Unread(counter=self.counter.name, why=f"neither {STATM} ({cause}) nor psutil ({exc}) can be read")
+        except Exception as exc:  # noqa: BLE001 - psutil calls what a test may have patched
+            return Unread(counter=self.counter.name, why=f"neither {STATM} ({cause}) nor psutil ({exc!r}) can be read")
 
     def close(self) -> None:
         """Give the descriptor back."""
@@ -128,16 +138,25 @@ class PeakProbe:
 
             self._usage = resource.getrusage
             self._self = resource.RUSAGE_SELF
-            self._fd = keep_high(os.open(CLEAR_REFS, os.O_WRONLY | os.O_CLOEXEC))
-            os.write(self._fd, b"5")
-        except (ImportError, OSError) as exc:
+            self._open, self._pwrite = os.open, os.pwrite  # a test may patch them, for good
+            self._fd = self._opened()
+            self._pwrite(self._fd, b"5", 0)
+        except (ImportError, OSError, AttributeError) as exc:
             self._why = f"the kernel's high-water mark cannot be reset here ({exc})"
+
+    def _opened(self) -> int:
+        return keep_high(self._open(CLEAR_REFS, os.O_WRONLY | os.O_CLOEXEC))
 
     def reset(self) -> None:
         """Begin a new peak (writing 5 to clear_refs resets VmHWM; see proc(5))."""
-        if not self._why:
-            try:
-                os.pwrite(self._fd, b"5", 0)
+        if self._why:
+            return
+        try:
+            self._pwrite(self._fd, b"5", 0)
+        except OSError:
+            try:  # a test closed our descriptor
+                self._fd = self._opened()
+                self._pwrite(self._fd, b"5", 0)
             except OSError as exc:
                 self._why = f"the kernel's high-water mark cannot be reset any more ({exc})"
 
@@ -166,5 +185,5 @@ class UssProbe:
         """Unique set size in bytes."""
         try:
             return int(psutil.Process().memory_full_info().uss)
-        except (psutil.Error, AttributeError, OSError) as exc:
-            return Unread(counter=self.counter.name, why=f"unique set size cannot be read here ({exc})")
+        except Exception as exc:  # noqa: BLE001 - psutil calls what a test may have patched
+            return Unread(counter=self.counter.name, why=f"unique set size cannot be read here ({exc!r})")
