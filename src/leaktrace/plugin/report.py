@@ -51,7 +51,8 @@ class ReportDoor:
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Judge what was seen here, bind it with what the workers sent, and decide the exit status."""
         try:
-            self._conclude(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
+            with self._shared.start.restored():
+                self._conclude(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not turn a run red
             self._shared.complain(f"the report failed: {type(exc).__name__}: {exc}")
         if self._book is not None:
@@ -114,7 +115,8 @@ class ReportDoor:
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The report, or one line when all is well."""
         try:
-            self._write(terminalreporter)
+            with self._shared.start.restored():
+                self._write(terminalreporter)
         except Exception as exc:  # noqa: BLE001
             terminalreporter.write_line(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
 
