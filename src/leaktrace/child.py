@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
@@ -16,13 +17,15 @@ from typing import Any
 import pytest
 
 from leaktrace.plugin.watch import plain_name, where_of
+from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import Probe, Unread
+from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.left import Births, name_things, relative
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
 from leaktrace.replay.measure import Readings, RunFailed, measure, settle
-from leaktrace.seam import Footprint, QuietRuns, failure_of, tear_down
+from leaktrace.seam import Footprint, QuietRuns, repeat, tear_down
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import group_of, judge_kinds
 from leaktrace.verdict.model import Ruling, Verdict
@@ -83,12 +86,16 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     for name, value in NEUTRAL.items():
         if hasattr(config.option, name):
             setattr(config.option, name, value)
-    config.option.basetemp = Path(tempfile.mkdtemp(prefix="leaktrace-replay-"))  # never the parent's own, it is wiped
+    folder = Path(tempfile.mkdtemp(prefix="leaktrace-replay-"))
+    config.option.basetemp = folder / "t"  # never the parent's own, it is wiped
     files = dict.fromkeys(target.path for task in order.tasks for target in task.targets)
     config.args = list(files)
     config.option.pyargs = False
     config.pluginmanager.register(ReplayDoor(order), "leaktrace-replay")
-    return (yield)
+    try:
+        return (yield)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 class ReplayDoor:
@@ -152,23 +159,32 @@ class ReplayDoor:
             tell("failure", {"why": self._not_collected(task.targets)})
             tell("end", {})
             return
-        repeat = Repeat(self._quiet, items, task.scope, terminal)
+        again = Repeat(self._quiet, items, task.scope, terminal)
         kinds = (set(self._order.kinds) - DEAR_KINDS) | set(task.kinds)
-        probes, unread = readable((RssProbe(), HeapProbe(), BlocksProbe(), *probes_of_kinds(kinds)))
+        probes, unread = readable((RssProbe(), HeapProbe(), BlocksProbe(), *self._probes(kinds, session.config)))
         suspected = {group_of(kind) for kind in task.kinds}
 
         def wants_more(readings: Readings, spent: str | None) -> int:
             rulings = judge_kinds(self._record(task, readings, spent))
             return max((ruling.more for kind, ruling in rulings.items() if kind in suspected), default=0)
 
-        readings = measure(task, repeat.run, probes, wants_more, tell, unread=unread)
+        readings = measure(task, again.run, probes, wants_more, tell, unread=unread)
         if self._order.trace and readings.taken > task.warmups + 1:
-            self._explain(task, repeat, readings, items)
+            self._explain(task, again, readings, items)
         try:
             tear_down(session, following)
         except Exception as exc:  # noqa: BLE001 - a fixture's own fault at its end; the readings stand
             tell("spent", {"why": f"teardown failed: {exc!r}"})
         tell("end", {})
+
+    @staticmethod
+    def _probes(kinds: Collection[str], config: pytest.Config, origins: Origins | None = None) -> list[Probe]:
+        """Ours and others' probes of these kinds, made anew: nothing of the task before is in them."""
+        own = probes_of_kinds(kinds, origins=origins)
+        given = guests(
+            config.hook.pytest_leaktrace_probes(config=config), [p.counter.name for p in own], lambda _: None
+        )
+        return [*own, *(guest for guest in given if guest.counter.kind in kinds)]
 
     def _explain(self, task: Task, repeat: Repeat, readings: Readings, items: Sequence[pytest.Item]) -> None:
         """Name the things that stay, then say what keeps memory alive: that empties the holder at its end."""
@@ -187,9 +203,7 @@ class ReplayDoor:
         door = FixtureBirths(config.rootpath)
         config.pluginmanager.register(door, "leaktrace-births")
         try:
-            things = name_things(
-                repeat.run, lambda origins: probes_of_kinds(kinds, origins=origins), settle, door.watch
-            )
+            things = name_things(repeat.run, lambda origins: self._probes(kinds, config, origins), settle, door.watch)
             tell("things", {"things": [encode(each) for each in relative(things, f"{config.rootpath}{os.sep}")]})
         except Exception as exc:  # noqa: BLE001
             tell("exhibit", {"exhibit": {"notes": [f"what is left could not be named: {type(exc).__name__}: {exc}"]}})
@@ -286,7 +300,7 @@ class Repeat:
             RunFailed: a test did not pass.
         """
         for item, after, footprint in zip(self._items, self._next, self._footprints, strict=True):
-            why = failure_of(self._quiet.run(item, after))
+            why = repeat(self._quiet, item, after)
             footprint.erase()
             if self._terminal is not None:
                 self._terminal.stats.clear()  # what other plugins told it

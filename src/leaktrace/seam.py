@@ -212,6 +212,15 @@ class FinalizerLists:
                 del finalizers[known[1] :]
 
 
+def repeat(quiet: QuietRuns, item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> str | None:
+    """Run an item once more; why it did not pass, or None.
+
+    It has a second try: a test that fails now and then (a race, a slow machine) can be repeated all the same.
+    """
+    why = failure_of(quiet.run(item, nextitem))
+    return why if why is None else failure_of(quiet.run(item, nextitem))
+
+
 def failure_of(reports: list[pytest.TestReport]) -> str | None:
     """Why a run did not pass, in one line, or None when it did."""
     report = next((each for each in reports if not each.passed or hasattr(each, "wasxfail")), None)

@@ -15,7 +15,7 @@ from leaktrace.ledger.recorder import Recorder
 from leaktrace.options import Options
 from leaktrace.plugin.watch import WatchDoor
 from leaktrace.replay.inplace import RunFailed
-from leaktrace.seam import Footprint, QuietRuns, failure_of, is_set_up, muted, tear_down
+from leaktrace.seam import Footprint, QuietRuns, is_set_up, muted, repeat, tear_down
 
 
 class HuntDoor:
@@ -58,7 +58,7 @@ class HuntDoor:
         footprint = Footprint(item, self.quiet.wide)
 
         def run() -> None:
-            why = failure_of(self.quiet.run(item, item.parent))
+            why = repeat(self.quiet, item, item.parent)
             footprint.erase()
             if why is not None:
                 raise RunFailed(why)
