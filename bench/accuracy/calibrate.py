@@ -4,10 +4,11 @@ usage: python bench/accuracy/calibrate.py [--runs N] [--python EXE] [--keep] [PY
 
 Prints, for each test, the mean growth a run over the last half of the runs: blocks (pymalloc), heap bytes (with
 PYTHONMALLOC=malloc, where they are exact), file descriptors, threads. Nothing is judged here. `--keep` writes them into
-rates.json, by CPython version, as the truth that detectors' estimates are compared with. What pytest itself keeps of a
-repeated test (captured output, finalizers of `tmp_path`, subtests' reports) is not taken off.
+rates.json, by CPython version, as the truth that detectors' estimates are compared with.
 """
 
+# What pytest keeps of a repeated test has no public name.
+# ruff: noqa: SLF001
 from __future__ import annotations
 
 import argparse
@@ -55,7 +56,7 @@ class Repeat:
         gc.freeze()
         for run in range(self.runs + 1):
             if run:
-                reports = runtestprotocol(item, nextitem=item.parent, log=False)
+                reports = self.run_once(item)
                 failed = failed or next((str(r.longrepr) for r in reports if r.failed), None)
                 reports = None
             values = self.read()
@@ -66,6 +67,19 @@ class Repeat:
         self.found[item.nodeid] = {**growth, **({"failed": failed[-300:]} if failed else {})}
         runtestprotocol(item, nextitem=None, log=False)
         return True
+
+    def run_once(self, item) -> list:
+        """One run, without what pytest itself keeps of it: captured output, and finalizers on wider fixtures."""
+        from _pytest.runner import runtestprotocol
+
+        kept = [definition._finalizers for defs in item._fixtureinfo.name2fixturedefs.values() for definition in defs]
+        lengths = [len(finalizers) for finalizers in kept]
+        reports = runtestprotocol(item, nextitem=item.parent, log=False)
+        for finalizers, length in zip(kept, lengths, strict=True):
+            # The first run sets the wider fixtures up, and what it leaves is theirs.
+            del finalizers[length or len(finalizers) :]
+        item._report_sections.clear()
+        return reports
 
     def pytest_unconfigure(self) -> None:
         self.out.write_text(json.dumps(self.found), encoding="utf-8")

@@ -81,7 +81,7 @@ def _verity(path: Path, nodeid: str, rates: dict[str, float]) -> Verity:
         kinds=KINDS[truth.kind],
         names=truth.holders,
         line=f"{path.name}:{lines.index(truth.adds) + 1}" if truth.adds else None,
-        rates={truth.counter: rates[truth.counter]} if truth.counter in rates else {},
+        rates={truth.counter: rates[truth.counter]} if truth.counter in rates and not truth.keeps_frames else {},
     )
 
 

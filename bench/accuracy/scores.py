@@ -85,8 +85,8 @@ def is_right_rate(truth: Mapping[str, float], estimates: Mapping[str, float]) ->
 def is_right_name(names: tuple[tuple[str, ...], ...], name: str | None) -> bool:
     """Whether a name for the holder is one of the right ones: its words, in order; no words: no name."""
     if not names or name is None:
-        return not names and name is None
-    return any(_in_order(words, name) for words in names)
+        return name is None and (not names or () in names)
+    return any(words and _in_order(words, name) for words in names)
 
 
 def _in_order(words: tuple[str, ...], text: str) -> bool:
@@ -125,7 +125,7 @@ def mistakes(results: Iterable[tuple[Case, Result | None]]) -> list[str]:
                 lines.append(f"false alarm  {where}: {call.verdict[:160]!r} {call.name or ''}")
             elif verity.leak and call.name is not None and not is_right_name(verity.names or ((),), call.name):
                 lines.append(f"wrong name   {where}: {call.name!r}, not {verity.names}")
-            elif verity.leak and verity.names and call.name is None:
+            elif verity.leak and call.name is None and not is_right_name(verity.names or (), None):
                 lines.append(f"no name      {where}: {verity.names}")
             elif verity.leak and verity.rates and call.per_run and not is_right_rate(verity.rates, call.per_run):
                 lines.append(f"wrong rate   {where}: {dict(call.per_run)}, not {dict(verity.rates)}")

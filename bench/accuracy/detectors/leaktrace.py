@@ -46,7 +46,7 @@ def calls_of(book: Mapping[str, object]) -> dict[str, Call]:
         calls[nodeid] = Call(
             leak=bool(guilty),
             verdict=", ".join(dict.fromkeys(f"{case['verdict']}: {case['reason']}" for case in told)),
-            name=next((case["holder"]["name"] for case in guilty if case["holder"]), None),
+            name=next(filter(None, map(_name, guilty)), None),
             kinds=tuple(dict.fromkeys(case["kind"] for case in guilty)),
             lines=tuple(dict.fromkeys(_lines(guilty))),
             per_run={k: v["estimate"] for case in guilty for k, v in case["per_run"].items() if "estimate" in v},
@@ -54,5 +54,13 @@ def calls_of(book: Mapping[str, object]) -> dict[str, Call]:
     return calls
 
 
+def _name(case: dict) -> str | None:
+    """The holder; of a resource that no Python object need hold, the resource itself."""
+    if case["holder"]:
+        return case["holder"]["name"]
+    return next((f"{thing['noun']} {thing['name']} {thing['detail']}" for thing in case.get("things") or []), None)
+
+
 def _lines(cases: list[dict]) -> list[str]:
-    return [f"{Path(site['file']).name}:{site['line']}" for case in cases for site in case.get("sites") or []]
+    sites = [f"{Path(site['file']).name}:{site['line']}" for case in cases for site in case["sites"]]
+    return sites + [Path(thing["where"]).name for case in cases for thing in case.get("things") or [] if thing["where"]]
