@@ -3,7 +3,8 @@
 usage: python bench/accuracy/run.py [--detector NAME ...] [--cases specimens] [--corpus FOLDER] [--python 3.11 ...]
 
 Every answer is kept in the cache, so that an interrupted run goes on where it stopped. What follows `--` is given to
-pytest as it stands (`-- -n 2 -p randomly`); such runs, and those of `--repeat`, are never written to the page.
+pytest as it stands (`-- -n 2` or `-- -p randomly`: order is as written without); such runs, and those of `--repeat`,
+are never written to the page.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ FLAGS = {"hunt": "--leaktrace-hunt", "confirm": "--leaktrace"}
 
 
 class Leaktrace:
-    requirements = ("-e", str(REPOSITORY))
+    requirements = ("pytest-xdist", "pytest-randomly", "-e", str(REPOSITORY))
 
     def __init__(self, *, mode: str) -> None:
         self.name = f"leaktrace {mode}"
@@ -28,7 +28,8 @@ class Leaktrace:
     def judge(self, case: Case, ask: Ask) -> Mapping[str, Call]:
         book = ask.scratch / "casebook.json"
         command = [str(ask.python), "-m", "pytest", "-q", self.flag, f"--leaktrace-json={book}"]
-        command += [*ask.arguments, case.file.name]
+        command += ask.arguments or ("-p", "no:randomly")
+        command.append(case.file.name)
         run_to_the_end(command, cwd=case.file.parent, env=dict(ask.env), ask=ask)
         return calls_of(json.loads(book.read_text(encoding="utf-8"))) if book.exists() else {}
 
