@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import gc
-import sys
-import textwrap
 from dataclasses import dataclass
 
 import pytest
@@ -238,23 +236,6 @@ SPECIMENS = [
         "PUT(Thing())",
     ),
 ]
-
-
-@pytest.fixture
-def load(tmp_path, monkeypatch):
-    """Imports a specimen from a file of its own, and forgets it afterwards."""
-    monkeypatch.syspath_prepend(tmp_path)
-    loaded = []
-
-    def load(name, source):
-        module = f"specimen_{name}"
-        (tmp_path / f"{module}.py").write_text(textwrap.dedent(source))
-        loaded.append(module)
-        return __import__(module)
-
-    yield load
-    for module in loaded:
-        sys.modules.pop(module, None)
 
 
 @pytest.mark.parametrize("specimen", SPECIMENS, ids=lambda specimen: specimen.name)

@@ -40,7 +40,7 @@ def containers() -> tuple[Container, ...]:
     return (
         Container(list, list.__len__, list.copy, _restore_list, list.copy),
         Container(OrderedDict, OrderedDict.__len__, _items, _restore_ordered, _dict_entries),
-        Container(dict, dict.__len__, dict.copy, _restore_dict, _dict_entries),
+        Container(dict, dict.__len__, _copy_dict, _restore_dict, _dict_entries),
         Container(set, set.__len__, set.copy, set.intersection_update, lambda s: list(set.__iter__(s))),
         Container(deque, deque.__len__, _deque_entries, _restore_deque, _deque_entries),
         Container(bytearray, bytearray.__len__, bytearray.copy, _restore_bytearray, _nothing, buffer=True),
@@ -136,10 +136,27 @@ def _restore_list(target: list[Any], content: list[Any]) -> None:
     list.__setitem__(target, slice(None), content)
 
 
-def _restore_dict(target: dict[Any, Any], content: dict[Any, Any]) -> None:
-    # A merge of an exact dict into an empty one takes the stored hashes and compares nothing.
-    dict.clear(target)
-    dict.update(target, content)
+def _copy_dict(mapping: dict[Any, Any]) -> dict[Any, Any] | list[tuple[Any, Any]]:
+    # To copy a subclass, dict.copy would call its __iter__ and __getitem__.
+    return dict.copy(mapping) if type(mapping) is dict else _items(mapping)
+
+
+def _restore_dict(target: dict[Any, Any], content: dict[Any, Any] | list[tuple[Any, Any]]) -> None:
+    if isinstance(content, dict):
+        # A merge of an exact dict into an empty one takes the stored hashes and compares nothing.
+        dict.clear(target)
+        dict.update(target, content)
+        return
+    old = {id(key) for key, _value in content}
+    while dict.__len__(target) > len(content):
+        key, value = dict.popitem(target)
+        if id(key) in old:  # not merely added at the end: only now are keys hashed again
+            dict.__setitem__(target, key, value)
+            break
+    if dict.__len__(target) > len(content):
+        dict.clear(target)
+        for key, value in content:
+            dict.__setitem__(target, key, value)
 
 
 def _restore_ordered(target: OrderedDict[Any, Any], content: list[tuple[Any, Any]]) -> None:

@@ -18,6 +18,7 @@ from leaktrace.trace.sites import Places, Stack, bytes_between, frames, sites_be
 from leaktrace.trace.source import Sources
 
 
+_FROZEN_AT_START = 1_000  # CPython 3.12 starts with some hundred frozen objects of its own
 _LEAST_NATIVE_BYTES = 64
 _NATIVE_SHARE_S = 0.5
 
@@ -64,7 +65,7 @@ def explain(
     """
     notes, budget, answer = Notes(), Budget(budget_s), _Answer()
     places, sources = Places(own), Sources()
-    frozen = gc.get_freeze_count() > 0
+    frozen = gc.get_freeze_count() > _FROZEN_AT_START
     if frozen:
         gc.unfreeze()  # what the user froze must be seen, too; it is frozen again at the end
     seen: Observation | None = None

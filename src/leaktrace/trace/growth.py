@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import itertools
 from array import array
+from collections import Counter
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -48,6 +49,16 @@ class Grower:
     def per_run(self, runs: int) -> float:
         """Entries a run, over all runs since the first reading."""
         return (self.lengths[-1] - self.lengths[0]) / max(1, runs)
+
+    def latest(self, count: int) -> list[Any]:
+        """Some of the entries that came last, keys and values alike, in no order worth relying on."""
+        if self.handler.buffer:
+            return []
+        if safe.inherits(self.container, set):
+            return self.new_entries()[:count]
+        entries = self.handler.entries(self.container)
+        values = len(entries) // 2
+        return [*entries[-count:], *(entries[values - count : values] if safe.inherits(self.container, dict) else ())]
 
     def new_entries(self) -> list[Any]:
         """What it refers to now and did not after the first batch."""
@@ -141,15 +152,17 @@ class Survivors:
     counts: list[dict[int, int]] = field(default_factory=list)
     types: dict[int, type] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        Counter(map(id, ()))  # fills the ABC caches that a first count would seem to leave behind
+
     def count(self, skip: frozenset[int]) -> None:
         """Count what is alive now by type; the collector must be frozen since before the first run."""
-        counts: dict[int, int] = {}
-        for obj in gc.get_objects():
-            if id(obj) in skip or obj is skip or obj is counts:
-                continue
-            cls = type(obj)
-            counts[id(cls)] = counts.get(id(cls), 0) + 1
-            self.types[id(cls)] = cls
+        objects = gc.get_objects()
+        counts = dict(Counter(map(id, map(type, objects))))
+        for obj in compress(objects, map(skip.__contains__, map(id, objects))):
+            counts[id(type(obj))] -= 1
+        counts[id(frozenset)] = counts.get(id(frozenset), 1) - 1  # `skip` itself
+        self.types.update(zip(map(id, map(type, objects)), map(type, objects), strict=True))
         self.counts.append(counts)
 
     def per_run(self, batches: Sequence[int], own: tuple[str, ...]) -> tuple[tuple[str, float], ...]:
@@ -183,7 +196,7 @@ def living(ids: AbstractSet[int]) -> list[Any]:
 
 def frozen_newborns(skip: AbstractSet[int]) -> set[int]:
     """Identities of what the collector tracks and was not frozen."""
-    return {id(obj) for obj in gc.get_objects() if id(obj) not in skip}
+    return set(map(id, gc.get_objects())) - skip
 
 
 def repeat(run: Callable[[], None], times: int, settle: Callable[[], None]) -> None:

@@ -16,6 +16,9 @@ from leaktrace.trace.edges import Edge, edge_between
 from leaktrace.trace.roots import Root, thread_name
 
 
+_LONGEST_NAME = 400
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One named object of a path: the object, how it was reached, and its whole name."""
@@ -61,6 +64,8 @@ def _step(named: list[Step], edge: Edge, obj: Any) -> Step:
     if edge.kind == "lru-cache" and base.rsplit(".", 1)[-1] == edge.text[:-1].rsplit(".", 1)[-1]:
         edge = Edge(" (lru_cache)", edge.kind, edge.takes)
     name = _known_by(obj) or _familiar(f"{base}{edge.text}")
+    if len(name) > _LONGEST_NAME:
+        name = f"{name[: _LONGEST_NAME // 2]}…{name[-_LONGEST_NAME // 4 :]}"
     return Step(obj, edge.text or edge.whole, edge.kind, name)
 
 

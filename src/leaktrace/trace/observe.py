@@ -14,12 +14,13 @@ from leaktrace.trace.containers import Handlers
 from leaktrace.trace.growth import Grower, Pool, Survivors, frozen_newborns, living, repeat
 from leaktrace.trace.notes import Budget, Notes
 from leaktrace.trace.retained import nearest
-from leaktrace.trace.sites import DEPTH, Live, Places, Stack, live_allocations, stack_of
+from leaktrace.trace.sites import DEPTH, Live, Places, Stack, live_allocations, parts_of, prepare, stack_of
 from leaktrace.trace.things import is_of_interest
 
 
 _WATCHED = 8
 _SHARE = 0.6
+_PREFERRED = 30
 LINE_TRACE_SLOWDOWN = 15.0
 _TRACEMALLOC_SLOWDOWN = 4.0
 
@@ -78,6 +79,7 @@ def observe(
 
     The collector is frozen in between and thawed at the end, whatever happens.
     """
+    prepare()
     seen = Observation()
     pool = Pool(Handlers())
     started = time.perf_counter()
@@ -95,7 +97,7 @@ def observe(
         for grower in seen.growers:
             with notes.part("the content of a growing container"):
                 grower.content = grower.handler.copy(grower.container)
-        _count(seen, _our_ids(seen, ours))
+        seen.survivors.count(_our_ids(seen, ours))
         _batches(seen, run, settle, plan=plan, ours=ours, notes=notes)
         pool.clear()
         seen.growers = [grower for grower in seen.growers if grower.rose]
@@ -132,40 +134,40 @@ def _batches(
     ours: frozenset[int],
     notes: Notes,
 ) -> None:
-    """The two later batches, under tracemalloc if that is affordable; one that the user had running starts again."""
+    """The two later batches, under tracemalloc if that is affordable; one that the user had running starts again.
+
+    Under tracemalloc each of our own allocations costs a walk over the stack: what can wait, waits for its end.
+    """
     foreign = tracemalloc.is_tracing()
     if foreign:
         tracemalloc.stop()
     if plan.traced:
         tracemalloc.start(DEPTH)
+    snapshots: list[tracemalloc.Snapshot] = []
     try:
-        _batch(seen, run, settle, plan.second, ours)
-        _batch(seen, run, settle, plan.third, ours)
+        for runs in (plan.second, plan.third):
+            repeat(run, runs, settle)
+            seen.batches.append(runs)
+            for grower in seen.growers:
+                grower.lengths.append(grower.handler.length(grower.container))
+            if plan.traced:
+                snapshots.append(tracemalloc.take_snapshot())
         with notes.part("where the leaked objects were made"):
-            _prefer(seen, frozen_newborns(_our_ids(seen, ours)))
+            _prefer(seen)
     finally:
         tracemalloc.stop()
         if foreign:
             tracemalloc.start()
+    seen.survivors.count(_our_ids(seen, ours | {id(snapshots)} | parts_of(snapshots)))
+    if snapshots:
+        seen.before, seen.after = map(live_allocations, snapshots)
 
 
-def _batch(
-    seen: Observation, run: Callable[[], None], settle: Callable[[], None], runs: int, ours: frozenset[int]
-) -> None:
-    repeat(run, runs, settle)
-    seen.batches.append(runs)
-    for grower in seen.growers:
-        grower.lengths.append(grower.handler.length(grower.container))
-    _count(seen, _our_ids(seen, ours))
-    if tracemalloc.is_tracing():
-        seen.before, seen.after = seen.after, live_allocations()
-
-
-def _prefer(seen: Observation, newborn: set[int]) -> None:
-    """Note where the new entries of the containers, and the things of interest behind them, were made."""
+def _prefer(seen: Observation) -> None:
+    """Note where the latest entries of the containers, and the things of interest behind them, were made."""
     for grower in seen.growers[:_WATCHED]:
-        for entry in grower.new_entries()[-200:]:
-            way = nearest([entry], newborn, is_of_interest, limit=200)
+        for entry in grower.latest(_PREFERRED):
+            way = nearest([entry], None, is_of_interest, limit=_PREFERRED)
             for rank, obj in ((2, way[-1] if way else None), (1, entry)):
                 stack = stack_of(obj) if obj is not None else None
                 if stack is not None:
@@ -200,14 +202,10 @@ def _watch_lines(
             seen.adders[id(grower.container)] = found
 
 
-def _count(seen: Observation, skip: frozenset[int]) -> None:
-    seen.survivors.count(skip)
-
-
 def _our_ids(seen: Observation, ours: frozenset[int]) -> frozenset[int]:
     """What we made ourselves since the collector was frozen."""
     made: list[object] = [seen.growers, seen.before, seen.after, seen.preferred, seen.batches, seen.adders]
     made += [seen.survivors.counts, seen.survivors.types, *seen.survivors.counts, *seen.growers]
-    made += [*seen.before, *seen.after, *(frame for stack in seen.after for frame in stack)]
+    made += [*seen.preferred, *(frame for stack in seen.preferred for frame in stack)]
     made += [part for grower in seen.growers for part in (grower.lengths, grower.content)]
     return ours | {id(part) for part in made}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
+import types
 from collections import deque
 from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +15,7 @@ from leaktrace.trace import safe
 
 
 _MOST_OBJECTS = 300_000
+_LONGEST_WAY = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +116,13 @@ def _referred_from_outside(members: list[Any], inner: dict[int, int], entries: l
 
 
 def nearest(
-    entries: Iterable[Any], newborn: set[int], wanted: Callable[[Any], bool], *, limit: int = 50_000
+    entries: Iterable[Any], newborn: AbstractSet[int] | None, wanted: Callable[[Any], bool], *, limit: int = 50_000
 ) -> list[Any]:
-    """The shortest way from one of the entries to an object that is wanted, over newborn objects; else empty."""
+    """The shortest way from one of the entries to an object that is wanted, over newborn objects.
+
+    Empty where there is none, or none that a reader would follow. Where the newborn are not known (None), nothing is
+    looked for beyond modules, classes and functions.
+    """
     queue: deque[Any] = deque()
     parents: dict[int, Any] = {}
     for entry in entries:
@@ -130,9 +137,16 @@ def nearest(
             while parents[id(way[-1])] is not None:
                 way.append(parents[id(way[-1])])
             way.reverse()
-            return way
+            return way if len(way) <= _LONGEST_WAY else []
         for child in gc.get_referents(obj):
-            if id(child) not in parents and id(child) in newborn:
+            if id(child) in parents:
+                continue
+            if id(child) in newborn if newborn is not None else gc.is_tracked(child) and not _leads_away(child):
                 parents[id(child)] = obj
                 queue.append(child)
     return []
+
+
+def _leads_away(obj: Any) -> bool:
+    """Whether everything else can be reached through an object."""
+    return safe.inherits(obj, types.ModuleType) or safe.inherits(obj, type) or type(obj) is types.FunctionType

@@ -32,8 +32,11 @@ def mro(cls: type) -> tuple[type, ...]:
 
 
 def inherits(obj: object, base: type) -> bool:
-    """Whether the real type of `obj` is `base` or derived from it."""
-    return any(cls is base for cls in _MRO(type(obj)))
+    """Whether the real type of `obj` is `base` or derived from it; `base` must be of no metaclass but `type`.
+
+    `isinstance` would ask the object's own `__class__`, and a metaclass its `__subclasscheck__`; this asks neither.
+    """
+    return issubclass(type(obj), base)
 
 
 def namespace(cls: type) -> Mapping[str, Any]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import tracemalloc
 from collections.abc import Iterable, Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from leaktrace.trace import safe
 from leaktrace.trace.model import Frame, Site
@@ -24,14 +25,40 @@ _MOST_SITES = 5
 _LONGEST_STACK = 10
 
 
-def live_allocations() -> Live:
-    """What was allocated since tracemalloc was started and still lives, by stack."""
+def live_allocations(snapshot: tracemalloc.Snapshot) -> Live:
+    """What was allocated since tracemalloc was started and still lived at a snapshot, by stack."""
+    # Equal stacks are one object here; to hash each by its 25 frames would cost more than all the rest.
+    by_id: dict[int, list[Any]] = {}
+    traces = snapshot.traces._traces  # type: ignore[attr-defined]  # noqa: SLF001 - Trace objects cost 10 times as much
+    for trace in traces:
+        entry = by_id.get(id(trace[2]))
+        if entry is None:
+            by_id[id(trace[2])] = [trace[2], 1, trace[1]]
+        else:
+            entry[1] += 1
+            entry[2] += trace[1]
     found: dict[Stack, tuple[int, int]] = {}
-    for trace in tracemalloc.take_snapshot().traces._traces:  # type: ignore[attr-defined]  # noqa: SLF001 - Trace objects cost 10 times as much
-        size, stack = trace[1], trace[2]
+    for stack, more, size in by_id.values():
         count, total = found.get(stack, (0, 0))
-        found[stack] = (count + 1, total + size)
+        found[stack] = (count + more, total + size)
     return found
+
+
+def parts_of(snapshots: Iterable[tracemalloc.Snapshot]) -> set[int]:
+    """Identities of all that snapshots consist of, so that it is not taken for the suspect's."""
+    parts: set[int] = set()
+    for snapshot in snapshots:
+        traces = snapshot.traces._traces  # type: ignore[attr-defined]  # noqa: SLF001 - as above
+        stacks = {id(trace[2]): trace[2] for trace in traces}
+        parts.update((id(snapshot), id(snapshot.traces), id(traces)), map(id, traces), stacks)
+        parts.update(id(frame) for stack in stacks.values() for frame in stack)
+    return parts
+
+
+def prepare() -> None:
+    """Load what `stack_of` needs, before anything is measured."""
+    if sys.version_info[:2] == (3, 11):
+        importlib.import_module("ctypes")
 
 
 def stack_of(obj: object) -> Stack | None:

@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+import sys
+import textwrap
+
+import pytest
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Imports a specimen from a file of its own, and forgets it afterwards."""
+    monkeypatch.syspath_prepend(tmp_path)
+    loaded = []
+
+    def load(name, source):
+        module = f"specimen_{name}"
+        (tmp_path / f"{module}.py").write_text(textwrap.dedent(source))
+        loaded.append(module)
+        return __import__(module)
+
+    yield load
+    for module in loaded:
+        sys.modules.pop(module, None)
