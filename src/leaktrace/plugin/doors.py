@@ -95,7 +95,8 @@ def open_doors(config: pytest.Config, options: Options) -> None:
 
     report = ReportDoor(config, shared)
     register(report, "leaktrace-report")
-    if config.getoption("dist", "no") != "no" and config.pluginmanager.hasplugin("xdist"):
+    # By its hooks, not by its name: `-p xdist.plugin` has another.
+    if config.getoption("dist", "no") != "no" and hasattr(config.hook, "pytest_testnodedown"):
         from leaktrace.plugin.xdist import ControllerDoor  # noqa: PLC0415 - only under xdist
 
         register(ControllerDoor(shared, report), "leaktrace-controller")
