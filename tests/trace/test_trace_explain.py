@@ -1,0 +1,253 @@
+"""What the trace says where no single container simply grows."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import tracemalloc
+
+import pytest
+
+from leaktrace.trace.explain import explain
+
+
+THING = "class Thing: ...\n"
+
+
+def adding_lines(exhibit):
+    return [site.code.splitlines()[0] for site in exhibit.sites if site.adds]
+
+
+def test_a_steady_suspect_has_no_holder_and_no_sites():
+    exhibit = explain(lambda: [object() for _ in range(10)], settle=gc.collect)
+
+    assert exhibit.holder is None
+    assert exhibit.types_per_run == ()
+    assert [site for site in exhibit.sites if site.count_per_run >= 1] == []
+
+
+def test_a_chain_is_named_by_its_head_and_cut_to_prove_it(load):
+    source = "class Node:\n    def __init__(self, rest): self.rest = rest\nHEAD = None\n"
+    module = load("chain", source + "def leak():\n    global HEAD\n    HEAD = Node(HEAD)\n")
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert (exhibit.holder.name, exhibit.holder.kind) == ("specimen_chain.HEAD", "chain")
+    assert adding_lines(exhibit) == ["HEAD = Node(HEAD)"]
+    assert exhibit.proof.status == "proved", exhibit.proof.detail
+
+
+def test_a_tuple_that_is_replaced_by_a_longer_one_is_the_holder(load):
+    module = load("longer", THING + "ALL = ()\ndef leak():\n    global ALL\n    ALL = (*ALL, Thing())\n")
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert (exhibit.holder.name, exhibit.holder.kind) == ("specimen_longer.ALL", "replaced")
+    assert exhibit.proof.status == "proved", exhibit.proof.detail
+
+
+def test_an_object_that_gets_ever_more_attributes_is_the_holder(load):
+    module = load(
+        "attributes",
+        THING
+        + "import itertools\nN = itertools.count()\nSTATE = Thing()\n"
+        + "def leak():\n    setattr(STATE, f'a{next(N)}', Thing())\n",
+    )
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "specimen_attributes.STATE.__dict__"
+    assert adding_lines(exhibit) == ["setattr(STATE, f'a{next(N)}', Thing())"]
+    assert exhibit.proof.status == "proved", exhibit.proof.detail
+
+
+def test_functions_registered_for_the_interpreters_end_are_found_though_it_does_not_show_them(load):
+    source = "import atexit\nclass Thing:\n    def close(self): ...\n"
+    module = load("atexit", source + "def leak():\n    atexit.register(Thing().close)\n")
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert (exhibit.holder.name, exhibit.holder.kind) == ("atexit callbacks", "atexit")
+    assert exhibit.holder.path[-1].type == "specimen_atexit.Thing"
+    assert adding_lines(exhibit) == ["atexit.register(Thing().close)"]
+    assert exhibit.proof.status == "proved", exhibit.proof.detail
+
+
+def test_two_holders_of_the_same_things_are_proved_together(load):
+    source = (
+        "FIRST, SECOND = [], set()\ndef leak():\n    thing = Thing()\n    FIRST.append(thing)\n    SECOND.add(thing)\n"
+    )
+    module = load("two", THING + source)
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.proof.status == "proved"
+    assert "specimen_two.FIRST and of specimen_two.SECOND" in exhibit.proof.detail
+    assert "also held by specimen_two.SECOND" in exhibit.notes
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "bound"),
+    [
+        ("lru", "import functools\n@functools.lru_cache(maxsize=50)\ndef rate(x): return [x]\n", 50),
+        ("deque", "import collections\nKEPT = collections.deque(maxlen=40)\nrate = KEPT.append\n", 40),
+        ("queue", "import queue\nQ = queue.Queue(maxsize=30)\nrate = Q.put\n", 30),
+    ],
+)
+def test_a_holder_with_a_bound_says_so(load, name, source, bound):
+    module = load(f"bound_{name}", THING + source + "def leak():\n    rate(Thing())\n")
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.bound == bound
+    assert 0 < exhibit.holder.filled < bound
+
+
+def test_threads_left_running_are_named_with_what_they_do(load):
+    module = load(
+        "threads",
+        "import threading\nSTOP = threading.Event()\nALL = []\n"
+        "def serve_for_ever():\n    STOP.wait()\n"
+        "def leak():\n    threading.Thread(target=serve_for_ever, name='server').start()\n",
+    )
+    try:
+        exhibit = explain(module.leak, settle=gc.collect, runs=3)
+    finally:
+        module.STOP.set()
+        for thread in threading.enumerate():
+            if thread.name == "server":
+                thread.join()
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.kind == "thread"
+    assert exhibit.holder.path[-1].name == "thread 'server'"
+    assert "serve_for_ever() at specimen_threads.py:5" in exhibit.holder.path[-1].reason
+    assert exhibit.proof.status == "untried"
+
+
+def test_the_local_of_a_running_thread_is_a_holder(load):
+    module = load(
+        "running",
+        THING + "import queue, threading\nQ = queue.Queue()\n"
+        "def work():\n    kept = []\n    while (thing := Q.get()) is not None:\n        kept.append(thing)\n"
+        "        thing = None\n        Q.task_done()\n"
+        "THREAD = threading.Thread(target=work, name='worker-1')\nTHREAD.start()\n"
+        "def leak():\n    Q.put(Thing())\n    Q.join()\n",
+    )
+    try:
+        exhibit = explain(module.leak, settle=gc.collect)
+    finally:
+        module.Q.put(None)
+        module.THREAD.join()
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "thread 'worker-1' in work(): local 'kept'"
+    assert exhibit.holder.kind == "thread-frame"
+
+
+def test_an_exceptions_traceback_leads_to_the_local_that_it_keeps(load):
+    module = load(
+        "traceback",
+        THING + "ERRORS = []\n"
+        "def leak():\n    big = Thing()\n    try:\n        raise ValueError\n    except ValueError as error:\n        ERRORS.append(error)\n",
+    )
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "specimen_traceback.ERRORS"
+    assert exhibit.holder.path[-1].name.endswith(".__traceback__.tb_frame: local 'big' in leak()")
+
+
+def test_the_module_that_defines_the_holder_is_named_not_one_that_imports_it(load, tmp_path):
+    home = load("home", "class Thing: ...\nKEPT = []\n")
+    user = load("user", "from specimen_home import KEPT, Thing\ndef leak():\n    KEPT.append(Thing())\n")
+    assert user.KEPT is home.KEPT
+
+    exhibit = explain(user.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "specimen_home.KEPT"
+    assert exhibit.holder.path[0].name == "specimen_home"
+
+
+def test_labels_go_from_surely_fine_over_the_suspect_to_surely_leaking(load):
+    module = load("labels", THING + "KEPT = {}\ndef leak():\n    KEPT[Thing()] = [Thing()]\n")
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert [hop.leaking for hop in exhibit.holder.path][:3] == ["NO", "UNKNOWN", "YES"]
+    assert exhibit.holder.path[1].reason == "dict, +1 a run  <- grows here"
+    assert exhibit.holder.retained_bytes_per_run > 0
+
+
+def test_nothing_unreadable_is_in_any_name(load):
+    module = load("names", THING + "KEPT = {}\ndef leak():\n    KEPT[Thing()] = (Thing(), {Thing(): [Thing()]})\n")
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    text = " ".join(hop.name for hop in exhibit.holder.path)
+    assert "0x" not in text
+    assert "leaktrace" not in text
+    assert "pytest" not in text
+
+
+def test_equal_causes_have_equal_fingerprints_over_repeated_traces(load):
+    module = load("again", THING + "KEPT = []\ndef leak():\n    KEPT.append(Thing())\n")
+
+    prints = {explain(module.leak, settle=gc.collect, runs=3).fingerprint for _ in range(3)}
+
+    assert len(prints) == 1
+
+
+def test_the_allocating_line_comes_with_the_tests_own_line_in_its_stack(load):
+    module = load(
+        "stack",
+        "class Thing:\n    def __init__(self):\n        self.data = bytearray(5000)\nKEPT = []\n"
+        "def make():\n    return Thing()\ndef leak():\n    KEPT.append(make())\n",
+    )
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    made = [site for site in exhibit.sites if not site.adds]
+    assert ("return Thing()", "make") in [(site.code.splitlines()[0], site.function) for site in made]
+    biggest = max(made, key=lambda site: site.bytes_per_run)
+    assert biggest.function == "Thing.__init__"
+    assert biggest.bytes_per_run == pytest.approx(5057, abs=60)
+    assert [frame.function for frame in biggest.stack][:3] == ["Thing.__init__", "make", "leak"]
+    assert biggest.code.splitlines()[1].strip() == "^" * len("bytearray(5000)")
+
+
+def test_growth_that_python_does_not_explain_is_native():
+    exhibit = explain(lambda: None, settle=gc.collect, runs=3, growth_bytes_per_run=100_000.0)
+
+    assert exhibit.native
+    assert exhibit.fix.startswith("Look at the line")
+
+
+def test_a_slow_suspect_is_run_less_often_and_the_notes_say_so():
+    def run():
+        threading.Event().wait(0.05)
+
+    exhibit = explain(run, settle=lambda: None, budget_s=0.3)
+
+    assert any("fitted into the time" in note for note in exhibit.notes)
+
+
+def test_the_trace_leaves_tracing_and_the_collector_as_they_were(load):
+    module = load("after", THING + "KEPT = []\ndef leak():\n    KEPT.append(Thing())\n")
+
+    before = sys.gettrace()
+    explain(module.leak, settle=gc.collect, runs=3)
+
+    assert sys.gettrace() is before
+    assert not tracemalloc.is_tracing()
+    assert gc.get_freeze_count() < 1000

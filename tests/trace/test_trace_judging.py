@@ -1,0 +1,146 @@
+"""Labels, fingerprints, fixes and the table of known leaks: pure, so judged on written paths."""
+
+from __future__ import annotations
+
+import pytest
+
+from leaktrace.errors import FileError
+from leaktrace.trace import fingerprint
+from leaktrace.trace.fix import FIXES, fix_for
+from leaktrace.trace.known import match, table
+from leaktrace.trace.labels import grows_here, propagate
+from leaktrace.trace.model import Exhibit, Holder, Hop, Site
+
+
+def hops(*labels):
+    return [Hop(edge=f".{i}", name=f"n{i}", type="T", leaking=label, reason="told") for i, label in enumerate(labels)]
+
+
+def path(key="'order.refunded'", index=3, leaked="shop.Order"):
+    return (
+        Hop(edge="shop", name="shop", type="module", leaking="NO"),
+        Hop(edge=".BUS", name="shop.BUS", type="shop.Bus", leaking="NO"),
+        Hop(edge=f"[{key}]", name=f"shop.BUS[{key}]", type="list", leaking="UNKNOWN"),
+        Hop(edge=f"[{index}]", name=f"shop.BUS[{key}][{index}]", type=leaked, leaking="YES"),
+    )
+
+
+def holder(name, kind="module-container", hops=()):
+    return Holder(name=name, kind=kind, path=tuple(hops), entries_per_run=1.0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("NO UNKNOWN YES UNKNOWN", "NO UNKNOWN YES YES"),
+        ("UNKNOWN NO UNKNOWN YES", "NO NO UNKNOWN YES"),
+        ("UNKNOWN UNKNOWN", "UNKNOWN UNKNOWN"),
+        ("YES NO UNKNOWN YES", "NO NO UNKNOWN YES"),
+    ],
+)
+def test_no_spreads_up_and_yes_spreads_down(before, after):
+    assert [hop.leaking for hop in propagate(hops(*before.split()))] == after.split()
+
+
+def test_a_conflict_between_labels_is_told():
+    first, _second = propagate(hops("YES", "NO"))
+
+    assert first.reason == "n1 below it is not leaking; yet told"
+
+
+@pytest.mark.parametrize(("rate", "text"), [(2.0, "+2"), (0.5, "+0.5"), (1.98, "+2")])
+def test_the_accumulation_point_says_how_fast_it_grows(rate, text):
+    assert grows_here("list", rate) == f"list, {text} a run  <- grows here"
+
+
+def test_indices_and_generated_keys_do_not_change_a_fingerprint():
+    same = {fingerprint.of_path("instance-container", path(index=i)) for i in (3, 17)}
+    generated = {fingerprint.of_path("instance-container", path(key=f"'order-{i}'")) for i in (3, 17)}
+
+    assert len(same) == len(generated) == 1
+    assert same != generated
+
+
+@pytest.mark.parametrize("other", [{"key": "'order.voided'"}, {"leaked": "shop.Invoice"}])
+def test_another_key_or_another_leaked_type_is_another_cause(other):
+    assert fingerprint.of_path("instance-container", path()) != fingerprint.of_path("instance-container", path(**other))
+
+
+def test_what_is_kept_in_a_cache_does_not_change_its_fingerprint():
+    assert fingerprint.of_path("lru-cache", path(leaked="A")) == fingerprint.of_path("lru-cache", path(leaked="B"))
+
+
+@pytest.mark.parametrize(
+    ("text", "general"),
+    [
+        ("x[3]['a']", "x[#]['a']"),
+        ("x['user-17']", "x[#]"),
+        ("thread 'Thread-21 (serve)'", "thread 'Thread-# (serve)'"),
+        ("at 0x7f00dead", "at #"),
+        ("b3f1c2d4e5f60718", "#"),
+    ],
+)
+def test_what_differs_from_run_to_run_is_generalised(text, general):
+    assert fingerprint.general(text) == general
+
+
+def test_a_leak_without_a_holder_is_known_by_its_line_and_not_by_its_number():
+    def site(line):
+        return Site(file="/a/b.py", line=line, function="f", bytes_per_run=1, count_per_run=1, code="x = y()")
+
+    assert fingerprint.of_site(site(3), ()) == fingerprint.of_site(site(40), ())
+    assert fingerprint.of_site(None, ()) == ""
+
+
+@pytest.mark.parametrize("kind", [*FIXES, "never heard of"])
+def test_every_kind_has_a_sentence_with_its_names_filled_in(kind):
+    sentence = fix_for(kind, holder="shop.BUS", leaked="Order")
+
+    assert sentence.endswith(".")
+    assert "{" not in sentence.replace("{…}", "")
+
+
+def test_a_bounded_holder_needs_no_repair():
+    assert "at most 128" in fix_for("lru-cache", holder="shop.rate (lru_cache)", leaked="Order", bound=128)
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [("25.5.0", "structlog-write-locks"), ("26.1.0", None), ("26.1", None), ("26.0.9rc1", "structlog-write-locks")],
+)
+def test_a_known_leak_is_matched_within_its_versions_alone(version, known):
+    exhibit = Exhibit(holder=holder("structlog._output.WRITE_LOCKS"))
+
+    found = match(exhibit, {"structlog": version})
+
+    assert (found.id if found else None) == known
+
+
+def test_a_known_leak_of_a_package_that_is_not_installed_is_not_matched():
+    assert match(Exhibit(holder=holder("structlog._output.WRITE_LOCKS")), {}) is None
+
+
+def test_a_row_may_ask_for_a_type_on_the_path():
+    way = [Hop(edge="", name="x", type="channels.layers.InMemoryChannelLayer", leaking="NO")]
+    mine = Exhibit(holder=holder("app.layer.channels", hops=way))
+    other = Exhibit(holder=holder("app.radio.channels"))
+
+    assert getattr(match(mine, {"channels": "3.0.3"}), "id", None) == "channels-inmemory-layer"
+    assert match(other, {"channels": "3.0.3"}) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{",
+        "{}",
+        "[1]",
+        '[{"id": "x"}]',
+        '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "holder": "("}]',
+        '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "fixed": 2}]',
+        '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "typo": ""}]',
+    ],
+)
+def test_a_table_of_known_leaks_that_is_none_is_refused(text):
+    with pytest.raises(FileError):
+        table(text)
