@@ -108,8 +108,14 @@ def test_looks_are_ever_further_apart():
     assert play(levels([14] * 400)).looks <= 12
 
 
-def test_steady_growth_that_could_not_be_followed_is_a_leak_that_says_so():
+def test_small_growth_that_could_not_be_followed_far_is_undecided_and_says_what_would_tell():
     ruling = judge(batches(42, 42, 42, spent="memory"))
+    assert ruling.verdict is Verdict.UNDECIDED
+    assert "in 3 of 3 batches (9 runs); evenly, but 60 runs would tell it from a cache that fills" in ruling.reason
+
+
+def test_large_growth_that_could_not_be_followed_far_is_a_leak_that_says_so():
+    ruling = judge(batches(330_000, 330_000, 331_000, spent="memory", counter=HEAP_BYTES))
     assert ruling.verdict is Verdict.LEAK
     assert "beyond 12 runs: the memory was spent" in ruling.reason
 

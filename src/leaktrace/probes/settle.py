@@ -65,6 +65,16 @@ def _abc_caches(module: object) -> None:
             abcs.extend(type.__subclasses__(cls))
 
 
+def _forget_files(cache: dict[str, tuple[object, ...]]) -> None:
+    """Lines of files, which have a time of change; those of generated code have none and are kept by nothing else.
+
+    A library that enters generated code under ever new names leaks (attrs did): clearing all would hide it.
+    """
+    for name, entry in list(cache.items()):
+        if len(entry) == 1 or entry[1] is not None:
+            del cache[name]
+
+
 def _typing_caches(module: object) -> None:
     for clear in getattr(module, "_cleanups", ()):
         clear()
@@ -79,7 +89,7 @@ def _call(attribute: str) -> Callable[[object], None]:
 
 CACHES: tuple[tuple[str, Callable[[object], None]], ...] = (
     ("re", _call("purge")),
-    ("linecache", _call("clearcache")),
+    ("linecache", lambda module: _forget_files(module.cache)),  # type: ignore[attr-defined]
     ("struct", _call("_clearcache")),
     ("fnmatch", lambda module: module._compile_pattern.cache_clear()),  # type: ignore[attr-defined]  # noqa: SLF001
     ("urllib.parse", _call("clear_cache")),

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.settle import clear_caches, collect
-from leaktrace.replay.measure import Readings, RunFailed
+from leaktrace.replay.measure import Effort, Readings, RunFailed
 
 
 FOLLOW_BATCH = 3
@@ -143,7 +143,7 @@ class Screen:
 
     def _follow(self, run: Callable[[], None], runs: int) -> Grown | None:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
-        followed, began = self._followed, self._clock()
+        followed, effort = self._followed, Effort(self._clock)
         followed.taken = 0
         clear_caches()
         collect()
@@ -161,7 +161,7 @@ class Screen:
             self._grew(followed)
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"
-            elif self._clock() - began > self._follow_s and followed.taken > FOLLOW_BATCH:
+            elif effort.spent_s() > self._follow_s and followed.taken > FOLLOW_BATCH:
                 spent = "time"
             suspicious, more = self._judged(followed, spent)
         if not suspicious:

@@ -53,7 +53,7 @@ class Task:
     scope: str = "function"
     warmups: int = 3
     batch_runs: int = 3
-    follow_s: float = 12.0
+    follow_s: float = 15.0
     memory_bytes: int = 1 << 30
     kinds: tuple[str, ...] = ("memory",)
 

@@ -187,10 +187,8 @@ def _over(child: Child, bounds: Bounds, now: float, *, late: bool) -> bool:
     if child.process.poll() is not None:
         _kill(child)  # what it left running in its group
         return True
-    if child.done:
-        allowed = END_S  # all is answered; what still runs is a thread or a fixture that does not end
-    else:
-        allowed = bounds.timeout_s + (START_S if child.running is None else 0.0)
+    # Once all is answered, what still runs is a thread or a fixture that does not end.
+    allowed = END_S if child.done else bounds.timeout_s + (START_S if child.running is None else 0.0)
     if now - child.since > allowed or late:
         _kill(child)
         return True

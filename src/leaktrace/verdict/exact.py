@@ -197,6 +197,8 @@ def keeps_growing(hearing: Hearing) -> Finding | None:
         return hearing.follow(min(quiet_batches_wanted(hearing) - curve.tail, max(2, curve.batches // 2)))
     if hearing.over is None and curve.runs < rules.follow_runs:
         return None
+    if curve.runs < rules.least_runs and not is_large(hearing):
+        return None
     for start in (0, curve.batches // 4, curve.batches // 2):
         # A stretch whose beginning is left out, because it grew faster there, must be a long one.
         kept = curve.batches - start
@@ -204,6 +206,14 @@ def keeps_growing(hearing: Hearing) -> Finding | None:
         if (not start or long_enough) and (how := grows_from(hearing, start)):
             return hearing.find(Verdict.LEAK, growth(hearing, start, how), start=start)
     return None
+
+
+def is_large(hearing: Hearing) -> bool:
+    """Growth that no cache of the usual kind makes for long: it needs fewer runs to be believed."""
+    curve, rules = hearing.curve, hearing.rules
+    if curve.counter.unit != "bytes" or curve.batches < rules.min_batches:
+        return False
+    return min(curve.steps) >= rules.large_bytes_per_run * curve.batch_runs
 
 
 def grows_from(hearing: Hearing, start: int) -> str | None:
@@ -279,6 +289,8 @@ def undecided(hearing: Hearing) -> Finding:
         tell = "neither steadily nor fading out; only what holds it can tell whether that ends"
     elif fades(curve, 0, rules, strict=True):
         tell = f"ever more slowly; {rules.follow_runs} runs would tell whether that ends"
+    elif curve.runs < rules.least_runs and len(curve.grown) == curve.batches:
+        tell = f"evenly, but {rules.least_runs} runs would tell it from a cache that fills"
     else:
         tell = f"too unevenly; {rules.follow_runs} runs would tell"
     return hearing.find(Verdict.UNDECIDED, f"{seen}; {tell} ({words.ended(hearing.over)})")

@@ -31,6 +31,9 @@ class Rules:
         min_batches: batches without which nothing that grows is called a LEAK.
         follow_runs: runs over which small growth is followed before it is called a LEAK, if they can be had. Real
             fades (ABC caches, `typing`, servers in flight) end within 100 runs, and the commonest cache size is 128.
+        least_runs: runs without which small growth is not called a LEAK, however steady: fewer do not tell it from a
+            cache that is still filling.
+        large_bytes_per_run: growth a run for which that does not hold.
         steady_runs: runs of steady growth that convict what grew faster before them.
         max_runs: runs after which the judge stops asking, decided or not.
         sure_bytes_per_run: growth a run that is too expensive to follow; it convicts after `sure_batches`.
@@ -58,6 +61,8 @@ class Rules:
     trifle_count: int = 8
     min_batches: int = 3
     follow_runs: int = 150
+    least_runs: int = 60
+    large_bytes_per_run: int = 100_000
     steady_runs: int = 120
     max_runs: int = 400
     sure_bytes_per_run: int = MiB
