@@ -81,7 +81,7 @@ def silenced(manager: pytest.PytestPluginManager) -> Iterator[None]:
             return None if firstresult else []
         return execute(hook_name, methods, kwargs, firstresult)
 
-    manager._inner_hookexec = deaf  # noqa: SLF001
+    manager._inner_hookexec = deaf  # type: ignore[assignment]  # noqa: SLF001
     try:
         yield
     finally:

@@ -21,7 +21,7 @@ EXHIBIT_KEYS = tuple(field.name for field in fields(Exhibit))
 
 def to_json(book: Casebook) -> dict[str, Any]:
     """The casebook as plain values, in the schema's order of keys."""
-    data = encode(book)
+    data: dict[str, Any] = encode(book)
     ordered = {
         "schema": SCHEMA,
         **{key: data.pop(key) for key in ("tool", "python", "platform", "mode", "started_at")},

@@ -98,7 +98,7 @@ class BlocksProbe:
 
     def __init__(self, *, dear_ns: int | None = None) -> None:
         self._dear_ns = dear_ns
-        self._read = getattr(sys, "getallocatedblocks", None)
+        self._read: Callable[[], int] | None = getattr(sys, "getallocatedblocks", None)
         self._why = ""
         if self._read is None:
             self._why = "this interpreter has no sys.getallocatedblocks"

@@ -61,7 +61,7 @@ def _abc_caches(module: object) -> None:
         seen.add(id(cls))
         if hasattr(cls, "_abc_impl"):
             with contextlib.suppress(Exception):
-                cls._abc_caches_clear()
+                cls._abc_caches_clear()  # type: ignore[attr-defined]
             abcs.extend(type.__subclasses__(cls))
 
 
