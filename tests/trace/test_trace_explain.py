@@ -221,7 +221,7 @@ def test_the_allocating_line_comes_with_the_tests_own_line_in_its_stack(load):
     assert ("return Thing()", "make") in [(site.code.splitlines()[0], site.function) for site in made]
     biggest = max(made, key=lambda site: site.bytes_per_run)
     assert biggest.function == "Thing.__init__"
-    assert biggest.bytes_per_run == pytest.approx(5057, abs=60)
+    assert biggest.bytes_per_run == pytest.approx(5057, abs=250)
     assert [frame.function for frame in biggest.stack][:3] == ["Thing.__init__", "make", "leak"]
     assert biggest.code.splitlines()[1].strip() == "^" * len("bytearray(5000)")
 
