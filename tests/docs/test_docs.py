@@ -15,10 +15,10 @@ from options_page import generated, parts
 
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import to_json
-from leaktrace.options import TABLE
+from leaktrace.options import KINDS, TABLE
 from leaktrace.probes.model import Unread
 from leaktrace.trace.fix import FIXES
-from leaktrace.trace.model import Exhibit
+from leaktrace.trace.model import Exhibit, Leaking
 from leaktrace.verdict.model import Verdict
 
 
@@ -67,6 +67,18 @@ def slugs():
     return found
 
 
+def words_of_the_report():
+    """Every word in capitals that a line of the report may begin with, beside the verdicts."""
+    constants = {
+        node.value
+        for path in (ROOT / "src/leaktrace/report").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    words = {text.strip() for text in constants if re.fullmatch(r"[A-Z]{4,}( [A-Z]{4,})? ?", text)}
+    return words - set(typing.get_args(Leaking))
+
+
 def nouns(hint=Casebook):
     """Every dataclass that a casebook is made of, but those that are written in another form."""
     found = set()
@@ -106,9 +118,16 @@ def test_every_flag_key_and_variable_in_the_docs_exists(page):
     assert set(ENVIRON.findall(text)) <= {option.env for option in TABLE.values()}
 
 
-def test_every_slug_and_verdict_has_its_place_among_the_messages_and_no_other_has():
-    told = {heading.lower() for heading in headings(text_of("messages.md"), 3)}
-    assert told == slugs() | {verdict.value.lower() for verdict in Verdict} | {"leaked"}
+def test_every_slug_verdict_and_word_has_its_place_among_the_messages_and_no_other_has():
+    told = [heading.lower() for heading in headings(text_of("messages.md"), 3)]
+    words = {verdict.value for verdict in Verdict} | words_of_the_report() | {"LEAKED"}
+    assert len(told) == len(set(told))
+    assert set(told) == slugs() | {word.lower() for word in words}
+
+
+def test_every_kind_of_leak_is_explained():
+    told = re.findall(r"^\| `(\w+)` \|", section(text_of("options.md"), "Kinds of leak"), flags=re.MULTILINE)
+    assert told == list(KINDS)
 
 
 def test_every_kind_of_holder_is_explained():
