@@ -72,7 +72,9 @@ class Ran:
 
     @property
     def suspects(self):
-        return {suspect.name.partition("::")[2] or suspect.name for suspect in self.book.suspects}
+        """Names of those whose memory grew."""
+        every = [suspect for suspect in self.book.suspects if suspect.kind == "memory"]
+        return {suspect.name.partition("::")[2] or suspect.name for suspect in every}
 
     def case(self, name):
         return next(case for case in self.book.cases if case.nodeid.endswith(name))
