@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,16 +84,12 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     for name, value in NEUTRAL.items():
         if hasattr(config.option, name):
             setattr(config.option, name, value)
-    folder = Path(tempfile.mkdtemp(prefix="leaktrace-replay-"))
-    config.option.basetemp = folder / "t"  # never the parent's own, it is wiped
+    config.option.basetemp = Path(order.temporary) / "t"  # never the parent's own, it is wiped
     files = dict.fromkeys(target.path for task in order.tasks for target in task.targets)
     config.args = list(files)
     config.option.pyargs = False
     config.pluginmanager.register(ReplayDoor(order), "leaktrace-replay")
-    try:
-        return (yield)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    return (yield)
 
 
 class ReplayDoor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,8 +59,9 @@ class ReportDoor:
         if self._book is not None:
             from leaktrace.session import matched  # noqa: PLC0415
 
-            self._failed_on = matched(self._book, self._shared.options)
-            if self._failed_on and session.exitstatus == pytest.ExitCode.OK:
+            if session.exitstatus == pytest.ExitCode.OK:
+                self._failed_on = matched(self._book, self._shared.options)
+            if self._failed_on:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _conclude(self, *, interrupted: bool) -> None:
@@ -95,7 +97,8 @@ class ReportDoor:
             try:
                 wire.write(self._book, target)
             except (OSError, LeaktraceError) as exc:
-                shared.complain(f"the casebook could not be written to {target}: {exc}")
+                text = f"the casebook could not be written to {target}: {exc}"
+                self._book = replace(self._book, warnings=(*self._book.warnings, text))
 
     def _progress(self, done: int, count: int, name: str) -> None:
         reporter = self._terminal()

@@ -88,6 +88,7 @@ class Order:
     kinds: tuple[str, ...] = ("memory",)
     trace: bool = True
     restore: Mapping[str, str | None] = field(default_factory=dict)
+    temporary: str = ""
 
     def write(self, path: Path) -> None:
         """Put the order into a file."""

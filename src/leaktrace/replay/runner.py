@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
@@ -60,6 +62,7 @@ class Child:
     tasks: Sequence[Task]
     answer: Path
     log: Path
+    temporary: str
     since: float
     size: int = -1
     running: int | None = None
@@ -152,6 +155,7 @@ def _start(
     if tunables:
         environ["GLIBC_TUNABLES"] = f"{tunables}:{METER['GLIBC_TUNABLES']}"
     environ[ORDER_VARIABLE] = str(order_path)
+    temporary = tempfile.mkdtemp(prefix="leaktrace-replay-")
     Order(
         args=settings.args,
         sys_path=settings.sys_path,
@@ -160,6 +164,7 @@ def _start(
         kinds=tuple(kinds),
         trace=trace,
         restore=restore,
+        temporary=temporary,
     ).write(order_path)
     with log.open("wb") as out:
         process = subprocess.Popen(  # noqa: S603 - our own launcher, by the parent's own interpreter
@@ -171,7 +176,7 @@ def _start(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    return Child(process, tasks, answer, log, since=now)
+    return Child(process, tasks, answer, log, temporary, since=now)
 
 
 def _over(child: Child, bounds: Bounds, now: float, *, late: bool) -> bool:
@@ -266,6 +271,7 @@ def _kill(child: Child) -> None:
                     process.kill()
         child.process.kill()
     child.process.wait()
+    shutil.rmtree(child.temporary, ignore_errors=True)  # a child that crashes cannot do it
 
 
 def _current(running: Sequence[Child]) -> int | None:
