@@ -18,7 +18,8 @@ class Suspect:
 
     Attributes:
         subject: what it is.
-        name: node id of a test, name of a fixture, name of a group (a node id without its parameter, a class, a module).
+        name: node id of a test, name of a fixture, name of a group (a node id without its parameter, a class, a
+            module).
         kind: the kind of leak, from the counter.
         counter: which counter passed the limit.
         grew_by: in the counter's unit.

@@ -1,0 +1,47 @@
+"""The committed locks hold what pyproject.toml asks for, exactly, and nothing of the machine that made them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+
+ROOT = Path(__file__).parents[2]
+LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
+
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def asked(heading, key):
+    """Names of the distributions in a list of pyproject.toml; tomllib is not in every Python that we run on."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    table = text.partition(f"\n[{heading}]\n")[2].partition("\n[")[0]
+    items = re.search(rf"^{key} = \[(.*?)\]", table, flags=re.MULTILINE | re.DOTALL)[1]
+    return {plain(name) for name in re.findall(r'"([A-Za-z0-9._-]+)', items)} - {"run"}
+
+
+def locked(path):
+    return {plain(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", path.read_text(encoding="utf-8"), re.MULTILINE)}
+
+
+def test_the_lock_of_a_run_holds_what_the_plugin_and_its_build_ask_for():
+    assert asked("project", "dependencies") | asked("dependency-groups", "run") <= locked(
+        ROOT / "requirements/run.lock"
+    )
+
+
+def test_the_lock_of_development_holds_all_that_it_asks_for_and_all_of_a_run():
+    dev = locked(ROOT / "requirements/dev.lock")
+    assert asked("dependency-groups", "dev") <= dev
+    assert locked(ROOT / "requirements/run.lock") <= dev
+
+
+@pytest.mark.parametrize("path", LOCKS, ids=lambda path: path.name)
+def test_every_line_of_a_lock_is_one_exact_version(path):
+    line = re.compile(r"[a-z0-9-]+==[0-9][0-9a-z.]*( ; [a-z_ <>=!'0-9.A-Z()]+)?")
+    for text in path.read_text(encoding="utf-8").splitlines()[1:]:
+        assert line.fullmatch(text), text
