@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
 import sys
 import threading
 import tracemalloc
@@ -251,3 +253,34 @@ def test_the_trace_leaves_tracing_and_the_collector_as_they_were(load):
     assert sys.gettrace() is before
     assert not tracemalloc.is_tracing()
     assert gc.get_freeze_count() < 1000
+
+
+def test_what_only_pytest_keeps_is_named_as_its_own(request):
+    class Thing:
+        def close(self): ...
+
+    def run():
+        request.addfinalizer(Thing().close)
+
+    exhibit = explain(run, settle=gc.collect, runs=3)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert (exhibit.holder.name, exhibit.holder.kind) == ("pytest itself", "pytest")
+    assert exhibit.proof.status == "untried"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs a heap whose bytes can be counted")
+def test_native_memory_is_pinned_to_the_line_that_was_running(tmp_path):
+    script = tmp_path / "native_leak.py"
+    script.write_text(
+        "import ctypes, gc\nfrom leaktrace.trace.explain import explain\n"
+        "malloc = ctypes.CDLL(None).malloc\nmalloc.restype = ctypes.c_void_p\n"
+        "def leak():\n    kept = [bytes(1000) for _ in range(50)]\n    malloc(ctypes.c_size_t(50_000))\n    del kept\n"
+        "exhibit = explain(leak, settle=gc.collect, runs=3, growth_bytes_per_run=50_000.0)\n"
+        "print(exhibit.native, exhibit.sites[0].line, round(exhibit.sites[0].bytes_per_run, -3))\n"
+    )
+    env = os.environ | {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+
+    done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    assert done.stdout.split() == ["True", "7", "50000.0"], done.stderr

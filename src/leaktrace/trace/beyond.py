@@ -8,7 +8,7 @@ import functools
 import gc
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,12 +83,12 @@ def at_exit(newborn: set[int], *, per_run: float) -> Beyond | None:
     return Beyond(holder, type(way[-1]), label(way[-1]), kept, remove, count, atexit_callbacks)
 
 
-def in_c_code(survivors: set[int], kind: str, *, per_run: float, site: Site | None) -> Beyond | None:
+def in_c_code(survivors: set[int], kind: str, *, per_run: float, sites: Sequence[Site]) -> Beyond | None:
     """Survivors to which no named root leads: a reference in, or lost by, an extension module."""
     things = living(survivors)
     if not things:
         return None
-    called = called_from(site) if site is not None else None
+    called = next(filter(None, map(called_from, sites)), None)
     what = label(things[-1])
     name = f"C code in module {called!r}" if called else "C code"
     hops = (

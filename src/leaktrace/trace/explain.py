@@ -78,7 +78,7 @@ def explain(
                 _find_sites(answer, seen, places, sources, growth_bytes_per_run)
             with notes.part("the holder"):
                 scope = Scope(own, frozenset(test_files))
-                answer.finding = find(seen, scope, site=next(iter(answer.made), None), notes=notes)
+                answer.finding = find(seen, scope, sites=answer.made, notes=notes)
             with notes.part("the adding line"):
                 stacks = _adding_stacks(answer.finding, seen, run, places=places, budget=budget)
                 answer.adding = _adding(stacks, places, sources)

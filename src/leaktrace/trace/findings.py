@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from leaktrace.trace import beyond, naming, proof, safe
@@ -48,7 +48,7 @@ class Scope:
     test_files: frozenset[str]
 
 
-def find(seen: Observation, scope: Scope, *, site: Site | None, notes: Notes) -> Finding | None:
+def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes) -> Finding | None:
     """The holder of what the runs left behind, or None where nothing that Python can see was left."""
     newborn = seen.survivors.ids
     ranked = candidates(seen.growers, _search(seen, scope), newborn)
@@ -71,7 +71,7 @@ def find(seen: Observation, scope: Scope, *, site: Site | None, notes: Notes) ->
     if own is not None:
         return own
     if ids and cls is not None:
-        outside = beyond.in_c_code(ids, safe.class_name(cls), per_run=per_run, site=site)
+        outside = beyond.in_c_code(ids, safe.class_name(cls), per_run=per_run, sites=sites)
         if outside is not None:
             return _beyond(outside)
     return None

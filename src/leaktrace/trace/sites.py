@@ -51,7 +51,9 @@ def parts_of(snapshots: Iterable[tracemalloc.Snapshot]) -> set[int]:
     for snapshot in snapshots:
         traces = snapshot.traces._traces  # type: ignore[attr-defined]  # noqa: SLF001 - as above
         stacks = {id(trace[2]): trace[2] for trace in traces}
-        parts.update((id(snapshot), id(snapshot.traces)), map(id, gc.get_referents(snapshot, snapshot.traces)))
+        parts.update(
+            (id(snapshot), id(snapshot.traces), id(traces)), map(id, gc.get_referents(snapshot, snapshot.traces))
+        )
         parts.update(map(id, traces), stacks)
         parts.update(id(frame) for stack in stacks.values() for frame in stack)
     return parts
