@@ -75,7 +75,8 @@ def _where() -> str:
     today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
     return (
         f"{today}, {platform.python_implementation()} {platform.python_version()}, pytest {version('pytest')}, "
-        f"psutil {version('psutil')}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores."
+        f"psutil {version('psutil')}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; load at the end "
+        f"{os.getloadavg()[0]:.1f}: read the ratios against the noise of plain pytest beside itself."
     )
 
 
