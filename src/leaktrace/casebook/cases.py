@@ -164,9 +164,9 @@ def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
 
 def merged_cases(cases: Iterable[Case]) -> list[Case]:
     """Several processes' cases: of one suspect the gravest verdict stands; LEAK first, then by growth."""
-    found: dict[tuple[str, str, str], list[Case]] = {}
+    found: dict[tuple[str, str, str, str], list[Case]] = {}
     for case in cases:
-        found.setdefault((case.subject, case.nodeid, case.kind), []).append(case)
+        found.setdefault((case.subject, case.nodeid, case.where, case.kind), []).append(case)
     merged = [_gravest(each) for each in found.values()]
     return sorted(merged, key=lambda case: (-WEIGHT.get(case.verdict, -1), -case.grew_by))
 

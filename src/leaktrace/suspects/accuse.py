@@ -128,9 +128,9 @@ def _user(account: FixtureAccount, limits: Limits) -> str | None:
 
 def ranked(suspects: Iterable[Suspect]) -> list[Suspect]:
     """Several processes' suspects in one order; those of one subject and name are one, with their growth summed up."""
-    merged: dict[tuple[str, str, str], Suspect] = {}
+    merged: dict[tuple[str, str, str, str], Suspect] = {}
     for suspect in suspects:
-        key = (suspect.subject, suspect.name, suspect.kind)
+        key = (suspect.subject, suspect.name, suspect.where, suspect.kind)
         have = merged.get(key)
         if have is None:
             merged[key] = suspect

@@ -1,0 +1,136 @@
+"""Suspect and answer to case, and the cases of several workers to one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from casebook_scenarios import case, exhibit, suspect
+
+from leaktrace.casebook.cases import case_of, merged_cases
+from leaktrace.codec import encode
+from leaktrace.replay.letters import Answer
+from leaktrace.trace.model import Holder
+from leaktrace.verdict.model import Verdict
+
+
+LIMIT = 10_000_000
+COUNTERS = ("rss_bytes", "heap_bytes", "blocks")
+
+
+def answer(steps, **changes):
+    """Readings of a heap that grows by `steps` runs' worth, three runs a batch, none warm."""
+    heap, rows = 1_000_000, []
+    for step in (0, *steps):
+        heap += step
+        rows.append([heap, heap, None])
+    return Answer(
+        **{
+            "ident": 0,
+            "counters": COUNTERS,
+            "warmups": 2,
+            "batch_runs": 1,
+            "readings": rows,
+            "unread": {"blocks": "PYTHONMALLOC=malloc"},
+            "ended": True,
+            "runs": len(steps),
+            "began": True,
+            **changes,
+        }
+    )
+
+
+def judged(given, **changes):
+    return case_of(suspect(**changes), given, limit_bytes=LIMIT)
+
+
+def test_even_growth_is_a_leak_with_its_rate():
+    found = judged(answer([20_000_000] * 8))
+
+    assert found.verdict is Verdict.LEAK
+    assert found.per_run["heap_bytes"].estimate == pytest.approx(20e6)
+    assert (found.runs, found.warmups, len(found.readings["heap_bytes"])) == (8, 2, 9)
+    assert found.readings["blocks"][0].why == "PYTHONMALLOC=malloc"
+
+
+def test_growth_of_the_first_run_is_one_time():
+    assert judged(answer([20_000_000] + [0] * 20)).verdict is Verdict.ONE_TIME
+
+
+def test_no_growth_is_steady():
+    assert judged(answer([0] * 20)).verdict is Verdict.STEADY
+
+
+def test_a_run_that_failed_before_it_could_be_judged_is_unreplayable():
+    found = judged(answer([20_000_000] * 3, failure="run 4: call failed: assert 0"))
+
+    assert (found.verdict, found.reason) == (Verdict.UNREPLAYABLE, "not repeatable: run 4: call failed: assert 0")
+
+
+def test_a_child_that_never_ran_it_gives_its_own_reason():
+    found = judged(Answer(ident=0, failure="the child collected no test t.py::gone", ended=True))
+
+    assert (found.verdict, found.reason) == (Verdict.UNREPLAYABLE, "the child collected no test t.py::gone")
+
+
+def test_a_failure_after_enough_runs_leaves_the_verdict():
+    assert judged(answer([20_000_000] * 8, failure="run 9: it was skipped")).verdict is Verdict.LEAK
+
+
+def test_a_suspect_whose_file_is_not_known_is_unreplayable():
+    found = judged(None)
+
+    assert found.verdict is Verdict.UNREPLAYABLE
+    assert "the file of the test is not known" in found.reason
+
+
+def test_growth_that_a_bounded_holder_explains_is_a_cache():
+    bounded = Holder(name="shop.prices", kind="lru-cache", path=(), entries_per_run=1.0, bound=128, filled=31)
+    found = judged(answer([20_000_000] * 8, exhibit=encode(replace(exhibit(), holder=bounded))))
+
+    assert found.verdict is Verdict.CACHE
+    assert found.reason.startswith("shop.prices holds 31 of at most 128 entries")
+
+
+def test_a_trace_that_cannot_be_read_costs_the_explanation_alone():
+    found = judged(answer([20_000_000] * 8, exhibit={"holder": 5}))
+
+    assert found.verdict is Verdict.LEAK
+    assert "the trace could not be read: holder needs an object, got 5" in found.exhibit.notes
+
+
+def test_the_rate_of_a_group_is_one_tests():
+    found = judged(
+        answer([8_000_000] * 8), subject="group", name="t.py::test_a", nodeids=("a", "b", "c", "d"), tests=20
+    )
+
+    assert found.per_run["heap_bytes"].estimate == pytest.approx(2e6)
+
+
+def test_the_command_that_shows_it_again_quotes_the_name_for_a_shell():
+    assert judged(None, name="t.py::test_a[x y]").reproduce.endswith(" 't.py::test_a[x y]'")
+    assert "--leaktrace-limit" in judged(None, grew_by=2_000_000).reproduce
+
+
+def test_of_several_workers_the_gravest_verdict_of_a_test_stands():
+    steady = case(verdict=Verdict.STEADY, worker="gw0")
+
+    assert merged_cases([steady, case(worker="gw1")]) == [case(worker="gw1")]
+
+
+def test_what_several_workers_saw_of_a_group_is_summed_up():
+    group = case(subject="group", nodeid="t.py::test_a", tests=12, grew_by=4_000_000, worker="gw0")
+
+    [merged] = merged_cases([group, replace(group, tests=8, grew_by=2_000_000, worker="gw1", verdict=Verdict.STEADY)])
+
+    assert (merged.verdict, merged.tests, merged.grew_by, merged.worker) == (Verdict.LEAK, 20, 6_000_000, "gw0,gw1")
+
+
+def test_the_gravest_case_comes_first_and_then_the_largest():
+    cases = [
+        case(nodeid="a", verdict=Verdict.STEADY, grew_by=90),
+        case(nodeid="b", verdict=Verdict.LEAK, grew_by=1),
+        case(nodeid="c", verdict=Verdict.LEAK, grew_by=2),
+    ]
+
+    assert [each.nodeid for each in merged_cases(cases)] == ["c", "b", "a"]

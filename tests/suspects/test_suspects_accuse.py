@@ -1,0 +1,230 @@
+"""Ledgers by hand, and who is accused by them."""
+
+from __future__ import annotations
+
+from array import array
+
+from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger, Settlement
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
+from leaktrace.suspects.accuse import accuse, notes, ranked
+from leaktrace.suspects.groups import group_names
+from leaktrace.suspects.model import Limits
+
+
+MB = 1_000_000
+LIMITS = Limits(test_bytes=10 * MB)
+
+
+def ledger(tests=(), worker="main"):
+    """A ledger of tests, each given as (node id, resident growth) with further fields as a dict."""
+    made = Ledger(counters=(RSS_BYTES, HEAP_BYTES), worker=worker, harness=array("q", [0, 0]))
+    for nodeid, rss, *more in tests:
+        given = {"heap": 0, "outcome": "passed", "imports": (), "us": 1000, **(more[0] if more else {})}
+        row = len(made)
+        made.nodeids.append(nodeid)
+        made.cells.extend([OUTCOMES.index(given["outcome"]), given["us"], 0, 0, 0, 0, 0])
+        made.cells.extend([rss, given["heap"], 0, 0])
+        if given["imports"]:
+            made.imports[row] = given["imports"]
+        if "garbage" in given:
+            made.settlements[row] = Settlement(
+                raw={"rss_bytes": rss + given["garbage"]}, garbage_bytes=given["garbage"], uss_bytes=1
+            )
+    return made
+
+
+def with_fixture(made, name, *, kept, lent=50 * MB, scope="session", closings=1, where="conftest.py:3", user="t.py::a"):
+    account = FixtureAccount(name=name, scope=scope, where=where, width=2, setups=1, closings=closings, first_user=user)
+    account.lent, account.kept = array("q", [lent, 0]), array("q", [kept, 0])
+    made.fixtures.append(account)
+    return made
+
+
+def names(made, limits=LIMITS):
+    return [(suspect.subject, suspect.name) for suspect in accuse(made, limits)]
+
+
+def variants(count, size, name="t.py::test_variant"):
+    return [(f"{name}[{number}]", size) for number in range(count)]
+
+
+def test_a_test_over_the_limit_is_a_suspect_and_one_at_the_limit_is_not():
+    made = ledger([("t.py::over", 10 * MB + 1), ("t.py::at", 10 * MB), ("t.py::shrinks", -50 * MB)])
+
+    [suspect] = accuse(made, LIMITS)
+
+    assert (suspect.name, suspect.grew_by, suspect.counter) == ("t.py::over", 10 * MB + 1, "rss_bytes")
+    assert suspect.growth == {"rss_bytes": 10 * MB + 1, "heap_bytes": 0}
+    assert suspect.nodeids == ("t.py::over",)
+
+
+def test_growth_of_the_heap_alone_is_enough():
+    [suspect] = accuse(ledger([("t.py::a", 1 * MB, {"heap": 20 * MB})]), LIMITS)
+
+    assert (suspect.grew_by, suspect.counter) == (20 * MB, "heap_bytes")
+
+
+def test_a_counter_that_was_given_up_accuses_nobody():
+    made = ledger([("t.py::a", 1 * MB, {"heap": 20 * MB})])
+    made.unread["heap_bytes"] = "gone"
+
+    assert accuse(made, LIMITS) == []
+
+
+def test_the_largest_suspect_comes_first():
+    made = with_fixture(ledger([("t.py::a", 20 * MB), ("t.py::b", 40 * MB)]), "database", kept=30 * MB)
+
+    assert [suspect.name for suspect in accuse(made, LIMITS)] == ["t.py::b", "database", "t.py::a"]
+
+
+def test_tests_that_did_not_pass_are_never_accused():
+    outcomes = [outcome for outcome in OUTCOMES if outcome != "passed"]
+    made = ledger([(f"t.py::{outcome}", 50 * MB, {"outcome": outcome}) for outcome in outcomes])
+
+    assert accuse(made, LIMITS) == []
+
+
+def test_an_import_is_named_in_the_reason():
+    [suspect] = accuse(ledger([("t.py::a", 20 * MB, {"imports": ("pandas", "numpy")})]), LIMITS)
+
+    assert suspect.imports == ("pandas", "numpy")
+    assert "it imported pandas, numpy, so this is likely one-time" in suspect.why
+
+
+def test_a_marker_raises_or_lowers_the_limit_of_its_test():
+    made = ledger([("t.py::may", 20 * MB), ("t.py::may_not", 2 * MB)])
+    limits = Limits(test_bytes=10 * MB, own_bytes={"t.py::may": 30 * MB, "t.py::may_not": 1 * MB})
+
+    assert names(made, limits) == [("test", "t.py::may_not")]
+
+
+def test_a_marker_leaves_a_test_out_of_its_groups_too():
+    made = ledger([("t.py::a", 50 * MB), *variants(10, 2 * MB)])
+    limits = Limits(test_bytes=10 * MB, left_out=frozenset(made.nodeids))
+
+    assert accuse(made, limits) == []
+
+
+def test_variants_below_the_limit_are_one_group():
+    [suspect] = accuse(ledger(variants(200, 300_000)), LIMITS)
+
+    assert (suspect.subject, suspect.name, suspect.tests) == ("group", "t.py::test_variant", 200)
+    assert (suspect.grew_by, suspect.growth["rss_bytes"]) == (60 * MB, 60 * MB)
+    assert len(suspect.nodeids) == len(set(suspect.nodeids)) == LIMITS.replayed
+
+
+def test_what_a_function_explains_its_class_and_module_do_not():
+    made = ledger([*variants(20, 1 * MB, "t.py::TestA::test_b"), *[(f"t.py::TestA::test_{n}", 0) for n in range(9)]])
+
+    assert names(made) == [("group", "t.py::TestA::test_b")]
+
+
+def test_tests_of_a_class_and_of_a_module_are_groups():
+    made = ledger(
+        [(f"a.py::TestA::test_{n}", 2 * MB) for n in range(9)] + [(f"b.py::test_{n}", 2 * MB) for n in range(9)]
+    )
+
+    assert sorted(names(made)) == [("group", "a.py"), ("group", "b.py")] or sorted(names(made)) == [
+        ("group", "a.py::TestA"),
+        ("group", "b.py"),
+    ]
+
+
+def test_a_few_large_steps_are_no_group():
+    made = ledger([*variants(20, 0), ("t.py::test_variant[x]", 9 * MB), ("t.py::test_variant[y]", 9 * MB)])
+
+    assert accuse(made, LIMITS) == []
+
+
+def test_two_tests_are_no_group():
+    assert accuse(ledger(variants(2, 9 * MB)), LIMITS) == []
+
+
+def test_members_that_shrink_count_against_nobody():
+    made = ledger([*variants(12, 1 * MB), *variants(12, -1 * MB, "t.py::test_other")])
+
+    assert names(made) == [("group", "t.py::test_variant")]
+
+
+def test_where_the_parameter_begins_is_seen_whatever_it_holds():
+    assert group_names("a/t.py::TestA::test_b[x::y[z]-1]") == {
+        "module": "a/t.py",
+        "function": "a/t.py::TestA::test_b",
+        "class": "a/t.py::TestA",
+    }
+    assert group_names("a/t.py::test_b") == {"module": "a/t.py"}
+    assert group_names("readme.md") == {"module": "readme.md"}
+
+
+def test_a_fixture_that_kept_its_loan_is_accused_with_its_first_user_to_run_again():
+    made = with_fixture(ledger([("t.py::a", 0)]), "database", kept=50 * MB)
+
+    [suspect] = accuse(made, LIMITS)
+
+    assert (suspect.subject, suspect.name, suspect.scope, suspect.where) == (
+        "fixture",
+        "database",
+        "session",
+        "conftest.py:3",
+    )
+    assert suspect.nodeids == ("t.py::a",)
+
+
+def test_a_fixture_that_repaid_is_not_accused():
+    assert accuse(with_fixture(ledger(), "database", kept=9 * MB), LIMITS) == []
+
+
+def test_a_fixture_that_is_still_open_is_not_accused():
+    assert accuse(with_fixture(ledger(), "database", kept=0, closings=0), LIMITS) == []
+
+
+def test_a_function_fixture_is_its_tests_matter():
+    assert accuse(with_fixture(ledger(), "client", kept=50 * MB, scope="function"), LIMITS) == []
+
+
+def test_a_fixture_whose_only_user_is_left_out_is_left_out():
+    limits = Limits(test_bytes=10 * MB, left_out=frozenset({"t.py::a"}))
+
+    assert accuse(with_fixture(ledger(), "database", kept=50 * MB), limits) == []
+
+
+def test_garbage_over_the_limit_is_noted_and_accuses_nobody():
+    made = ledger([("t.py::a", 1 * MB, {"garbage": 50 * MB})])
+
+    assert accuse(made, LIMITS) == []
+    [note] = notes(made, LIMITS)
+    assert (note.slug, note.nodeid, note.size_bytes) == ("garbage", "t.py::a", 50 * MB)
+
+
+def test_a_failed_test_over_the_limit_is_noted_with_the_reason():
+    [note] = notes(ledger([("t.py::a", 20 * MB, {"outcome": "failed", "garbage": 0})]), LIMITS)
+
+    assert (note.slug, note.size_bytes) == ("failed", 20 * MB)
+    assert "failed: pytest keeps its traceback and locals" in note.text
+
+
+def test_a_suspect_needs_no_note():
+    assert notes(ledger([("t.py::a", 20 * MB, {"garbage": 30 * MB})]), LIMITS) == []
+
+
+def test_suspects_of_several_workers_are_one_by_name():
+    groups = [accuse(ledger(variants(20, 1 * MB), worker), LIMITS) for worker in ("gw0", "gw1")]
+    tests = [accuse(ledger([("t.py::a", size * MB)]), LIMITS) for size in (20, 50)]
+
+    merged = ranked(suspect for each in (*groups, *tests) for suspect in each)
+
+    assert [(suspect.name, suspect.grew_by, suspect.tests) for suspect in merged] == [
+        ("t.py::a", 50 * MB, 1),
+        ("t.py::test_variant", 40 * MB, 40),
+    ]
+    assert merged[1].worker == "gw0,gw1"
+
+
+def test_fixtures_of_one_name_in_two_places_stay_apart():
+    made = with_fixture(ledger(), "database", kept=50 * MB, where="a/conftest.py:3")
+    with_fixture(made, "database", kept=20 * MB, where="b/conftest.py:3")
+
+    assert [(each.where, each.grew_by) for each in ranked(accuse(made, LIMITS))] == [
+        ("a/conftest.py:3", 50 * MB),
+        ("b/conftest.py:3", 20 * MB),
+    ]
