@@ -283,9 +283,13 @@ class Repeat:
             return self._items[(number + 1) % len(self._items)]
         if scope == "session":
             return None
-        node_type = {"class": pytest.Class, "module": pytest.Module, "package": pytest.Package}.get(scope)
-        node = item.getparent(node_type) if node_type is not None else item
-        return (node or item).parent  # type: ignore[return-value]
+        levels: Mapping[str, type[pytest.Collector]] = {
+            "class": pytest.Class,
+            "module": pytest.Module,
+            "package": pytest.Package,
+        }
+        node = item.getparent(levels[scope]) if scope in levels else item
+        return (node or item).parent
 
     def run(self) -> None:
         """One run of the task.

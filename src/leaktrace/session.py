@@ -153,9 +153,9 @@ def replayed(suspect: Suspect) -> bool:
 
 def plans(suspects: Sequence[tuple[int, Suspect]], context: Context, options: Options) -> dict[int, Task]:
     """A task for each suspect, by its number; those of one test or fixture share one, whatever kinds they are of."""
-    shared: dict[tuple[str, str], list[tuple[int, Suspect]]] = {}
+    shared: dict[tuple[str, str, str], list[tuple[int, Suspect]]] = {}
     for number, suspect in suspects:
-        shared.setdefault((suspect.subject, suspect.name), []).append((number, suspect))
+        shared.setdefault((suspect.subject, suspect.name, suspect.where), []).append((number, suspect))
     tasks: dict[int, Task] = {}
     for several in shared.values():
         first, suspect = several[0]
@@ -193,9 +193,9 @@ def bind(
     """
     ledgers = [part.ledger for part in parts]
     suspects = [each for each in ranked(s for part in parts for s in part.suspects) if _over(each, options)]
-    names = {(each.subject, each.name, each.kind) for each in suspects}
+    names = {(each.subject, each.name, each.where, each.kind) for each in suspects}
     merged = merged_cases(case for part in parts for case in part.cases)
-    cases = [case for case in merged if (case.subject, case.nodeid, case.kind) in names]
+    cases = [case for case in merged if (case.subject, case.nodeid, case.where, case.kind) in names]
     return Casebook(
         mode=options.mode.value,
         kinds=tuple(sorted(options.kinds)) if options.origin.get("kinds") else (),

@@ -65,6 +65,7 @@ def fixtures_of(ledger: Ledger) -> list[Fixture]:
             loan=ledger.named(account.lent),
             kept=ledger.named(account.kept),
             worker=ledger.worker,
+            things=tuple(account.things),
         )
         for account in ledger.fixtures
     ]

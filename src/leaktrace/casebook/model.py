@@ -94,6 +94,7 @@ class Fixture:
     loan: Growth
     kept: Growth
     worker: str = "main"
+    things: tuple[Thing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

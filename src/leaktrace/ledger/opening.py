@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from leaktrace.ledger.journal import Journal
 from leaktrace.ledger.recorder import Recorder
 from leaktrace.ledger.things import ThingsKeeper
-from leaktrace.options import Options
+from leaktrace.options import KINDS, Options
+from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import DEAR_BLOCKS_NS, BlocksProbe, HeapProbe, PeakProbe, RssProbe
+from leaktrace.probes.model import Probe
 from leaktrace.probes.resources import probes_of_kinds
 
 
-def open_recorder(options: Options, journal: Journal | None, worker: str, complain: Callable[[str], None]) -> Recorder:
-    """The recorder of a process, with the probes that a watch can afford."""
+def open_recorder(
+    options: Options,
+    journal: Journal | None,
+    worker: str,
+    complain: Callable[[str], None],
+    *,
+    given: Iterable[Iterable[Probe]] = (),
+) -> Recorder:
+    """The recorder of a process, with the probes that a watch can afford, and those that others have `given`."""
+    own = probes_of_kinds(options.kinds, deep=False)
     return Recorder(
         probes=(RssProbe(), HeapProbe(), BlocksProbe(dear_ns=DEAR_BLOCKS_NS)),
         peak=PeakProbe(),
@@ -21,5 +31,9 @@ def open_recorder(options: Options, journal: Journal | None, worker: str, compla
         worker=worker,
         limit_bytes=options.limit_bytes,
         complain=complain,
-        keeper=ThingsKeeper(probes_of_kinds(options.kinds), kinds=options.kinds),
+        keeper=ThingsKeeper(
+            own,
+            guests=guests(given, [probe.counter.name for probe in own], complain),
+            unwanted=frozenset(KINDS) - options.kinds,
+        ),
     )

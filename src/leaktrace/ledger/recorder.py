@@ -281,6 +281,8 @@ class Recorder:
         """A wider fixture's finalizer begins; those that depend on it are closed already."""
         if self._in_test:
             self._boundary()
+            if self._keeper is not None:
+                self._kept(self._keeper.closing, account)
             self._closing, self._finalizing = account, True
 
     def closing_end(self, account: FixtureAccount) -> None:
@@ -295,7 +297,7 @@ class Recorder:
             if not any(each is account for each in self._closed):
                 self._closed.append(account)
             if self._keeper is not None:
-                self._keeper.closed(account)
+                self._kept(self._keeper.closed, account)
 
     def _credit_closing(self, account: FixtureAccount) -> None:
         """Take from the loan what was freed, down to zero; all else is the test's.

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, process_time
 
 from leaktrace.ledger.model import FixtureAccount, Ledger
 from leaktrace.probes.model import NamingProbe, Probe, Thing, Unread, Value
 from leaktrace.probes.settle import collect
+from leaktrace.probes.waiting import wait_for_fall
 
 
 GRACE_S = 0.06
@@ -38,11 +39,12 @@ class _Shelf:
     probe: Probe
     count: Value
     floor: int
+    first: Value = 0
     known: Mapping[Hashable, Thing] = field(default_factory=dict)
     blind: bool = False
     """Whether a list is missing since the count last moved, so that new things cannot be told from old ones."""
     young: bool = False
-    """Whether the last test left something new, which may end and hide by that what the next one leaves."""
+    """Whether something is on its way out (what the last test left, a loan), which would hide what comes now."""
 
     def rose(self, now: Value) -> bool:
         before = self.count if isinstance(self.count, int) else 0
@@ -66,32 +68,41 @@ class ThingsKeeper:
 
     Args:
         probes: what is counted; those that can also name their things do so when a count has risen.
-        kinds: the kinds that are wanted, or None for all.
+        guests: probes of others, which may cost what they cost.
+        unwanted: kinds of things that nobody asked for; a socket is counted by the probe of descriptors, too.
     """
 
     def __init__(
-        self, probes: Sequence[Probe], *, kinds: frozenset[str] | None = None, clock: Callable[[], float] = perf_counter
+        self,
+        probes: Sequence[Probe],
+        *,
+        guests: Sequence[Probe] = (),
+        unwanted: frozenset[str] = frozenset(),
+        clock: Callable[[], float] = perf_counter,
+        cpu_s: Callable[[], float] = process_time,
     ) -> None:
-        self._probes, self._kinds, self._clock = probes, kinds, clock
+        self._probes, self._guests, self._unwanted, self._clock, self._cpu_s = probes, guests, unwanted, clock, cpu_s
         self._shelves: list[_Shelf] = []
         self._reads: tuple[tuple[_Shelf, Callable[[], Value]], ...] = ()
         self._test: _Born = {}
         self._setups: list[_Born] = []
         self._loans: dict[int, _Born] = {}
         self._closed: list[tuple[FixtureAccount, _Born]] = []
+        self._before: list[Value] = []
+        self._serial = 0
         self._left: list[_Left] = []
         self._began = clock()
         self._looking_s = self._waited_s = 0.0
 
     def begin(self, ledger: Ledger) -> None:
         """The run begins: count and list what is there before the first test."""
-        for probe in self._probes:
+        for probe in (*self._probes, *self._guests):
             first = probe.read()
-            if self._cost_s(probe) > DEAR_S:
+            if probe not in self._guests and self._cost_s(probe) > DEAR_S:
                 ledger.unread[probe.counter.name] = "a count takes too long here for a watch; a replay counts it"
                 continue
             floor = 0 if probe.counter.unit == "count" else max(probe.counter.noise, LARGE_BYTES)
-            shelf = _Shelf(probe, first, floor)
+            shelf = _Shelf(probe, first, floor, first)
             shelf.known = self._listed(shelf) or {}
             self._shelves.append(shelf)
         self._reads = tuple((shelf, shelf.probe.read) for shelf in self._shelves)
@@ -126,11 +137,32 @@ class ThingsKeeper:
             self._loans.setdefault(id(account), {}).update(born)
         return looked
 
+    def closing(self, account: FixtureAccount) -> None:
+        """A wider fixture's finalizer begins: amounts are read, for nothing but their fall tells what is given back."""
+        if id(account) in self._loans:
+            self._before = [read() if shelf.floor else 0 for shelf, read in self._reads]
+
     def closed(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer has run; what it had lent should be gone by the end of this test."""
         loan = self._loans.pop(id(account), None)
-        if loan:
-            self._closed.append((account, loan))
+        if not loan:
+            return
+        for number, (shelf, read) in enumerate(self._reads):
+            before, now = self._before[number], read() if shelf.floor else 0
+            if shelf.floor and isinstance(before, int) and isinstance(now, int):
+                self._repay(loan, number, before - now)
+                if isinstance(shelf.count, int):
+                    shelf.count -= before - now
+        self._closed.append((account, loan))
+        for number, _key in loan:  # what is given back hides what the test leaves
+            self._reads[number][0].young = True
+
+    def _repay(self, loan: _Born, number: int, fall: int) -> None:
+        """Take what was given back of an amount off a loan; less than what is worth a look is forgiven."""
+        for key, thing in list(loan.items()):
+            if key[0] == number and thing.amount <= fall + self._reads[number][0].floor:
+                del loan[key]
+                fall -= thing.amount
 
     def end(self, row: int) -> tuple[Thing, ...]:
         """A test has ended, its last finalizer included: the things that it leaves.
@@ -149,9 +181,14 @@ class ThingsKeeper:
         self._closed.clear()
         born, self._test = self._test, {}
         self._take(born, patient=True)
-        born = {key: thing for key, thing in born.items() if key[1] in self._shelves[key[0]].known or key[1] is None}
+        born = {key: thing for key, thing in born.items() if self._is_here(key)}
         self._keep(row, None, born)
         return tuple(born.values())
+
+    def _is_here(self, key: tuple[int, Hashable]) -> bool:
+        """Whether the last list has it; amounts and what could not be named are in no list."""
+        shelf = self._shelves[key[0]]
+        return bool(shelf.floor) or key[1] is None or key[1] in shelf.known
 
     def _keep(self, row: int, account: FixtureAccount | None, things: _Born) -> None:
         if things:
@@ -162,6 +199,12 @@ class ThingsKeeper:
         unpaid: _Born = {}
         for number, (shelf, read) in enumerate(self._reads):
             lent = {key: thing for (of, key), thing in loan.items() if of == number}
+            if shelf.floor:
+                before, now = shelf.count, read()
+                if isinstance(before, int) and isinstance(now, int):
+                    self._repay(loan, number, before - now)  # its value died only with the test
+                unpaid.update({key: thing for key, thing in loan.items() if key[0] == number})
+                continue
             here = self._listed(shelf) if lent else None
             alive = len(lent.keys() & here.keys()) if here else 0
             if alive and self._waited_s < PATIENCE_S:
@@ -195,26 +238,29 @@ class ThingsKeeper:
             shelf.count = now
             if patient:
                 shelf.young = bool(new)
-            if new is None:
-                if rose:
-                    owner[number, None] = _unnamed(shelf.probe, amount)
-            elif shelf.floor:
-                if rose:
-                    owner.update({(number, key): thing for key, thing in new.items()})
-            else:
+            if shelf.floor and rose:
+                self._serial += 1
+                owner[number, self._serial] = _amount(shelf.probe, amount, new)
+            elif new is None and rose:
+                owner[number, None] = _amount(shelf.probe, amount, None)
+            elif new and not shelf.floor:
                 owner.update({(number, key): thing for key, thing in new.items() if self._wanted(thing)})
         return looked
 
     def _wanted(self, thing: Thing) -> bool:
-        return self._kinds is None or thing.kind in self._kinds
+        return thing.kind not in self._unwanted
 
     def _waited(self, shelf: _Shelf, read: Callable[[], Value]) -> Value:
         """The count after the things on their way out have had their time."""
         settle = getattr(shelf.probe, "settle", None)
         if settle is None or self._waited_s >= PATIENCE_S:
             return read()
-        since = self._clock()
-        settle(GRACE_S, at_most=shelf.count if isinstance(shelf.count, int) else 0)
+        since, mark = self._clock(), shelf.count if isinstance(shelf.count, int) else 0
+        if shelf.floor:
+            collect()  # tensors die with the cycles that they are in
+            wait_for_fall(read, mark + shelf.floor, GRACE_S)
+        else:
+            settle(GRACE_S, at_most=mark)
         now = read()
         if shelf.rose(now):
             self._waited_s += self._clock() - since
@@ -231,13 +277,13 @@ class ThingsKeeper:
         return None if was_blind else {key: thing for key, thing in now.items() if key not in before}
 
     def _listed(self, shelf: _Shelf) -> Mapping[Hashable, Thing] | None:
-        since = self._clock()
         if not isinstance(shelf.probe, NamingProbe):
             return None
-        if self._looking_s > LOOKING_S + LOOKING_SHARE * (since - self._began):
+        if self._looking_s > LOOKING_S + LOOKING_SHARE * (self._clock() - self._began):
             return None
+        since = self._cpu_s()
         found = shelf.probe.inventory()
-        self._looking_s += self._clock() - since
+        self._looking_s += self._cpu_s() - since
         return None if isinstance(found, Unread) else found
 
     # --- the end -------------------------------------------------------------------------------------------------
@@ -252,7 +298,7 @@ class ThingsKeeper:
         collect()
         alive = self._alive_at_last()
         for left in self._left:
-            kept = tuple(thing for key, thing in left.things.items() if key in alive)
+            kept = tuple(alive[key] for key in left.things if key in alive)
             gone = tuple(thing for key, thing in left.things.items() if key not in alive)
             if left.account is not None:
                 left.account.things += kept
@@ -263,26 +309,39 @@ class ThingsKeeper:
             if gone and left.account is None:
                 ledger.gone[left.row] = gone
 
-    def _alive_at_last(self) -> set[tuple[int, Hashable]]:
-        suspected = {key for left in self._left for key in left.things}
-        alive: set[tuple[int, Hashable]] = set()
+    def _alive_at_last(self) -> _Born:
+        """Those of all things left that are still there, as they are now, and in every detail."""
+        suspected = {key: thing for left in self._left for key, thing in left.things.items()}
+        alive: _Born = {}
+        deadline_s = self._clock() + LAST_GRACE_S
         for number, (shelf, read) in enumerate(self._reads):
             keys = {key for of, key in suspected if of == number}
             if not keys:
                 continue
+            if hasattr(shelf.probe, "deep"):
+                shelf.probe.deep = True
+            if shelf.floor:
+                now = read()
+                rise = now - (shelf.first if isinstance(shelf.first, int) else 0) if isinstance(now, int) else 0
+                amounts = {key: suspected[number, key] for key in keys}
+                alive.update({(number, k): each for k, each in amounts.items() if each.amount <= rise + shelf.floor})
+                continue
             here, now = self._listed(shelf), read()
             still = keys & here.keys() if here is not None else keys
-            settle = getattr(shelf.probe, "settle", None)
-            if still and settle is not None and isinstance(now, int):
-                settle(LAST_GRACE_S, at_most=max(0, now - len(still)))
+            left_s = deadline_s - self._clock()
+            if still and isinstance(now, int):
+                wait_for_fall(read, max(0, now - len(still)), max(0.0, left_s))
                 here = self._listed(shelf)
                 still = keys & here.keys() if here is not None else keys
-            alive.update((number, key) for key in still)
+            alive.update({(number, key): (here or {}).get(key, suspected[number, key]) for key in still})
         return alive
 
 
-def _unnamed(probe: Probe, amount: int) -> Thing:
-    """What stands for things that could not be listed one by one."""
+def _amount(probe: Probe, amount: int, new: Mapping[Hashable, Thing] | None) -> Thing:
+    """What stands for bytes, or for things that could not be listed one by one."""
     counter = probe.counter
-    unit = "bytes" if counter.unit == "bytes" else "more"
-    return Thing(kind=counter.kind, noun=counter.name, name=f"{amount} {unit}", amount=amount)
+    if counter.unit == "bytes":
+        named = next(iter((new or {}).values()), None)
+        noun, name = (named.noun, named.name) if named is not None else (counter.name, "")
+        return Thing(kind=counter.kind, noun=noun, name=name, detail=f"{amount} bytes more", amount=amount)
+    return Thing(kind=counter.kind, noun=counter.name, name=f"{amount} more", amount=amount)

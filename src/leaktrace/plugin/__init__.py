@@ -25,6 +25,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     table.declare(group.addoption, parser.addini)
 
 
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Declare what others may tell us."""
+    from leaktrace.plugin import hookspecs  # noqa: PLC0415 - where plugins are loaded early, options come first
+
+    pluginmanager.add_hookspecs(hookspecs)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Resolve the options and open the doors that this process needs."""

@@ -106,7 +106,8 @@ def open_doors(config: pytest.Config, options: Options) -> None:
 
 def _watch(config: pytest.Config, shared: Shared) -> None:
     journal = Journal(shared.folder / f"{shared.worker}.jsonl", shared.complain)
-    recorder = open_recorder(shared.options, journal, shared.worker, shared.complain)
+    given = config.hook.pytest_leaktrace_probes(config=config)
+    recorder = open_recorder(shared.options, journal, shared.worker, shared.complain, given=given)
     shared.watch = WatchDoor(recorder, shared.options, config.rootpath, shared.complain)
     config.pluginmanager.register(shared.watch, "leaktrace-watch")
     if shared.options.mode is Mode.HUNT:

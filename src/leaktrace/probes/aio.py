@@ -31,11 +31,15 @@ _HIDDEN = Unread(
 
 
 class AioProbe:
-    """Counts asyncio tasks that are not done, of whichever loop and thread."""
+    """Counts asyncio tasks that are not done, of whichever loop and thread.
+
+    With `deep` the list has loops, transports and generators, too, for which all living objects are looked through.
+    """
 
     counter: Counter = TASKS
 
-    def __init__(self) -> None:
+    def __init__(self, *, deep: bool = True) -> None:
+        self.deep = deep
         self._numbers = itertools.count()
         self._serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
@@ -63,7 +67,7 @@ class AioProbe:
         except (RuntimeError, AttributeError) as exc:
             return Unread(counter=TASKS.name, why=f"asyncio's tasks cannot be listed: {exc!r}")
         things: dict[Hashable, Thing] = {}
-        for found, describe in itertools.chain(found_tasks, _found_by_collector()):
+        for found, describe in itertools.chain(found_tasks, _found_by_collector() if self.deep else ()):
             thing = _thing(found, describe)
             if thing is not None:
                 things[self._identity(found)] = thing

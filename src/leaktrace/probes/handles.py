@@ -32,13 +32,15 @@ _ACCESS = {os.O_RDONLY: "reading", os.O_WRONLY: "writing", os.O_RDWR: "reading a
 class HandlesProbe:
     """Counts open descriptors: files, sockets, pipes and all the others (handles on Windows).
 
+    With `deep` the list tells event loops' own descriptors, for which all living objects are looked through.
     Since Linux 6.2 the size of `/proc/self/fd` is the count; an older kernel's directory is listed.
     """
 
     counter: Counter = FDS
 
-    def __init__(self, *, origins: Origins | None = None) -> None:
+    def __init__(self, *, origins: Origins | None = None, deep: bool = True) -> None:
         self._origins = origins
+        self.deep = deep
         self._dir = HeldDir(_PROC_FD)
         self._size_is_count = ON_LINUX and _size_is_count(self._dir)
 
@@ -63,7 +65,7 @@ class HandlesProbe:
         except (OSError, psutil.Error) as exc:
             return Unread(counter=FDS.name, why=f"descriptors cannot be listed: {exc}")
         names = socket_names() if any(link.startswith("socket:") for link in links.values()) else {}
-        loops = loops_by_fd() if any(link.endswith("[eventpoll]") for link in links.values()) else {}
+        loops = loops_by_fd() if self.deep and any(link.endswith("[eventpoll]") for link in links.values()) else {}
         things: dict[Hashable, Thing] = {}
         for fd, link in links.items():
             try:

@@ -24,19 +24,22 @@ DEAR_KINDS = frozenset({"files", "gpu", "state"})
 """Kinds that are read in a replay only for who is suspected of them: their readings vary with what others do."""
 
 
-def probes_of_kinds(kinds: Collection[str], *, origins: Origins | None = None) -> tuple[Probe, ...]:
+def probes_of_kinds(kinds: Collection[str], *, origins: Origins | None = None, deep: bool = True) -> tuple[Probe, ...]:
     """Those of the default probes that see leaks of these kinds; sockets are descriptors."""
     wanted = {"fds" if kind == "sockets" else kind for kind in kinds}
-    return tuple(probe for probe in default_probes(origins=origins) if probe.counter.kind in wanted)
+    return tuple(probe for probe in default_probes(origins=origins, deep=deep) if probe.counter.kind in wanted)
 
 
-def default_probes(*, origins: Origins | None = None) -> tuple[Probe, ...]:
-    """All probes that this platform has a use for; `origins` (in a replay child only) adds where things were made."""
+def default_probes(*, origins: Origins | None = None, deep: bool = True) -> tuple[Probe, ...]:
+    """All probes that this platform has a use for.
+
+    `origins` (in a replay child only) adds where things were made; without `deep` the lists cost less and tell less.
+    """
     probes: list[Probe] = [
-        HandlesProbe(origins=origins),
+        HandlesProbe(origins=origins, deep=deep),
         ThreadsProbe(origins=origins),
         ProcessesProbe(origins=origins),
-        AioProbe(),
+        AioProbe(deep=deep),
         TempFilesProbe(origins=origins),
     ]
     if Path(SHM_FOLDER).is_dir():

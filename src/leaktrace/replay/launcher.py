@@ -25,4 +25,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Threads that a suspect has left running, and that are no daemons, would keep the interpreter from its end.
+    os._exit(code)

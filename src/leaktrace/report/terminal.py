@@ -8,7 +8,7 @@ from dataclasses import replace
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.probes.model import RSS_BYTES
 from leaktrace.report.exhibit import exhibit_lines
-from leaktrace.report.things import aside, is_aside, left_open, thing_lines
+from leaktrace.report.things import aside, is_aside, is_moot, left_open, thing_lines
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
@@ -52,7 +52,8 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
             yield f"and {len(told) - SHOWN} more: see --leaktrace-json=PATH"
     else:
         for case in book.cases:
-            yield from block(case)
+            if not is_moot(case):
+                yield from block(case)
         changed = [suspect for suspect in book.suspects if suspect.kind == "state" and not is_aside(suspect, book)]
         yield from (line for suspect in changed[:SHOWN] for line in leaked(suspect))
     yield from aside(book)

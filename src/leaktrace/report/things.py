@@ -10,6 +10,7 @@ from leaktrace.probes.model import Thing
 from leaktrace.probes.words import sentence, wording
 from leaktrace.report.words import plural, wrapped
 from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.model import Verdict
 
 
 WIDTH = 80
@@ -41,6 +42,11 @@ def is_aside(suspect: Suspect, book: Casebook) -> bool:
     if suspect.kind in book.kinds:
         return False
     return suspect.kind == "state" or (suspect.kind == "files" and book.mode == "watch")
+
+
+def is_moot(case: Case) -> bool:
+    """Whether a case needs no word: files that came while a test ran, and that no replay made again."""
+    return case.kind == "files" and case.verdict in (Verdict.STEADY, Verdict.ONE_TIME)
 
 
 def aside(book: Casebook) -> Iterator[str]:
