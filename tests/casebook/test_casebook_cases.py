@@ -109,7 +109,8 @@ def test_the_rate_of_a_group_is_one_tests():
 
 def test_the_command_that_shows_it_again_quotes_the_name_for_a_shell():
     assert judged(None, name="t.py::test_a[x y]").reproduce.endswith(" 't.py::test_a[x y]'")
-    assert "--leaktrace-limit" in judged(None, grew_by=2_000_000).reproduce
+    low = case_of(suspect(grew_by=2_000_000), None, limit_bytes=1_000_000)
+    assert "--leaktrace-limit=1000000" in low.reproduce
 
 
 def test_of_several_workers_the_gravest_verdict_of_a_test_stands():

@@ -155,7 +155,7 @@ def read_order(path: Path) -> Order:
                 "kinds": tuple(raw["kinds"]),
             }
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
         raise ReplayError(f"{path} holds no replay order: {exc!r}") from exc
 
 
@@ -177,7 +177,7 @@ def read_answers(path: Path) -> dict[int, Answer]:
             continue
         try:
             _take(answers, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, FileError) as exc:
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, FileError) as exc:
             if number == len(lines) - 1:
                 break
             raise ReplayError(f"line {number + 1} of the answer {path} is broken: {exc!r}") from exc

@@ -253,10 +253,19 @@ def _last_words(child: Child) -> str:
         how = f"the replay child ended early with exit status {code}"
     with contextlib.suppress(OSError):
         text = child.log.read_bytes()[-20_000:].decode("utf-8", "replace")
-        lines = [line.rstrip() for line in text.splitlines() if line.strip()][-TAIL_LINES:]
+        lines = _telling([line.rstrip() for line in text.splitlines() if line.strip()])
         if lines:
             how += "; its last lines: " + " | ".join(lines)
     return how
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """The last lines; of a crash that faulthandler told, what happened and the innermost calls."""
+    fatal = next((number for number, line in enumerate(lines) if line.startswith("Fatal Python error:")), None)
+    if fatal is None:
+        return lines[-TAIL_LINES:]
+    dump = [line.strip() for line in lines[fatal:] if "hread 0x" not in line]
+    return [*lines[max(0, fatal - 2) : fatal], *dump[: TAIL_LINES - 2]]
 
 
 def _kill(child: Child) -> None:

@@ -83,7 +83,8 @@ def leaked(suspect: Suspect) -> Iterator[str]:
         return
     head = f"LEAKED {megabytes(suspect.grew_by)} in "
     if suspect.subject == "fixture":
-        yield f"{head}fixture {suspect.name} ({suspect.scope} scope, {suspect.where})"
+        text = f"{head}fixture {suspect.name} ({suspect.scope} scope, {suspect.where})"
+        yield from wrapped(text, first="", indent="    ", width=WIDTH)
         yield f"{INDENT}not repaid by its finalizer; first used by {suspect.nodeids[0]}"
     elif suspect.subject == "group":
         yield f"{head}{suspect.name}"
@@ -96,8 +97,12 @@ def leaked(suspect: Suspect) -> Iterator[str]:
 
 def block(case: Case) -> Iterator[str]:
     """One case: who, how sure, how much, why, and how to see it again."""
-    name = case.nodeid if case.subject != "fixture" else f"fixture {case.nodeid} ({case.scope} scope, {case.where})"
-    yield f"{case.verdict.value:<5} {name}"
+    head = f"{case.verdict.value:<5} "
+    if case.subject == "fixture":
+        text = f"{head}fixture {case.nodeid} ({case.scope} scope, {case.where})"
+        yield from wrapped(text, first="", indent="    ", width=WIDTH)
+    else:
+        yield f"{head}{case.nodeid}"
     if case.subject == "group":
         yield f"{INDENT}{plural(case.tests, 'test')} together, {megabytes(case.grew_by / max(1, case.tests))} each in the suite"
     yield from wrapped(case.reason, indent=INDENT, width=WIDTH)

@@ -1,0 +1,188 @@
+"""Orders and answers: what is written is what is read, and what is broken is named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from leaktrace.errors import ReplayError
+from leaktrace.replay.letters import (
+    MAX_ANSWER_BYTES,
+    VERSION,
+    Answer,
+    Order,
+    Target,
+    Task,
+    read_answers,
+    read_order,
+    tail_of,
+    targets_of,
+)
+
+
+NODEID = "tests/test_a.py::TestA::test_b[é-\ud800 ::]"
+ORDER = Order(
+    args=("-x", "tests/"),
+    sys_path=("/somewhere", ""),
+    answer="answer-1",
+    tasks=(
+        Task(
+            ident=3,
+            targets=(Target(nodeid=NODEID, path="tests/test_a.py", tail="TestA::test_b"),),
+            scope="module",
+            warmups=2,
+            batch_runs=1,
+            follow_s=1.5,
+            memory_bytes=7,
+        ),
+        Task(ident=4, targets=()),
+    ),
+    kinds=("memory", "fds"),
+    trace=False,
+    restore={"PYTHONMALLOC": None, "GLIBC_TUNABLES": "a=b"},
+    temporary="elsewhere",
+)
+EVENTS = [
+    {
+        "event": "begin",
+        "task": 3,
+        "counters": ["rss_bytes", "blocks"],
+        "warmups": 2,
+        "batch_runs": 3,
+        "unread": {"blocks": "no such call"},
+    },
+    {"event": "reading", "task": 3, "values": [100, None], "runs": 0},
+    {"event": "reading", "task": 3, "values": [120, None], "runs": 1},
+    {"event": "spent", "task": 3, "why": "time"},
+    {"event": "exhibit", "task": 3, "exhibit": {"fix": "Close it."}},
+    {"event": "end", "task": 3},
+    {"event": "failure", "task": 4, "why": "run 1: call failed: assert 0"},
+]
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "letter"
+
+
+def put(path, *lines, end=b"\n"):
+    path.write_bytes(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines) + end)
+
+
+def test_an_order_is_read_as_it_was_written(path):
+    ORDER.write(path)
+
+    assert read_order(path) == ORDER
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"5", b"{}", b"\xff", b"[" * 100_000, json.dumps({"version": VERSION}).encode()],
+)
+def test_what_is_no_order_is_refused_with_its_name(path, content):
+    path.write_bytes(content)
+
+    with pytest.raises(ReplayError, match="letter"):
+        read_order(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"later": 1}, {"tasks": 5}, {"tasks": [{"ident": 1}]}, {"tasks": [{"ident": 1, "targets": [5]}]}, {"args": None}],
+)
+def test_an_order_that_does_not_fit_is_refused(path, change):
+    ORDER.write(path)
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
+
+    with pytest.raises(ReplayError, match="holds no replay order"):
+        read_order(path)
+
+
+def test_an_order_of_another_version_is_refused(path):
+    ORDER.write(path)
+    path.write_text(
+        path.read_text(encoding="utf-8").replace(f'"version": {VERSION}', '"version": 99'), encoding="utf-8"
+    )
+
+    with pytest.raises(ReplayError, match="another version"):
+        read_order(path)
+
+
+def test_answers_are_gathered_by_task(path):
+    put(path, *EVENTS)
+
+    answers = read_answers(path)
+
+    assert answers[3] == Answer(
+        ident=3,
+        counters=("rss_bytes", "blocks"),
+        warmups=2,
+        batch_runs=3,
+        readings=[[100, None], [120, None]],
+        unread={"blocks": "no such call"},
+        spent="time",
+        exhibit={"fix": "Close it."},
+        ended=True,
+        runs=1,
+        began=True,
+    )
+    assert answers[4] == Answer(ident=4, failure="run 1: call failed: assert 0")
+
+
+def test_an_answer_torn_at_any_byte_tells_all_that_was_whole(path):
+    put(path, *EVENTS)
+    whole = path.read_bytes()
+    readings = [i for i, event in enumerate(EVENTS) if event["event"] == "reading"]
+    ends = [i for i in range(len(whole)) if whole[i : i + 1] == b"\n"]
+
+    for size in range(len(whole)):
+        path.write_bytes(whole[:size])
+        answer = read_answers(path).get(3)
+        assert len(answer.readings if answer else []) == sum(ends[i] <= size for i in readings), size
+
+
+def test_no_answer_yet_is_no_fault(path):
+    assert read_answers(path) == {}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"\xff",
+        b"5",
+        b"[]",
+        b"{}",
+        b"[" * 100_000,
+        {"event": "reading", "task": 3, "values": [1], "runs": 1},
+        {"event": "reading", "task": 3, "values": ["many", 2], "runs": 1},
+        {"event": "reading", "task": "x", "values": [1, 2], "runs": 1},
+        {"event": "unheard of", "task": 3},
+        {"event": "begin", "task": 3},
+        b'{"event": "reading", "task": 3, "values": [1e999, 2], "runs": 1}',
+    ],
+)
+def test_a_broken_line_is_named_with_its_number_and_left_out_at_the_end(path, line):
+    put(path, EVENTS[0], line, EVENTS[1])
+    with pytest.raises(ReplayError, match="line 2 of the answer"):
+        read_answers(path)
+
+    put(path, EVENTS[0], EVENTS[1], line, end=b"")
+    assert len(read_answers(path)[3].readings) == 1
+
+
+def test_an_answer_that_is_too_large_is_not_read(path):
+    put(path, *EVENTS)
+    with path.open("ab") as file:
+        file.truncate(MAX_ANSWER_BYTES + 1)
+
+    with pytest.raises(ReplayError, match="over 256 MiB"):
+        read_answers(path)
+
+
+def test_a_target_is_known_by_its_file_and_its_tail():
+    assert tail_of("a/test_a.py::TestA::test_b[x::y]") == "TestA::test_b[x::y]"
+    assert tail_of("readme.md") == ""
+    assert targets_of(["a.py::b", "gone.py::c"], {"a.py::b": "/root/a.py"}) == (
+        Target(nodeid="a.py::b", path="/root/a.py", tail="b"),
+    )

@@ -1,0 +1,274 @@
+"""The casebook as a user reads it: 80 columns, no hex, nothing to say but one line when all is well."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from leaktrace.casebook.model import Case, Casebook, Fixture, Process
+from leaktrace.report import terminal
+from leaktrace.report.words import amount, megabytes, plural, size, wrapped
+from leaktrace.suspects.model import Note, Suspect
+from leaktrace.trace.model import Exhibit, Holder, Hop, Proof, Site
+from leaktrace.verdict.model import Rate, Verdict
+
+
+MB = 1_000_000
+NODEID = "tests/test_service.py::test_connection"
+LONG = "tests/integration/payments/test_refunds_of_partially_shipped_orders.py::TestRefund::test_it[euro-1]"
+
+
+def suspect(**changes):
+    return Suspect(
+        **{
+            "subject": "test",
+            "name": NODEID,
+            "kind": "memory",
+            "counter": "rss_bytes",
+            "grew_by": 712 * MB,
+            "why": "it grew",
+            "nodeids": (NODEID,),
+            **changes,
+        }
+    )
+
+
+def exhibit():
+    hops = [("shop", "module", "NO"), ("shop.BUS", "shop.events.Bus", "UNKNOWN"), ("shop.BUS._all", "dict", "UNKNOWN")]
+    return Exhibit(
+        holder=Holder(
+            name="shop.BUS._all",
+            kind="module-container",
+            path=tuple(
+                Hop(edge="", name=name, type=kind, leaking=leaking, reason="because it is so and so " * 3)
+                for name, kind, leaking in hops
+            ),
+            entries_per_run=1.0,
+        ),
+        sites=(
+            Site(
+                file="shop/orders.py",
+                line=40,
+                function="Order.refund",
+                bytes_per_run=1_900.0,
+                count_per_run=4.0,
+                code="self.lines = [" + "x" * 200 + "\n^^^^",
+            ),
+        ),
+        proof=Proof(status="proved", detail="taking the 24 new entries out released 45,600 bytes"),
+        fix="Unsubscribe when the order is closed, or hold the callback weakly. " * 2,
+        native=True,
+    )
+
+
+def case(**changes):
+    return Case(
+        **{
+            "nodeid": NODEID,
+            "subject": "test",
+            "kind": "memory",
+            "verdict": Verdict.LEAK,
+            "reason": "grew by 19.1 MiB of heap a run, evenly, in each of the last 3 batches, and so on and so on",
+            "counter": "heap_bytes",
+            "per_run": {"heap_bytes": Rate(estimate=20e6, low=19.9e6, high=20.1e6)},
+            "runs": 12,
+            "warmups": 3,
+            "grew_by": 20 * MB,
+            "exhibit": exhibit(),
+            "reproduce": f"pytest --leaktrace {NODEID}",
+            **changes,
+        }
+    )
+
+
+def book(**changes):
+    return Casebook(
+        **{
+            "mode": "watch",
+            "limit_bytes": 10 * MB,
+            "python": "3.11",
+            "platform": "Linux",
+            "tool": {},
+            "started_at": "",
+            "duration_s": 1.0,
+            "overhead_s": 0.0,
+            "processes": (
+                Process(
+                    worker="main",
+                    pid=1,
+                    first={"rss_bytes": 40 * MB},
+                    last={"rss_bytes": 752 * MB},
+                    peak_rss_bytes=0,
+                    accounts={
+                        name: {"rss_bytes": 1234 * MB}
+                        for name in ("tests", "fixtures", "imports", "harness", "collection")
+                    },
+                    slope_bytes_per_test=19_123.0,
+                ),
+            ),
+            **changes,
+        }
+    )
+
+
+def lines(given, peaks=()):
+    return [line for each in terminal.lines(given, peaks) for line in each.split("\n")]
+
+
+def test_a_test_over_the_limit_is_one_line():
+    assert list(terminal.leaked(suspect())) == ["LEAKED 712MB in tests/test_service.py::test_connection"]
+
+
+def test_an_import_is_named_as_likely_one_time():
+    assert list(terminal.leaked(suspect(grew_by=15 * MB, imports=("pandas",)))) == [
+        "LEAKED 15MB in tests/test_service.py::test_connection",
+        "  likely one-time: it imported pandas",
+    ]
+
+
+def test_a_fixture_is_named_with_its_place_and_not_as_its_user():
+    given = suspect(subject="fixture", name="database", scope="session", where="tests/conftest.py:7", grew_by=50 * MB)
+
+    assert list(terminal.leaked(given)) == [
+        "LEAKED 50MB in fixture database (session scope, tests/conftest.py:7)",
+        f"  not repaid by its finalizer; first used by {NODEID}",
+    ]
+
+
+def test_a_group_is_named_with_its_tests():
+    given = suspect(subject="group", name="tests/test_a.py::test_variant", tests=200, grew_by=60 * MB)
+
+    assert list(terminal.leaked(given)) == [
+        "LEAKED 60MB in tests/test_a.py::test_variant",
+        "  200 tests together, 0.3MB each",
+    ]
+
+
+def test_a_quiet_run_is_one_line():
+    assert terminal.is_quiet(book())
+    assert terminal.one_line(book(), 3021) == "leaktrace: 3,021 tests watched, none kept more than 10MB"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"suspects": (suspect(),)},
+        {"notes": (Note(slug="garbage", nodeid=NODEID, size_bytes=1, text="x"),)},
+        {"warnings": ("a probe failed",)},
+        {"processes": (replace(book().processes[0], complete=False),)},
+    ],
+)
+def test_a_run_with_anything_to_say_is_not_quiet(changes):
+    assert not terminal.is_quiet(book(**changes))
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+@pytest.mark.parametrize("subject", ["test", "fixture", "group"])
+def test_no_line_of_a_case_is_wider_than_80_columns_or_shows_an_address(verdict, subject):
+    given = book(
+        mode="confirm",
+        suspects=(suspect(),),
+        cases=(case(verdict=verdict, subject=subject, where="tests/conftest.py:7", imports=("pandas", "numpy")),),
+        notes=(Note(slug="garbage", nodeid=NODEID, size_bytes=50 * MB, text="a collection freed it, no leak"),),
+        fixtures=(Fixture(name="db", scope="session", where="c.py:1", setups=1, loan={"rss_bytes": 50 * MB}, kept={}),),
+        left_out=(NODEID,),
+        warnings=("something long was not to be had " * 6,),
+    )
+
+    shown = lines(given, [(NODEID, 90 * MB)])
+
+    assert [line for line in shown if len(line) > 80] == []
+    assert [line for line in shown if re.search(r"0x[0-9a-f]{6}", line)] == []
+    assert [line for line in shown if line != line.rstrip()] == []
+
+
+def test_a_name_longer_than_a_line_stands_whole():
+    shown = lines(book(mode="confirm", suspects=(suspect(),), cases=(case(nodeid=LONG, reproduce=f"pytest {LONG}"),)))
+
+    assert any(line.endswith(LONG) for line in shown)
+    assert f"{'':16}{LONG}" in shown
+
+
+def test_a_leak_shows_its_rate_holder_sites_proof_fix_and_command():
+    text = " ".join(" ".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(case(),)))).split())
+
+    for expected in (
+        "LEAK tests/test_service.py::test_connection",
+        "how much 20.0 MB [19.9 MB, 20.1 MB] a run, over 12 runs, 3 of them warm-ups",
+        "held by shop.BUS._all",
+        "shop/orders.py:40 in Order.refund, 1.9 kB a run",
+        "proved taking the 24 new entries out",
+        "fix Unsubscribe",
+        "again pytest --leaktrace",
+    ):
+        assert expected in text
+
+
+def test_an_acquittal_is_short():
+    acquitted = case(verdict=Verdict.ONE_TIME, imports=("pandas",), reason="grew in the first run alone")
+    shown = lines(book(mode="confirm", suspects=(suspect(),), cases=(acquitted,)))
+
+    assert shown[:3] == [f"ONE_TIME {NODEID}", "  grew in the first run alone", "  imported      pandas"]
+
+
+def test_the_title_counts_suspects_or_verdicts():
+    assert terminal.title(book(suspects=(suspect(),))) == "leaktrace: 1 suspect"
+    cases = (case(), case(nodeid="b"), case(nodeid="c", verdict=Verdict.ONE_TIME))
+    assert terminal.title(book(mode="confirm", cases=cases)) == "leaktrace: 2 LEAK, 1 ONE_TIME"
+
+
+def test_many_suspects_are_cut_and_counted():
+    shown = lines(book(suspects=tuple(suspect(name=f"t.py::test_{n}") for n in range(30))))
+
+    assert sum(line.startswith("LEAKED") for line in shown) == 20
+    assert "and 10 more: see --leaktrace-json=PATH" in shown
+
+
+def test_what_the_budget_left_out_is_listed():
+    shown = lines(book(mode="confirm", suspects=(suspect(),), cases=(case(),), left_out=("t.py::late",)))
+
+    assert "not replayed, --leaktrace-budget ran out: 1 suspect" in shown
+    assert "  t.py::late" in shown
+
+
+def test_a_worker_that_died_is_told_with_the_test_that_was_running():
+    dead = replace(book().processes[0], worker="gw1", complete=False, running=NODEID)
+
+    shown = " ".join(lines(book(processes=(dead,))))
+    assert f"worker gw1 died while running {NODEID}; its readings come from its journal" in shown
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "text"),
+    [
+        (712_000_000, "712MB"),
+        (9_500_000, "9.5MB"),
+        (9_960_000, "10MB"),
+        (10_000_000, "10MB"),
+        (40_000, "0.0MB"),
+        (-2_500_000, "-2.5MB"),
+        (1_234_567_890, "1235MB"),
+    ],
+)
+def test_megabytes_have_one_decimal_below_ten(bytes_, text):
+    assert megabytes(bytes_) == text
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "text"),
+    [(32, "32 B"), (1_900, "1.9 kB"), (20e6, "20.0 MB"), (3.21e9, "3.2 GB"), (-1_900, "-1.9 kB"), (0, "0 B")],
+)
+def test_a_size_has_the_unit_that_suits_it(bytes_, text):
+    assert size(bytes_) == text
+
+
+def test_amounts_and_plurals_read_as_written_by_hand():
+    assert (amount("blocks", 1234.5), amount("blocks", 3.0), amount("heap_bytes", 3.0)) == ("1,234.5", "3", "3 B")
+    assert (plural(1, "test"), plural(1200, "test")) == ("1 test", "1,200 tests")
+
+
+def test_wrapping_breaks_no_word():
+    assert wrapped("a " + "b" * 90, indent="  ", width=80) == ["  a", "  " + "b" * 90]
+    assert wrapped("", indent="  ", width=80) == ["  "]
