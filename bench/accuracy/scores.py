@@ -129,6 +129,8 @@ def mistakes(results: Iterable[tuple[Case, Result | None]]) -> list[str]:
                 lines.append(f"no name      {where}: {verity.names}")
             elif verity.leak and verity.rates and call.per_run and not is_right_rate(verity.rates, call.per_run):
                 lines.append(f"wrong rate   {where}: {dict(call.per_run)}, not {dict(verity.rates)}")
+            elif verity.leak and verity.line is not None and call.lines and verity.line not in call.lines:
+                lines.append(f"wrong line   {where}: {call.lines}, not {verity.line}")
             elif verity.leak and verity.kinds and call.kinds and not verity.kinds.intersection(call.kinds):
                 lines.append(f"wrong kind   {where}: {call.kinds}, not {sorted(verity.kinds)}")
     return lines

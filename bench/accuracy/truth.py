@@ -210,7 +210,7 @@ _ROWS = (
     ("test_leak_generator.py::test_suspended_coroutines", "WAITERS", "WAITERS.append(coroutine)"),
     (
         "test_leak_generator.py::test_tasks_that_wait_for_ever",
-        "FUTURES|loop",
+        "FUTURES|loop|task hang",
         "FUTURES.append(future)",
     ),
     (

@@ -58,7 +58,8 @@ def calls_of(book: Mapping[str, object]) -> dict[str, Call]:
 def _name(case: dict) -> str | None:
     """The holder; of a resource that no Python object need hold, the resource itself."""
     if case["holder"]:
-        return case["holder"]["name"]
+        # An honest "unknown" is no name, right or wrong.
+        return None if case["holder"]["name"] == "held by C code" else case["holder"]["name"]
     return next((f"{thing['noun']} {thing['name']} {thing['detail']}" for thing in case.get("things") or []), None)
 
 
