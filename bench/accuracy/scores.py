@@ -64,9 +64,10 @@ class Score:
             self.rated += 1
             self.right_rates += is_right_rate(verity.rates, call.per_run)
         if verity.names is not None:
-            self.named += bool(verity.names)
+            can_be_named = bool(verity.names) and () not in verity.names
             right = is_right_name(verity.names, call.name)
-            self.right_names += bool(verity.names) and right
+            self.named += can_be_named
+            self.right_names += can_be_named and right
             self.wrong_names += not right and call.name is not None
         if verity.line is not None:
             self.lined += 1

@@ -167,7 +167,7 @@ _ROWS = (
     (
         "test_leak_thread.py::test_executor_not_shut_down",
         "POOLS|thread|Thread",
-        "POOLS.append(pool)",
+        "assert pool.submit(sum, [1, 2]).result() == 3",
         {"kind": "threads", "counter": "threads"},
     ),
     ("test_leak_thread.py::test_queue_nobody_reads", "JOBS queue", "JOBS.put([1, 2, 3])"),
