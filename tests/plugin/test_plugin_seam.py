@@ -1,0 +1,102 @@
+"""What we use of pytest without a public name, against the pytest that is installed."""
+
+from __future__ import annotations
+
+import pytest
+
+from leaktrace import seam
+
+
+SUITE = """
+    import pytest
+
+    def note(text):
+        with open("log.txt", "a") as file: file.write(text + " ")
+
+    @pytest.fixture(scope="session")
+    def wide():
+        note("wide+")
+        yield
+        note("wide-")
+
+    @pytest.fixture
+    def narrow(wide, tmp_path):
+        note("narrow+")
+        yield
+        note("narrow-")
+
+    def test_a(narrow, record_property):
+        print("said")
+        record_property("a", 1)
+    def test_b(): pass
+    def test_fails(): assert 0
+    """
+
+
+class Door:
+    """Repeats each test three times in the place of pytest's own loop."""
+
+    def __init__(self):
+        self.quiet = seam.QuietRuns()
+        self.told, self.reports, self.lengths, self.sections, self.properties = [], [], [], [], []
+
+    def pytest_runtest_logreport(self, report):
+        self.told.append(report.nodeid)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session):
+        lists = seam.FinalizerLists(self.quiet.wide)
+        for item in session.items:
+            for _ in range(3):
+                self.reports += self.quiet.run(item, item.parent)
+                seam.forget_run(item, 0)
+                lists.trim()
+                self.sections += item._report_sections
+                self.properties += item.user_properties
+                self.lengths.append([len(each._finalizers) for each in self.quiet.wide])
+        seam.tear_down(session, None)
+        return True
+
+
+@pytest.fixture
+def door(pytester):
+    door = Door()
+    pytester.makepyfile(SUITE)
+    pytester.inline_run(
+        "-p",
+        "no:randomly",
+        "-p",
+        "no:leaktrace",
+        "-p",
+        "no:asyncio",
+        "-p",
+        "no:rerunfailures",
+        plugins=[door, door.quiet],
+    )
+    return door
+
+
+def test_a_repeat_sets_up_calls_and_tears_down_and_tells_nobody(door):
+    assert [(report.nodeid.partition("::")[2], report.when, report.outcome) for report in door.reports[:9]] == [
+        ("test_a", when, "passed") for _ in range(3) for when in ("setup", "call", "teardown")
+    ]
+    assert door.told == []
+    assert [report.outcome for report in door.reports[-9:] if report.when == "call"] == ["failed"] * 3
+
+
+def test_wider_fixtures_live_on_and_narrow_ones_do_not(pytester, door):
+    log = (pytester.path / "log.txt").read_text(encoding="utf-8").split()
+
+    assert log == ["wide+", *["narrow+", "narrow-"] * 3, "wide-"]
+
+
+def test_the_finalizers_of_wider_fixtures_do_not_grow(door):
+    first, second, third = door.lengths[:3]
+
+    assert first
+    assert first == second == third
+
+
+def test_captured_output_and_properties_of_a_run_are_let_go(door):
+    assert door.sections == []
+    assert door.properties == []
