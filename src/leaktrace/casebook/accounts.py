@@ -44,7 +44,7 @@ def process_of(ledger: Ledger) -> Process:
 
 
 def slope(ledger: Ledger) -> float | None:
-    """Resident bytes gained a test over the run (Theil–Sen over evenly spaced starts), or None for a short run."""
+    """Resident bytes gained a test over the run (Theil-Sen over evenly spaced starts), or None for a short run."""
     count = len(ledger)
     if count < MIN_SLOPE_TESTS or RSS_BYTES.name in ledger.unread:
         return None
