@@ -48,8 +48,8 @@ def test_a_watch_reports_who_kept_how_much_and_writes_its_casebook(spread):
         assert "MB]" not in shown["test_clean"]
 
 
-def test_a_quiet_run_says_one_line(spread):
-    ran = spread.run(files={"test_a.py": "def test_a(): pass\ndef test_b(): pass\n"}, expect=0)
+def test_a_quiet_run_says_one_line(example):
+    ran = example.run(files={"test_a.py": "def test_a(): pass\ndef test_b(): pass\n"}, expect=0)
 
     assert ran.report.splitlines()[0] == "leaktrace: 2 tests watched, none kept more than 10MB"
     assert "= leaktrace" not in ran.text

@@ -63,6 +63,10 @@ def test_the_readings_of_a_worker_that_crashed_come_from_its_journal(workers):
     }
 
 
+def test_workers_that_cannot_collect_or_have_nothing_to_run_end_as_before(workers):
+    workers.same(files={"test_c.py": "import not_there\n"})
+
+
 def test_a_run_whose_workers_may_not_come_back_is_reported(workers):
     ran = workers.run(LIMIT, "--max-worker-restart=0", "-n1", files=CRASH)
 

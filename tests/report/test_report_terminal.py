@@ -59,7 +59,6 @@ def exhibit():
         ),
         proof=Proof(status="proved", detail="taking the 24 new entries out released 45,600 bytes"),
         fix="Unsubscribe when the order is closed, or hold the callback weakly. " * 2,
-        native=True,
     )
 
 
@@ -204,6 +203,14 @@ def test_a_leak_shows_its_rate_holder_sites_proof_fix_and_command():
         "again pytest --leaktrace",
     ):
         assert expected in text
+
+
+def test_memory_from_outside_of_python_is_said_to_be_native():
+    given = case(exhibit=replace(exhibit(), native=True, holder=None))
+
+    assert any(
+        line.split()[:1] == ["native"] for line in lines(book(mode="confirm", suspects=(suspect(),), cases=(given,)))
+    )
 
 
 def test_an_acquittal_is_short():
