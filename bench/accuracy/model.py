@@ -71,11 +71,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """A detector's calls on one case, and what they took."""
+    """A detector's calls on one case, and what they took.
+
+    Attributes:
+        load: the machine's load average when the case ended; None where it was not recorded. Wall times taken under
+            different loads do not compare.
+    """
 
     calls: Mapping[str, Call]
     seconds: float
     note: str = ""
+    load: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
