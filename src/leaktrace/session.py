@@ -198,7 +198,6 @@ def bind(
     cases = [case for case in merged if (case.subject, case.nodeid, case.where, case.kind) in names]
     return Casebook(
         mode=options.mode.value,
-        kinds=tuple(sorted(options.kinds)) if options.origin.get("kinds") else (),
         limit_bytes=options.limit_bytes,
         python=platform.python_version(),
         platform=platform.platform(),

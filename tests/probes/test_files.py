@@ -3,6 +3,7 @@ from __future__ import annotations
 import sqlite3
 import sys
 import tempfile
+import time
 from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
@@ -54,13 +55,22 @@ def test_pytests_own_folder_is_left_out(probe, tmp_path):
 
 
 def test_a_folder_that_has_not_changed_is_not_listed_again(tmp_path):
-    watch = FolderWatch(str(tmp_path))
+    watch = FolderWatch(str(tmp_path), now_ns=lambda: time.time_ns() + 1_000_000_000)
     (tmp_path / "a").touch()
     watch.count()
     known = watch._known
 
     assert watch.count() == 1
     assert watch._known is known
+
+
+def test_a_folder_that_has_just_changed_is_listed_again(tmp_path):
+    watch = FolderWatch(str(tmp_path))
+    (tmp_path / "a").touch()
+    watch.count()
+    (tmp_path / "a").rename(tmp_path / "b")  # may fall into the same tick of the kernel's clock
+
+    assert watch.paths() == [f"{tmp_path}/b"]
 
 
 def test_a_folder_removed_and_made_anew_is_followed(tmp_path):

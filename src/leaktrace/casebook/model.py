@@ -110,10 +110,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Casebook:
-    """All that is known of a run.
-
-    `kinds` are those that were asked for by name, none by default.
-    """
+    """All that is known of a run."""
 
     mode: str
     limit_bytes: int
@@ -133,7 +130,6 @@ class Casebook:
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     runs: int = 0
-    kinds: tuple[str, ...] = ()
 
     def verdicts(self) -> dict[str, int]:
         """How many cases have each verdict."""

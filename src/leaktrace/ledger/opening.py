@@ -14,6 +14,17 @@ from leaktrace.probes.model import Probe
 from leaktrace.probes.resources import probes_of_kinds
 
 
+DEFAULT_KINDS = frozenset(KINDS) - {"files", "state"}
+"""Kinds that every watch can afford. Files and state take longer to read than the rest together, and what others write
+into the same folders shows among them; a replay reads them, and a watch does when they are asked for by name."""
+
+
+def watched_kinds(options: Options) -> frozenset[str]:
+    """The kinds that this watch reads: what was asked for, or all that it can afford."""
+    asked = frozenset({"state"}) & options.fail_on
+    return (options.kinds if options.origin.get("kinds") else options.kinds & DEFAULT_KINDS) | asked
+
+
 def open_recorder(
     options: Options,
     journal: Journal | None,
@@ -23,7 +34,7 @@ def open_recorder(
     given: Iterable[Iterable[Probe]] = (),
 ) -> Recorder:
     """The recorder of a process, with the probes that a watch can afford, and those that others have `given`."""
-    own = probes_of_kinds(options.kinds, deep=False)
+    own = probes_of_kinds(watched_kinds(options), deep=False)
     return Recorder(
         probes=(RssProbe(), HeapProbe(), BlocksProbe(dear_ns=DEAR_BLOCKS_NS)),
         peak=PeakProbe(),

@@ -7,6 +7,7 @@ they came to be during its setup. What has gone by the end of the run is taken o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter, process_time
@@ -17,10 +18,12 @@ from leaktrace.probes.settle import collect
 from leaktrace.probes.waiting import wait_for_fall
 
 
-GRACE_S = 0.06
+GRACE_S = 0.08
 """Wait for what is on its way out at the end of a test whose count rose."""
 PATIENCE_S = 3.0
 """Waiting in vain, in all; what ends later than that is found gone at the end of the run."""
+YOUNG_S = 0.3
+"""Time in which a new thing may yet go, and by going hide the next one."""
 LAST_GRACE_S = 0.5
 """The same at the end of the run, where nothing comes after."""
 LOOKING_S = 2.0
@@ -43,6 +46,7 @@ class _Shelf:
     known: Mapping[Hashable, Thing] = field(default_factory=dict)
     blind: bool = False
     """Whether a list is missing since the count last moved, so that new things cannot be told from old ones."""
+    young_until: float = 0.0
     young: bool = False
     """Whether something is on its way out (what the last test left, a loan), which would hide what comes now."""
 
@@ -84,6 +88,8 @@ class ThingsKeeper:
         self._probes, self._guests, self._unwanted, self._clock, self._cpu_s = probes, guests, unwanted, clock, cpu_s
         self._shelves: list[_Shelf] = []
         self._reads: tuple[tuple[_Shelf, Callable[[], Value]], ...] = ()
+        self._awake: tuple[tuple[_Shelf, Callable[[], Value]], ...] = ()
+        self._modules = 0
         self._test: _Born = {}
         self._setups: list[_Born] = []
         self._loans: dict[int, _Born] = {}
@@ -106,14 +112,20 @@ class ThingsKeeper:
             shelf.known = self._listed(shelf) or {}
             self._shelves.append(shelf)
         self._reads = tuple((shelf, shelf.probe.read) for shelf in self._shelves)
+        self._modules = len(sys.modules)
+        self._wake()
         self._looking_s = 0.0
+
+    def _wake(self) -> None:
+        """Leave out what cannot be read (no GPU framework is loaded) until a new module may have changed that."""
+        self._awake = tuple((shelf, read) for shelf, read in self._reads if isinstance(read(), int))
 
     def _cost_s(self, probe: Probe) -> float:
         cost = DEAR_S * 2
-        for _ in range(3):  # the best of three: a single one may have been interrupted
-            since = self._clock()
+        for _ in range(5):  # the best of five: a single one may have been interrupted
+            since = self._cpu_s()
             probe.read()
-            cost = min(cost, self._clock() - since)
+            cost = min(cost, self._cpu_s() - since)
         return cost
 
     # --- what happens while a test runs --------------------------------------------------------------------------
@@ -169,12 +181,16 @@ class ThingsKeeper:
 
         What a closed fixture failed to give back goes into its account.
         """
-        for shelf, read in self._reads:
-            if shelf.young or read() != shelf.count:
-                break
+        if len(sys.modules) == self._modules:
+            for shelf, read in self._awake:
+                if read() != shelf.count or shelf.young:
+                    break
+            else:
+                if not (self._test or self._closed):
+                    return ()
         else:
-            if not (self._test or self._closed):
-                return ()
+            self._modules = len(sys.modules)
+            self._wake()
         self._setups.clear()
         for account, loan in self._closed:
             self._keep(row, account, self._unpaid(loan))
@@ -236,8 +252,10 @@ class ThingsKeeper:
             amount = now - (shelf.count if isinstance(shelf.count, int) else 0) if isinstance(now, int) else 0
             new = self._compared(shelf)
             shelf.count = now
+            if new:
+                shelf.young_until = self._clock() + YOUNG_S
             if patient:
-                shelf.young = bool(new)
+                shelf.young = self._clock() < shelf.young_until
             if shelf.floor and rose:
                 self._serial += 1
                 owner[number, self._serial] = _amount(shelf.probe, amount, new)
@@ -252,15 +270,15 @@ class ThingsKeeper:
 
     def _waited(self, shelf: _Shelf, read: Callable[[], Value]) -> Value:
         """The count after the things on their way out have had their time."""
-        settle = getattr(shelf.probe, "settle", None)
-        if settle is None or self._waited_s >= PATIENCE_S:
+        if self._waited_s >= PATIENCE_S:
             return read()
         since, mark = self._clock(), shelf.count if isinstance(shelf.count, int) else 0
         if shelf.floor:
             collect()  # tensors die with the cycles that they are in
-            wait_for_fall(read, mark + shelf.floor, GRACE_S)
+        if shelf.probe in self._guests and isinstance(shelf.probe, NamingProbe):
+            shelf.probe.settle(GRACE_S, at_most=mark)
         else:
-            settle(GRACE_S, at_most=mark)
+            wait_for_fall(read, mark + shelf.floor, GRACE_S)
         now = read()
         if shelf.rose(now):
             self._waited_s += self._clock() - since

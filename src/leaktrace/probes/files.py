@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ TEMP_FILES = Counter(name="temp_files", unit="count", kind="files", exact=False)
 SHARED_MEMORY = Counter(name="shared_memory", unit="count", kind="files", exact=False)
 
 SHM_FOLDER = "/dev/shm"  # noqa: S108 - where POSIX shared memory lives, not a place that we write to
+TICK_NS = 20_000_000
+NEVER = (-1, -1, -1)
 _PYTESTS_OWN = "pytest-of-"
 _SYSV_CREATOR = 4  # column of /proc/sysvipc/shm: key shmid perms size cpid …
 
@@ -33,10 +36,11 @@ class FolderWatch:
     Only a name that was not there before is looked at, so that a large folder costs its size once.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(self, folder: str, *, now_ns: Callable[[], int] = time.time_ns) -> None:
         self.folder = folder
         self._held = HeldDir(folder) if ON_LINUX else None
-        self._stamp = (-1, -1, -1)
+        self._now_ns = now_ns
+        self._stamp = NEVER
         self._known: dict[str, bool] = {}
         self._count = 0
 
@@ -52,7 +56,8 @@ class FolderWatch:
             # The stamp is from before the listing: what comes in between is seen again the next time.
             self._known = {name: self._known.get(name) or self._is_ours(name) for name in names_in(self.folder)}
             self._count = sum(self._known.values())
-            self._stamp = stamp
+            # The kernel's clock ticks every few milliseconds: what comes within the same tick changes no stamp.
+            self._stamp = stamp if self._now_ns() - now.st_mtime_ns > TICK_NS else NEVER
         return self._count
 
     def paths(self) -> list[str]:

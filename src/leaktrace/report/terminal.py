@@ -8,7 +8,7 @@ from dataclasses import replace
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.probes.model import RSS_BYTES
 from leaktrace.report.exhibit import exhibit_lines
-from leaktrace.report.things import aside, is_aside, is_moot, left_open, thing_lines
+from leaktrace.report.things import is_moot, left_open, thing_lines
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
@@ -24,8 +24,7 @@ ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
 def title(book: Casebook) -> str:
     """What stands in the section's rule."""
     if book.mode == "watch" or not book.cases:
-        told = sum(not is_aside(suspect, book) for suspect in book.suspects)
-        return f"leaktrace: {plural(told, 'suspect')}"
+        return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
     counts = book.verdicts()
     words = ", ".join(f"{counts[verdict.value]} {verdict.value}" for verdict in Verdict if verdict.value in counts)
     return f"leaktrace: {words}"
@@ -33,30 +32,26 @@ def title(book: Casebook) -> str:
 
 def one_line(book: Casebook, tests: int) -> str:
     """All that is said when nothing is wrong."""
-    line = f"leaktrace: {plural(tests, 'test')} watched, none kept more than {megabytes(book.limit_bytes)}"
-    return "\n".join([line, *aside(book)])
+    return f"leaktrace: {plural(tests, 'test')} watched, none kept more than {megabytes(book.limit_bytes)}"
 
 
 def is_quiet(book: Casebook) -> bool:
     """Whether there is nothing to report but one line."""
-    suspected = any(not is_aside(suspect, book) for suspect in book.suspects)
-    return not (suspected or book.cases or book.notes or book.warnings or _died(book))
+    return not (book.suspects or book.cases or book.notes or book.warnings or _died(book))
 
 
 def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
     """The report of a run with something to say."""
     if book.mode == "watch" or not book.cases:
-        told = [suspect for suspect in book.suspects if not is_aside(suspect, book)]
-        yield from (line for suspect in told[:SHOWN] for line in leaked(suspect))
-        if len(told) > SHOWN:
-            yield f"and {len(told) - SHOWN} more: see --leaktrace-json=PATH"
+        yield from (line for suspect in book.suspects[:SHOWN] for line in leaked(suspect))
+        if len(book.suspects) > SHOWN:
+            yield f"and {len(book.suspects) - SHOWN} more: see --leaktrace-json=PATH"
     else:
         for case in book.cases:
             if not is_moot(case):
                 yield from block(case)
-        changed = [suspect for suspect in book.suspects if suspect.kind == "state" and not is_aside(suspect, book)]
+        changed = [suspect for suspect in book.suspects if suspect.kind == "state"]
         yield from (line for suspect in changed[:SHOWN] for line in leaked(suspect))
-    yield from aside(book)
     for note in book.notes[:SHOWN]:
         yield from wrapped(
             f"{note.slug.upper()} {megabytes(note.size_bytes)} in {note.nodeid}: {note.text}",

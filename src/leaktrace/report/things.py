@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections.abc import Iterator, Sequence
 
-from leaktrace.casebook.model import Case, Casebook
+from leaktrace.casebook.model import Case
 from leaktrace.probes.model import Thing
 from leaktrace.probes.words import sentence, wording
 from leaktrace.report.words import plural, wrapped
@@ -34,28 +33,9 @@ def left_open(suspect: Suspect) -> Iterator[str]:
         yield f"{INDENT}likely one-time: it imported {', '.join(suspect.imports[:5])}"
 
 
-def is_aside(suspect: Suspect, book: Casebook) -> bool:
-    """Whether a suspect is only counted: changed state, and in a watch files that another process may have made.
-
-    Who names the kind in `--leaktrace-kinds` sees it.
-    """
-    if suspect.kind in book.kinds:
-        return False
-    return suspect.kind == "state" or (suspect.kind == "files" and book.mode == "watch")
-
-
 def is_moot(case: Case) -> bool:
     """Whether a case needs no word: files that came while a test ran, and that no replay made again."""
     return case.kind == "files" and case.verdict in (Verdict.STEADY, Verdict.ONE_TIME)
-
-
-def aside(book: Casebook) -> Iterator[str]:
-    """A line for each kind of suspects that are only counted."""
-    counts = Tally(suspect.kind for suspect in book.suspects if is_aside(suspect, book))
-    if counts["state"]:
-        yield f"{plural(counts['state'], 'test')} changed process-wide state; to see it: --leaktrace-kinds=state"
-    if counts["files"]:
-        yield f"{plural(counts['files'], 'test')} may have left temporary files; to see: --leaktrace-kinds=files"
 
 
 def head(thing: Thing) -> str:
