@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 import pytest
+from _pytest.junitxml import xml_key
 from _pytest.runner import runtestprotocol
 
 
@@ -36,7 +37,7 @@ class QuietRuns:
         """Set up, call and tear down an item once more; what is above `nextitem` stays set up."""
         self._quiet = True
         try:
-            with silenced(item.config.pluginmanager), repeatable(item):
+            with silenced(item.config.pluginmanager), unwritten(item.config), repeatable(item):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         finally:
             self._quiet = False
@@ -86,6 +87,21 @@ def silenced(manager: pytest.PytestPluginManager) -> Iterator[None]:
         yield
     finally:
         manager._inner_hookexec = execute  # noqa: SLF001
+
+
+@contextlib.contextmanager
+def unwritten(config: pytest.Config) -> Iterator[None]:
+    """Keep the junit file as it is: fixtures of pytest's and Hypothesis's plugin add to it past every hook."""
+    xml = config.stash.get(xml_key, None)
+    if xml is None:
+        yield
+        return
+    open_ones, nodes, properties = dict(xml.node_reporters), len(xml.node_reporters_ordered), len(xml.global_properties)
+    try:
+        yield
+    finally:
+        xml.node_reporters = open_ones
+        del xml.node_reporters_ordered[nodes:], xml.global_properties[properties:]
 
 
 SETTINGS = "_hypothesis_internal_use_settings"
