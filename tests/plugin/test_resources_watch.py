@@ -49,7 +49,9 @@ def test_gpu_memory_and_state_have_the_same_owners(spread, kind):
 
 
 def test_files_in_one_process_are_told_exactly(example):
-    found = owners(example.run("--leaktrace-kinds=files", files=files_of("files"), env={"TMPDIR": str(folder(example))}, expect=0))
+    found = owners(
+        example.run("--leaktrace-kinds=files", files=files_of("files"), env={"TMPDIR": str(folder(example))}, expect=0)
+    )
 
     assert found == {("files", "files"): {"test": LEAKING_TESTS, "fixture": LEAKING_FIXTURES}}
 
@@ -108,3 +110,27 @@ def test_the_journal_of_a_killed_run_tells_the_things_that_were_left(example):
     [ledger] = ran.journals.values()
     [things] = ledger.things.values()
     assert [thing.name for thing in things if thing.kind == "fds"] == ["/dev/null"]
+
+
+def test_a_resource_warning_is_credited_to_the_test_that_made_the_object(spread):
+    files = {
+        "test_a.py": """
+        import gc, socket
+
+        def test_leaves_garbage():
+            gc.disable()
+            ring = [socket.socket(), open(__file__)]
+            ring.append(ring)
+
+        def test_innocent():
+            gc.enable()
+            gc.collect()
+        """
+    }
+
+    together = ("--dist=loadfile",) if "-n2" in spread.args else ()
+    ran = spread.run("-Walways::ResourceWarning", *together, files=files, expect=0)
+
+    assert [(note.slug, note.nodeid) for note in ran.book.notes] == [("unclosed", "test_a.py::test_leaves_garbage")] * 2
+    assert "UNCLOSED in test_a.py::test_leaves_garbage: socket" in ran.report
+    assert "which closed it in test_a.py::test_innocent" in " ".join(ran.report.split())

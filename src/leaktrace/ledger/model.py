@@ -89,7 +89,8 @@ class Ledger:
 
     A row holds outcome, duration (µs), peak, then start, setup, call and teardown with one number a counter. By row,
     and only for the few rows that have any: `things` that a test left and that are there at the end of the run, and
-    those that it left and that have `gone` since.
+    those that it left and that have `gone` since. `warned` are ResourceWarnings, each with the test during which it
+    came up, which need not be the one that made the resource.
     """
 
     counters: tuple[Counter, ...]
@@ -100,6 +101,7 @@ class Ledger:
     settlements: dict[int, Settlement] = field(default_factory=dict)
     things: dict[int, tuple[Thing, ...]] = field(default_factory=dict)
     gone: dict[int, tuple[Thing, ...]] = field(default_factory=dict)
+    warned: list[tuple[str, str]] = field(default_factory=list)
     fixtures: list[FixtureAccount] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
     harness: array[int] = field(default_factory=lambda: array("q"))
@@ -180,3 +182,23 @@ def total(growths: object) -> dict[str, Value]:
                 continue
             result[name] = value if isinstance(value, Unread) else have + value
     return result
+
+
+def is_uneventful(ledger: Ledger, limit_bytes: int) -> bool:
+    """Whether nobody in a ledger can be a suspect, told from sums alone: then no judge has to be loaded.
+
+    No test passed the limit at first sight, all that any test gained is together below it, every loan was repaid, and
+    nothing was left open.
+    """
+    if ledger.settlements or ledger.things or ledger.gone or not ledger.complete:
+        return False
+    if any(account.things or max(account.kept, default=0) > limit_bytes for account in ledger.fixtures):
+        return False
+    n, width, cells = len(ledger.counters), ledger.width, ledger.cells
+    for i in range(min(2, n)):  # resident and heap bytes
+        if ledger.counters[i].name in ledger.unread:
+            continue
+        phases = zip(*(cells[3 + part * n + i :: width] for part in (1, 2, 3)), strict=True)
+        if sum(grown for phase in phases if (grown := sum(phase)) > 0) > limit_bytes:
+            return False
+    return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,9 @@ from leaktrace.errors import LeaktraceError
 from leaktrace.ledger.model import FixtureAccount, Ledger
 from leaktrace.ledger.recorder import Recorder
 from leaktrace.options import Mode, Options
+
+
+MOST_WARNINGS = 1000
 
 
 class WatchDoor:
@@ -91,6 +95,11 @@ class WatchDoor:
                 self._recorder.outcome(outcome_of(report), report.when or "call")
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
+
+    def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
+        """A resource that nobody closed, and the collector did: perhaps long after the test that made it."""
+        if issubclass(warning_message.category, ResourceWarning) and len(self._ledger.warned) < MOST_WARNINGS:
+            self._ledger.warned.append((nodeid, str(warning_message.message)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(

@@ -9,7 +9,7 @@ from leaktrace.casebook.model import Case, Casebook
 from leaktrace.probes.model import RSS_BYTES
 from leaktrace.report.exhibit import exhibit_lines
 from leaktrace.report.things import is_moot, left_open, thing_lines
-from leaktrace.report.words import amount, megabytes, plural, size, wrapped
+from leaktrace.report.words import all_well, amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
@@ -32,7 +32,7 @@ def title(book: Casebook) -> str:
 
 def one_line(book: Casebook, tests: int) -> str:
     """All that is said when nothing is wrong."""
-    return f"leaktrace: {plural(tests, 'test')} watched, none kept more than {megabytes(book.limit_bytes)}"
+    return all_well(tests, book.limit_bytes)
 
 
 def is_quiet(book: Casebook) -> bool:
@@ -54,7 +54,8 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
         yield from (line for suspect in changed[:SHOWN] for line in leaked(suspect))
     for note in book.notes[:SHOWN]:
         yield from wrapped(
-            f"{note.slug.upper()} {megabytes(note.size_bytes)} in {note.nodeid}: {note.text}",
+            " ".join([note.slug.upper(), *([megabytes(note.size_bytes)] if note.size_bytes else ()), "in", note.nodeid])
+            + f": {note.text}",
             indent="    ",
             width=WIDTH,
             first="",
@@ -99,7 +100,8 @@ def block(case: Case) -> Iterator[str]:
     else:
         yield f"{head}{case.nodeid}"
     if case.subject == "group":
-        yield f"{INDENT}{plural(case.tests, 'test')} together, {megabytes(case.grew_by / max(1, case.tests))} each in the suite"
+        each = "" if case.things else f", {megabytes(case.grew_by / max(1, case.tests))} each in the suite"
+        yield f"{INDENT}{plural(case.tests, 'test')} together{each}"
     yield from wrapped(case.reason, indent=INDENT, width=WIDTH)
     if case.verdict in ACCUSED:
         yield from thing_lines(case, WIDTH)

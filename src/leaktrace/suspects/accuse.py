@@ -9,7 +9,7 @@ from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Unread
 from leaktrace.suspects.groups import Member, accuse_groups
 from leaktrace.suspects.model import Limits, Note, Suspect
-from leaktrace.suspects.things import accuse_things
+from leaktrace.suspects.things import accuse_things, unclosed
 
 
 PASSED = OUTCOMES.index("passed")
@@ -42,7 +42,7 @@ def notes(ledger: Ledger, limits: Limits) -> list[Note]:
             outcome = OUTCOMES[ledger.cells[row * ledger.width]]
             text = f"{outcome}: pytest keeps its traceback and locals, so this is not judged"
             found.append(Note(slug="failed", nodeid=nodeid, size_bytes=kept, text=text))
-    return sorted(found, key=lambda note: -note.size_bytes)
+    return [*sorted(found, key=lambda note: -note.size_bytes), *unclosed(ledger, limits)]
 
 
 def _tests(ledger: Ledger, limits: Limits) -> tuple[list[Suspect], list[Member]]:

@@ -57,7 +57,7 @@ class Note:
     """Growth that is shown but accuses nobody: garbage not collected, a failed test's, a peak.
 
     Attributes:
-        slug: `garbage`, `failed`.
+        slug: `garbage`, `failed`, `unclosed`.
     """
 
     slug: str

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.probes.model import Thing
 from leaktrace.suspects.groups import MIN_TESTS, group_names
-from leaktrace.suspects.model import Limits, Suspect
+from leaktrace.suspects.model import Limits, Note, Suspect
 
 
 PASSED = OUTCOMES.index("passed")
@@ -42,6 +42,39 @@ def by_kind(things: Sequence[Thing], patterns: Sequence[str]) -> dict[str, tuple
         if not (patterns and is_ignored(thing, patterns)):
             kinds[thing.kind].append(thing)
     return {kind: tuple(found) for kind, found in kinds.items()}
+
+
+def unclosed(ledger: Ledger, limits: Limits) -> list[Note]:
+    """ResourceWarnings that came up in a later test than the one that made the resource, as the maker's."""
+    rows = {nodeid: row for row, nodeid in enumerate(ledger.nodeids)}
+    found: list[Note] = []
+    spent: set[tuple[int, int]] = set()
+    for told_in, text in ledger.warned:
+        latest = rows.get(told_in, len(ledger))
+        makers = [
+            (row, i)
+            for row, things in ledger.gone.items()
+            for i, thing in enumerate(things)
+            if row < latest and (row, i) not in spent and _is_meant(thing, text)
+        ]
+        if not makers or ledger.nodeids[makers[-1][0]] in limits.left_out:
+            continue
+        row, i = max(makers)
+        spent.add((row, i))
+        thing = ledger.gone[row][i]
+        told = f"{thing.noun} {thing.name} ({thing.detail}) was left to the collector, which closed it in {told_in}"
+        found.append(Note(slug="unclosed", nodeid=ledger.nodeids[row], size_bytes=0, text=told))
+    return found
+
+
+def _is_meant(thing: Thing, text: str) -> bool:
+    """Whether a ResourceWarning's text is about a thing: the same descriptor, path or process."""
+    number = re.match(r"(?:fd|pid) (\d+)", thing.detail)
+    if thing.kind == "processes":
+        return number is not None and f"subprocess {number[1]} " in f"{text} "
+    if thing.kind == "sockets":
+        return number is not None and re.search(rf"\bfd={number[1]}\b", text) is not None
+    return thing.kind == "fds" and bool(thing.name) and f"name={thing.name!r}" in text
 
 
 def _of_tests(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:

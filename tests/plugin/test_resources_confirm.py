@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import pytest
+
+
+PROJECT = {
+    "conftest.py": """
+        import socket, threading
+        import pytest
+
+        @pytest.fixture(scope="session")
+        def server():
+            with socket.create_server(("127.0.0.1", 0)) as listening:
+                yield listening.getsockname()
+
+        KEPT = []
+
+        @pytest.fixture
+        def db(server):
+            KEPT.append(socket.create_connection(server))
+            yield KEPT[-1]
+
+        @pytest.fixture(scope="module")
+        def log():
+            KEPT.append(open(__file__))
+            yield KEPT[-1]
+        """,
+    "test_app.py": """
+        import os, subprocess, tempfile, threading
+        from concurrent.futures import ThreadPoolExecutor
+
+        KEPT = []
+        POOL = ThreadPoolExecutor(max_workers=3)
+        STOP = threading.Event()
+
+        def test_query(db):
+            pass
+
+        def test_reads(log):
+            pass
+
+        def test_serves():
+            threading.Thread(target=STOP.wait).start()  # no daemon: an exit would wait for it
+
+        def test_pool():
+            gate = threading.Barrier(3)
+            if POOL._threads:
+                POOL.submit(int).result()
+            else:
+                for _ in range(3):
+                    POOL.submit(gate.wait)
+
+        def test_starts():
+            KEPT.append(subprocess.Popen(["sleep", "300"]))
+
+        def test_only_once():
+            if not KEPT:
+                KEPT.append(open(__file__))
+        """,
+}
+
+
+@pytest.fixture
+def confirmed(spread):
+    return spread.run("--leaktrace", files=PROJECT, expect=0)
+
+
+def test_each_leak_is_proved_named_and_told_with_its_remedy(confirmed):
+    cases = {(case.nodeid.rpartition("::")[2], case.kind): case for case in confirmed.book.cases}
+    leaks = {key for key, case in cases.items() if case.verdict.value == "LEAK"}
+
+    assert leaks == {
+        ("test_query", "sockets"),
+        ("log", "fds"),
+        ("test_serves", "threads"),
+        ("test_starts", "processes"),
+    }
+    [connection, *_] = cases["test_query", "sockets"].things
+    assert connection.owner == "fixture `db` (conftest.py:12)"
+    assert connection.where == "conftest.py:14"
+    assert cases["test_query", "sockets"].exhibit.fix == "close it after the `yield`"
+    assert cases["log", "fds"].things[0].where == "conftest.py:19"
+    assert cases["test_serves", "threads"].things[0].where == "test_app.py:16"
+    assert cases["test_starts", "processes"].things[0].name == "sleep 300"
+    report = " ".join(confirmed.report.split())
+    assert (
+        "was opened in fixture `db` (conftest.py:12) at conftest.py:14 and is still open after its teardown" in report
+    )
+    assert all(len(line) <= 80 for line in confirmed.report.splitlines() if "leaktrace.py" not in line)
+
+
+def test_files_that_each_run_leaves_are_proved(example):
+    files = {"test_a.py": "import tempfile\ndef test_leaves(): tempfile.mkdtemp()\n"}
+    folder = example.path / "tmp"
+    folder.mkdir()
+
+    ran = example.run("--leaktrace", "--leaktrace-kinds=files", files=files, env={"TMPDIR": str(folder)}, expect=0)
+
+    [case] = ran.book.cases
+    assert (case.kind, case.verdict.value) == ("files", "LEAK")
+    assert case.things[0].noun == "temporary directory"
+    assert case.things[0].where == "test_a.py:2"
