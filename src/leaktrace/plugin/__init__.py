@@ -7,20 +7,24 @@ xdist's controller) prints; a worker ships what it found. A replay child opens n
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import pytest
 
-from leaktrace import options as table
-from leaktrace.errors import LeaktraceError
-from leaktrace.options import Mode, Options
+
+if TYPE_CHECKING:
+    from leaktrace.options import Options
 
 
 MARKER = "leaktrace(limit=SIZE, off=False, reason=TEXT): growth that this test may keep, or off=True to leave it out."
 CHILD_PLUGIN = "leaktrace.child"
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Declare the option table."""
+    spare(pluginmanager)
+    from leaktrace import options as table  # noqa: PLC0415 - not before pytest has been told to spare it
+
     group = parser.getgroup("leaktrace", "leaktrace: find the tests that leak, and say what keeps the leak alive")
     table.declare(group.addoption, parser.addini)
 
@@ -39,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if config.pluginmanager.hasplugin(CHILD_PLUGIN):
         return
     options = resolve_options(config)
-    if options.mode is Mode.OFF or config.option.collectonly:
+    if options.mode.value == "off" or config.option.collectonly:
         return
     # Nothing of the rooms is needed when leaktrace is off.
     from leaktrace.plugin.doors import open_doors  # noqa: PLC0415
@@ -49,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def resolve_options(config: pytest.Config) -> Options:
     """This run's options; a bad value is pytest's own usage error."""
+    from leaktrace import options as table  # noqa: PLC0415 - see pytest_addoption
+    from leaktrace.errors import LeaktraceError  # noqa: PLC0415
+
     try:
         return table.resolve(
             command_line=vars(config.option),
@@ -58,3 +65,18 @@ def resolve_options(config: pytest.Config) -> Options:
         )
     except LeaktraceError as exc:
         raise pytest.UsageError(f"leaktrace: {exc}") from exc
+
+
+def spare(manager: pytest.PytestPluginManager) -> None:
+    """Keep pytest from rewriting the asserts of our modules, of which there are none to rewrite.
+
+    It would parse and compile each of them anew wherever it cannot write its own bytecode files: half a second. That
+    its hook remembers what to rewrite under these names is not promised; without them all is as slow as it was.
+    """
+    hook = getattr(manager, "rewrite_hook", None)
+    marked, cache = getattr(hook, "_must_rewrite", None), getattr(hook, "_marked_for_rewrite_cache", None)
+    if isinstance(marked, set) and isinstance(cache, dict):
+        for name in [each for each in marked if each.partition(".")[0] == "leaktrace"]:
+            marked.discard(name)
+        for name in [each for each in cache if each.partition(".")[0] == "leaktrace"]:
+            del cache[name]

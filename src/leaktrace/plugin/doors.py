@@ -91,7 +91,7 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         _watch(config, shared)
         register(WorkerDoor(config, shared), "leaktrace-worker")
         return
-    from leaktrace.plugin.report import ReportDoor  # noqa: PLC0415 - a worker reports nothing
+    from leaktrace.plugin.report import GrowthDoor, ReportDoor  # noqa: PLC0415 - a worker reports nothing
 
     report = ReportDoor(config, shared)
     register(report, "leaktrace-report")
@@ -102,6 +102,8 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         register(ControllerDoor(shared, report), "leaktrace-controller")
     else:
         _watch(config, shared)
+        if config.option.verbose > 0 and shared.watch is not None:
+            register(GrowthDoor(config, shared.watch), "leaktrace-growth")
 
 
 def _watch(config: pytest.Config, shared: Shared) -> None:

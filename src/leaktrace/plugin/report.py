@@ -12,7 +12,11 @@ import pytest
 
 from leaktrace import options as table
 from leaktrace.errors import LeaktraceError
+from leaktrace.ledger.model import Ledger, is_uneventful
+from leaktrace.options import Mode
 from leaktrace.plugin.doors import Shared, confirms
+from leaktrace.plugin.leftover import ExitGuard
+from leaktrace.plugin.watch import WatchDoor
 
 
 if TYPE_CHECKING:
@@ -26,6 +30,22 @@ SHOWN_BYTES = 50_000
 """Growth from which `-v` shows it beside a test: what would round to 0.0 MB is left out."""
 
 
+class GrowthDoor:
+    """With `-v`: a test's growth beside its name, once its teardown has been reported."""
+
+    def __init__(self, config: pytest.Config, watch: WatchDoor) -> None:
+        self._config, self._watch = config, watch
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """The line of a test is whole; ours goes behind it."""
+        if report.when == "teardown":
+            grown = self._watch.grown_bytes()
+            reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+            if reporter is not None and abs(grown) >= SHOWN_BYTES:
+                reporter.write(f" [{grown / 1e6:+.1f} MB]")
+
+
 class ReportDoor:
     """Gathers the parts of all processes and reports once."""
 
@@ -34,19 +54,13 @@ class ReportDoor:
         self.parts: list[Part] = []
         self._book: Casebook | None = None
         self._failed_on: list[str] = []
+        self._well: int | None = None
+        self._exit_status = 0
+        self._guard = ExitGuard()
 
     def pytest_report_header(self) -> str:
         """The settings in force, with their sources."""
         return table.describe(self._shared.options)
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """With `-v`, a test's growth beside its name, once its teardown has been reported."""
-        if report.when == "teardown" and self._config.option.verbose > 0 and self._shared.watch is not None:
-            grown = self._shared.watch.grown_bytes()
-            reporter = self._config.pluginmanager.get_plugin("terminalreporter")
-            if reporter is not None and abs(grown) >= SHOWN_BYTES:
-                reporter.write(f" [{grown / 1e6:+.1f} MB]")
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -63,15 +77,19 @@ class ReportDoor:
                 self._failed_on = matched(self._book, self._shared.options)
             if self._failed_on:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._exit_status = int(session.exitstatus)
 
     def _conclude(self, *, interrupted: bool) -> None:
+        shared = self._shared
+        ledger = shared.watch.close() if shared.watch is not None else None
+        if ledger is not None and self._is_all_well(ledger):
+            self._well = len(ledger)
+            return
         # The last test has ended: from here on the rooms that judge and report may be loaded.
         from leaktrace.casebook import wire  # noqa: PLC0415
         from leaktrace.session import bind, conclude  # noqa: PLC0415
 
-        shared = self._shared
-        if shared.watch is not None:
-            ledger = shared.watch.close()
+        if ledger is not None:
             part = conclude(
                 ledger,
                 shared.options,
@@ -100,6 +118,13 @@ class ReportDoor:
                 text = f"the casebook could not be written to {target}: {exc}"
                 self._book = replace(self._book, warnings=(*self._book.warnings, text))
 
+    def _is_all_well(self, ledger: Ledger) -> bool:
+        """Whether one line will say it all, so that nothing has to be judged."""
+        shared = self._shared
+        asked = shared.options.json_path is not None or shared.options.mode is not Mode.WATCH
+        marked = shared.watch is not None and bool(shared.watch.marked)
+        return not (asked or marked or shared.warnings) and is_uneventful(ledger, shared.options.limit_bytes)
+
     def _progress(self, done: int, count: int, name: str) -> None:
         reporter = self._terminal()
         if reporter is not None and reporter.isatty:
@@ -124,6 +149,13 @@ class ReportDoor:
             terminalreporter.write_line(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
 
     def _write(self, reporter: Any) -> None:
+        loud = self._config.option.verbose > -2  # noqa: PLR2004 - -qq asks for silence
+        if self._well is not None:
+            from leaktrace.report.words import all_well  # noqa: PLC0415 - only at the end
+
+            if self._well and loud:
+                reporter.write_line(all_well(self._well, self._shared.options.limit_bytes))
+            return
         from leaktrace.report import terminal  # noqa: PLC0415
 
         book = self._book
@@ -133,7 +165,7 @@ class ReportDoor:
             return
         tests = sum(len(part.ledger) for part in self.parts)
         if terminal.is_quiet(book):
-            if tests and self._config.option.verbose > -2:  # noqa: PLR2004 - -qq asks for silence
+            if tests and loud:
                 reporter.write_line(terminal.one_line(book, tests))
             return
         reporter.section(terminal.title(book), sep="=")
@@ -153,3 +185,5 @@ class ReportDoor:
         reporter = self._terminal()
         if self._failed_on and reporter is not None:
             reporter.write_line(f"leaktrace: exit status 1, by --leaktrace-fail-on={','.join(self._failed_on)}")
+        if confirms(self._shared.options):
+            self._guard.arm(self._exit_status)

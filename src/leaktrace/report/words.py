@@ -45,3 +45,8 @@ def wrapped(text: str, *, indent: str, width: int, first: str | None = None) -> 
 def plural(count: int, noun: str) -> str:
     """`1 test`, `2 tests`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+def all_well(tests: int, limit_bytes: int) -> str:
+    """The one line of a run with nothing to report."""
+    return f"leaktrace: {plural(tests, 'test')} watched, none kept more than {megabytes(limit_bytes)}"
