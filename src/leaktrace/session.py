@@ -28,9 +28,10 @@ from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.options import Mode, Options
 from leaktrace.replay.letters import Settings, Task, targets_of
 from leaktrace.replay.runner import Bounds, replay
-from leaktrace.suspects.accuse import accuse, notes, ranked
+from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
 from leaktrace.suspects.model import Limits, Note, Suspect
 from leaktrace.verdict.judge import group_of
+from leaktrace.verdict.model import Verdict
 
 
 HEAVY_BYTES = 32_000_000
@@ -97,7 +98,8 @@ def conclude(
     """Ledger → suspects → replay → verdicts, for one process."""
     began, game = clock(), context.game
     limits = limits_of(options, context.marked, context.workers)
-    suspects = _suspects(ledger, limits, game)
+    replaying = replaying and options.mode is not Mode.WATCH
+    suspects = [*_suspects(ledger, limits, game), *(doubtful(ledger, limits) if replaying else ())]
     part = Part(
         ledger=ledger,
         suspects=tuple(suspects),
@@ -105,7 +107,7 @@ def conclude(
         warnings=tuple(warnings),
         left_out=tuple(game.not_taken) if game is not None else (),
     )
-    if not replaying or options.mode is Mode.WATCH:
+    if not replaying:
         return part
     decided = decided_in_place(suspects, game, limit_bytes=options.limit_bytes)
     open_ones = [number for number in range(len(suspects)) if number not in decided and replayed(suspects[number])]
@@ -127,11 +129,25 @@ def conclude(
         for number, task in tasks.items()
         if task.ident not in outcome.left_out
     ]
-    return replace(
+    return without_doubts(
         part,
         cases=(*cases, *decided.values()),
         left_out=(*part.left_out, *(suspects[ident].name for ident in outcome.left_out)),
         overhead_s=clock() - began + (game.spent_s if game is not None else 0.0),
+    )
+
+
+def without_doubts(part: Part, *, cases: tuple[Case, ...], left_out: tuple[str, ...], overhead_s: float) -> Part:
+    """The part with its cases; a doubtful suspect that was not proved is what the watch took it for, garbage."""
+    in_doubt = {suspect.name for suspect in part.suspects if suspect.doubtful}
+    proved = {case.nodeid for case in cases if case.verdict is Verdict.LEAK and case.nodeid in in_doubt}
+    return replace(
+        part,
+        suspects=tuple(each for each in part.suspects if not each.doubtful or each.name in proved),
+        cases=tuple(each for each in cases if each.nodeid not in in_doubt - proved or each.kind != "memory"),
+        notes=tuple(note for note in part.notes if note.slug != "garbage" or note.nodeid not in proved),
+        left_out=left_out,
+        overhead_s=overhead_s,
     )
 
 

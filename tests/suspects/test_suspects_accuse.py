@@ -6,7 +6,7 @@ from array import array
 
 from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger, Settlement
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
-from leaktrace.suspects.accuse import accuse, notes, ranked
+from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits
 
@@ -228,3 +228,21 @@ def test_fixtures_of_one_name_in_two_places_stay_apart():
         ("a/conftest.py:3", 50 * MB),
         ("b/conftest.py:3", 20 * MB),
     ]
+
+
+def test_growth_that_a_collection_took_back_is_in_doubt_since_the_garbage_may_be_older():
+    made = ledger([("t.py::settled", -3 * MB, {"garbage": 19 * MB}), ("t.py::kept", 20 * MB, {"garbage": 1 * MB})])
+
+    [suspect] = doubtful(made, LIMITS)
+
+    assert (suspect.name, suspect.doubtful, suspect.grew_by) == ("t.py::settled", True, 16 * MB)
+    assert names(made) == [("test", "t.py::kept")]
+
+
+def test_a_test_in_doubt_is_no_member_of_a_group():
+    made = ledger([*variants(4, 4 * MB), ("t.py::test_variant[4]", -3 * MB, {"garbage": 19 * MB})])
+
+    [suspect] = accuse(made, LIMITS)
+
+    assert "t.py::test_variant[4]" not in suspect.nodeids
+    assert suspect.tests == 4

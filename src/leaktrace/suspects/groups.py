@@ -67,7 +67,7 @@ def accuse_groups(
             if not _grew_together(rest, limit_bytes):
                 continue
             explained.update(member.row for member in rest)
-            suspects.append(_suspect(kind, name, rest, ledger, replayed, worker))
+            suspects.append(_suspect(kind, name, rest, ledger, replayed=replayed, worker=worker))
     return suspects
 
 
@@ -80,7 +80,7 @@ def _grew_together(members: Sequence[Member], limit_bytes: int) -> bool:
 
 
 def _suspect(
-    kind: str, name: str, members: Sequence[Member], ledger: Ledger, replayed: int, worker: str
+    kind: str, name: str, members: Sequence[Member], ledger: Ledger, *, replayed: int, worker: str
 ) -> Suspect:
     heaviest = sorted(members, key=lambda member: -member.size)
     # From all over the group: the heaviest few may be those that imported something.
@@ -102,7 +102,7 @@ def _suspect(
         counter=heaviest[0].counter,
         grew_by=size,
         growth=growth,
-        why=f"{len(members)} {what} grew by {size} bytes together, {size // len(members)} each, none over the limit alone",
+        why=f"{len(members)} {what} grew by {size} bytes together, {size // len(members)} each; none is over the limit",
         nodeids=chosen,
         worker=worker,
         tests=len(members),

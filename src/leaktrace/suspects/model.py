@@ -32,6 +32,8 @@ class Suspect:
         where: a fixture's `file:line`, or "".
         tests: how many tests it sums up.
         duration_s: the longest run of one of its tests.
+        doubtful: whether a collection seems to have taken the growth back; such a suspect counts only once it is
+            proved.
         things: what it left behind, by name; empty where memory grew.
     """
 
@@ -49,6 +51,7 @@ class Suspect:
     where: str = ""
     tests: int = 1
     duration_s: float = 0.0
+    doubtful: bool = False
     things: tuple[Thing, ...] = ()
 
 
