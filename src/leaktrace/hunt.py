@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from leaktrace.casebook.cases import case_of
@@ -13,12 +13,12 @@ from leaktrace.probes.handles import HandlesProbe
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.threads import ThreadsProbe
-from leaktrace.replay.inplace import Grown, Screen
+from leaktrace.replay.inplace import FOLLOW_BATCH, Grown, Screen
 from leaktrace.replay.measure import Readings
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.evidence import record_of
-from leaktrace.verdict.judge import judge
+from leaktrace.verdict.judge import judge_kinds
 from leaktrace.verdict.model import Rate, Ruling, Verdict
 from leaktrace.verdict.rules import Rules
 
@@ -35,21 +35,26 @@ def screen_of() -> Screen:
     """A screen with every counter that can be read exactly in a living process, and RSS."""
 
     def judged(readings: Readings, spent: str | None) -> tuple[bool, int]:
-        ruling = ruling_of(readings, spent)
-        return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED), ruling.more
+        rulings = rulings_of(readings, spent).values()
+        return any(map(is_suspicious, rulings)), max((ruling.more for ruling in rulings), default=0)
 
     probes = (BlocksProbe(), HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
     return Screen(probes, judged)
 
 
-def ruling_of(readings: Readings, spent: str | None) -> Ruling:
-    """What the in-place readings say."""
-    return judge(
+def is_suspicious(ruling: Ruling) -> bool:
+    """Whether a child has to look: growth that has not stopped in place."""
+    return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)
+
+
+def rulings_of(readings: Readings, spent: str | None) -> dict[str, Ruling]:
+    """What the in-place readings say, by kind of leak."""
+    return judge_kinds(
         record_of(
             [probe.counter.name for probe in readings.probes],
             [readings.row(number) for number in range(readings.taken)],
             warmups=0,
-            batch_runs=3,
+            batch_runs=FOLLOW_BATCH,
             unread=readings.unread,
             spent=spent,
         ),
@@ -59,13 +64,11 @@ def ruling_of(readings: Readings, spent: str | None) -> Ruling:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prey:
-    """A test that kept growing in place: a suspect, with what was read of it."""
+    """A test that kept growing in place: what was ruled on each kind of leak that it may be, and all rates."""
 
     nodeid: str
-    counter: str
-    rates: dict[str, Rate]
-    reason: str
-    runs: int
+    accused: Mapping[str, Ruling]
+    rates: Mapping[str, Rate]
 
 
 @dataclass(slots=True)
@@ -134,14 +137,12 @@ class Game:
         if grown is None:
             self.clean.add(nodeid)
             return
-        ruling = ruling_of(grown.readings, grown.spent)
+        rulings = rulings_of(grown.readings, grown.spent)
         self.runs += grown.runs
         self.prey[nodeid] = Prey(
             nodeid=nodeid,
-            counter=ruling.counter or "blocks",
-            rates=dict(ruling.rates),
-            reason=ruling.reason,
-            runs=grown.runs,
+            accused={kind: ruling for kind, ruling in rulings.items() if is_suspicious(ruling)},
+            rates={name: rate for ruling in rulings.values() for name, rate in ruling.rates.items()},
         )
 
     def failed(self, nodeid: str, why: str) -> None:
@@ -153,21 +154,20 @@ class Game:
         """The tests that kept growing, steepest first."""
         found = []
         for prey in self.prey.values():
-            rate = prey.rates.get(prey.counter)
-            per_run = round(rate.estimate) if rate is not None else 0
-            kind = "memory" if prey.counter not in ("fds", "threads") else prey.counter
-            found.append(
-                Suspect(
-                    subject="test",
-                    name=prey.nodeid,
-                    kind=kind,
-                    counter=prey.counter,
-                    grew_by=per_run,
-                    why=f"repeated in place it {prey.reason}",
-                    nodeids=(prey.nodeid,),
-                    worker=worker,
+            for kind, ruling in prey.accused.items():
+                rate = prey.rates.get(ruling.counter or "")
+                found.append(
+                    Suspect(
+                        subject="test",
+                        name=prey.nodeid,
+                        kind=kind,
+                        counter=ruling.counter or "blocks",
+                        grew_by=round(rate.estimate) if rate is not None else 0,
+                        why=f"repeated in place it {ruling.reason}",
+                        nodeids=(prey.nodeid,),
+                        worker=worker,
+                    )
                 )
-            )
         return sorted(found, key=lambda suspect: -suspect.grew_by)
 
     def unrepeatable_suspects(self, worker: str) -> list[Suspect]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe
 from leaktrace.probes.objects import RefsProbe
-from leaktrace.probes.settle import clear_caches, collect
+from leaktrace.probes.settle import clear_caches, collect, has_users_freeze
 from leaktrace.replay.measure import Effort, Readings, RunFailed
 
 
@@ -97,7 +97,7 @@ class Screen:
 
     def _freeze(self) -> None:
         """Take all that is alive out of the collections to come, unless the user has frozen something."""
-        if gc.get_freeze_count():
+        if has_users_freeze():
             return
         now = self._clock()
         if now > self._next_full:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from leaktrace.codec import encode
 from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe, Unread
-from leaktrace.probes.settle import clear_caches, collect, trim
+from leaktrace.probes.settle import clear_caches, collect, has_users_freeze, trim
 from leaktrace.replay.letters import Task
 
 
@@ -177,7 +177,7 @@ def _rehearse(readings: Readings, wants_more: Callable[[Readings, str | None], i
 
 def _freeze() -> bool:
     """Take what is alive now out of every later collection, unless the user has frozen something: that is theirs."""
-    if gc.get_freeze_count():
+    if has_users_freeze():
         return False
     gc.freeze()
     return True
