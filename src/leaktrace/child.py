@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from leaktrace.plugin.watch import plain_name, where_of
+from leaktrace.named import plain_name, where_of
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import Probe, Unread

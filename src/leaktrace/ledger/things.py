@@ -118,7 +118,9 @@ class ThingsKeeper:
 
     def _wake(self) -> None:
         """Leave out what cannot be read (no GPU framework is loaded) until a new module may have changed that."""
-        self._awake = tuple((shelf, read) for shelf, read in self._reads if isinstance(read(), int))
+        self._awake = tuple(
+            (shelf, read) for shelf, read in self._reads if shelf.probe in self._guests or isinstance(read(), int)
+        )
 
     def _cost_s(self, probe: Probe) -> float:
         cost = DEAR_S * 2

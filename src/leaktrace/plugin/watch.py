@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
-import os
 import warnings
 from collections.abc import Callable, Generator, Sequence
 from functools import partial
@@ -16,6 +14,7 @@ from leaktrace import options as table
 from leaktrace.errors import LeaktraceError
 from leaktrace.ledger.model import FixtureAccount, Ledger
 from leaktrace.ledger.recorder import Recorder
+from leaktrace.named import plain_name, where_of
 from leaktrace.options import Mode, Options
 
 
@@ -181,27 +180,6 @@ def outcome_of(report: pytest.TestReport) -> str:
     if report.outcome == "passed":
         return "xpassed" if xfail else "passed"
     return "rerun"  # pytest-rerunfailures' own word
-
-
-def plain_name(argname: str) -> str:
-    """A fixture's name as the user knows it: xunit-style functions are fixtures with long private names."""
-    if argname.startswith(("_xunit_", "_unittest_")):
-        for function in ("setup_module", "setup_class", "setup_method", "setup_function", "setUpClass", "setUpModule"):
-            if function in argname:
-                return function
-    return argname
-
-
-def where_of(func: object, rootpath: Path) -> str:
-    """`file:line` of a fixture's function, relative to the root where it lies below it."""
-    while isinstance(func, partial):
-        func = func.func
-    code = getattr(inspect.unwrap(func), "__code__", None) if callable(func) else None
-    if code is None:
-        return "(built in)"
-    path = code.co_filename
-    root = f"{rootpath}{os.sep}"
-    return f"{path.removeprefix(root)}:{code.co_firstlineno}"
 
 
 def marked_options(item: pytest.Item, options: Options) -> Options:

@@ -1,0 +1,29 @@
+"""Fixtures as a user knows them: by name, and by the place where they are written."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from functools import partial
+from pathlib import Path
+
+
+def plain_name(argname: str) -> str:
+    """A fixture's name as the user knows it: xunit-style functions are fixtures with long private names."""
+    if argname.startswith(("_xunit_", "_unittest_")):
+        for function in ("setup_module", "setup_class", "setup_method", "setup_function", "setUpClass", "setUpModule"):
+            if function in argname:
+                return function
+    return argname
+
+
+def where_of(func: object, rootpath: Path) -> str:
+    """`file:line` of a fixture's function, relative to the root where it lies below it."""
+    while isinstance(func, partial):
+        func = func.func
+    code = getattr(inspect.unwrap(func), "__code__", None) if callable(func) else None
+    if code is None:
+        return "(built in)"
+    path = code.co_filename
+    root = f"{rootpath}{os.sep}"
+    return f"{path.removeprefix(root)}:{code.co_firstlineno}"
