@@ -18,7 +18,7 @@ import psutil
 
 from leaktrace import __version__
 from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
-from leaktrace.casebook.cases import case_of, merged_cases, with_rates
+from leaktrace.casebook.cases import askable, case_of, merged_cases, with_rates
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode
@@ -81,6 +81,7 @@ def limits_of(options: Options, marked: Mapping[str, Options], workers: int) -> 
         own_bytes={nodeid: own.limit_bytes for nodeid, own in marked.items() if own.mode is not Mode.OFF},
         left_out=frozenset(nodeid for nodeid, own in marked.items() if own.mode is Mode.OFF),
         ignore=options.ignore,
+        confirming=options.mode is not Mode.WATCH,
         own_ignore={nodeid: own.ignore for nodeid, own in marked.items()},
     )
 
@@ -131,7 +132,7 @@ def conclude(
     ]
     return without_doubts(
         part,
-        cases=(*cases, *decided.values()),
+        cases=tuple(askable(case, context.paths, context.settings.cwd) for case in (*cases, *decided.values())),
         left_out=(*part.left_out, *(suspects[ident].name for ident in outcome.left_out)),
         overhead_s=clock() - began + (game.spent_s if game is not None else 0.0),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from casebook_scenarios import case, exhibit, suspect
 
-from leaktrace.casebook.cases import case_of, merged_cases
+from leaktrace.casebook.cases import askable, case_of, merged_cases
 from leaktrace.codec import encode
 from leaktrace.replay.letters import Answer
 from leaktrace.trace.model import Holder
@@ -111,6 +111,23 @@ def test_the_command_that_shows_it_again_quotes_the_name_for_a_shell():
     assert judged(None, name="t.py::test_a[x y]").reproduce.endswith(" 't.py::test_a[x y]'")
     low = case_of(suspect(grew_by=2_000_000), None, limit_bytes=1_000_000)
     assert "--leaktrace-limit=1000000" in low.reproduce
+
+
+@pytest.mark.parametrize(
+    ("nodeid", "path", "asked"),
+    [
+        ("tests/t.py::test_a", "/root/tests/t.py", "tests/t.py::test_a"),  # started in the root
+        ("other/t.py::test_a", "/other/t.py", "/other/t.py::test_a"),  # the root is above
+        ("more/tests/t.py::test_a[x y]", "/root/tests/t.py", "'tests/t.py::test_a[x y]'"),
+        ("::test_a", "/site-packages/some/t.py", "/site-packages/some/t.py::test_a"),  # --pyargs some.t
+        ("t.py", "/root/tests/t.py", "tests/t.py"),  # a group
+    ],
+)
+def test_the_command_that_shows_it_again_finds_the_file_from_where_pytest_was_started(nodeid, path, asked):
+    member = nodeid if "::" in nodeid else f"{nodeid}::test_b"
+    found = judged(None, name=nodeid, nodeids=(member,))
+
+    assert askable(found, {member: path}, "/root").reproduce == f"pytest --leaktrace {asked}"
 
 
 def test_of_several_workers_the_gravest_verdict_of_a_test_stands():

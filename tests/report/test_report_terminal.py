@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from leaktrace.casebook.model import Case, Casebook, Fixture, Process
+from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Note, Suspect
@@ -279,3 +280,13 @@ def test_amounts_and_plurals_read_as_written_by_hand():
 def test_wrapping_breaks_no_word():
     assert wrapped("a " + "b" * 90, indent="  ", width=80) == ["  a", "  " + "b" * 90]
     assert wrapped("", indent="  ", width=80) == ["  "]
+
+
+@pytest.mark.parametrize(("each", "much"), [(3.0, "3 fds a run"), (1.0, "1 fd a run")])
+def test_what_grows_is_named_by_its_counter_which_sockets_share_with_other_descriptors(each, much):
+    rate = Rate(estimate=each, low=each, high=each)
+    loop = case(
+        kind="sockets", counter="fds", per_run={"fds": rate}, things=(Thing(kind="sockets", noun="socket", name="s"),)
+    )
+
+    assert f"how much      {much}, over" in "\n".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(loop,))))

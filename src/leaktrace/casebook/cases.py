@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from pathlib import PurePath
 
 from leaktrace.casebook.model import Case
 from leaktrace.codec import decode
@@ -160,6 +161,22 @@ def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
         return f"pytest --leaktrace-hunt {shlex.quote(target)}"
     limit = "" if limit_bytes == DEFAULT_LIMIT_BYTES else f"--leaktrace-limit={limit_bytes} "
     return f"pytest --leaktrace {limit}{shlex.quote(target)}"
+
+
+def askable(case: Case, paths: Mapping[str, str], cwd: str) -> Case:
+    """The case with a command that finds its file from where pytest was started.
+
+    A node id begins at pytest's root, wherever that is, and under `--pyargs` where the package's own folder ends.
+    """
+    asked = case.nodeids[0] if case.subject == "fixture" else case.nodeid
+    file, colons, rest = asked.partition("::")
+    first = case.nodeids[0] if case.nodeids else ""
+    path, here = PurePath(paths.get(first, "")), PurePath(cwd)
+    if first.partition("::")[0] != file or first not in paths or here / file == path:
+        return case
+    found = path.relative_to(here) if path.is_relative_to(here) else path
+    command = case.reproduce.removesuffix(shlex.quote(asked))
+    return replace(case, reproduce=f"{command}{shlex.quote(f'{found}{colons}{rest}')}")
 
 
 def merged_cases(cases: Iterable[Case]) -> list[Case]:

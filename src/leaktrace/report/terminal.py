@@ -126,7 +126,9 @@ def _rate(case: Case) -> str:
         return f"{megabytes(case.grew_by)} in the suite"
     shown = amount(case.counter, rate.estimate)
     low, high = amount(case.counter, rate.low), amount(case.counter, rate.high)
-    what = "" if case.counter.endswith("_bytes") else f" {case.kind if case.things else case.counter}"
+    what = "" if case.counter.endswith("_bytes") else f" {case.counter}"
+    if shown == "1":
+        what = what.removesuffix("s")
     interval = "" if low == high == shown else f" [{low}, {high}]"
     unit = "test" if case.subject == "group" else "run"
     return f"{shown}{what}{interval} a {unit}, over {plural(case.runs, 'run')}, {case.warmups} of them warm-ups"
