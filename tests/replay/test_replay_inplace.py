@@ -1,0 +1,85 @@
+"""Screening in place: what a no-op reads, what is let go, what is followed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from leaktrace.hunt import screen_of
+from leaktrace.replay.measure import RunFailed
+
+
+NOOP = """
+import gc
+from leaktrace.hunt import screen_of
+from leaktrace.probes.settle import collect
+
+screen = screen_of()
+readings = type(screen._followed)(screen._probes, rows=110)
+gc.collect(); gc.freeze()
+for _ in range(6):
+    collect(); readings.take()
+for _ in range(100):
+    (lambda: None)()
+    collect()
+    readings.take()
+exact = [i for i, probe in enumerate(screen._probes) if probe.counter.exact]
+print([readings.value(row, i) - readings.value(row - 1, i) for row in range(6, 106) for i in exact].count(0))
+print(100 * len(exact))
+"""
+
+
+def test_a_no_op_reads_zero_on_every_exact_counter_in_a_hundred_of_a_hundred_runs():
+    told = subprocess.run([sys.executable, "-c", NOOP], capture_output=True, text=True, check=True).stdout.split()
+
+    assert told[0] == told[1]
+
+
+def test_a_clean_function_is_let_go_after_one_batch():
+    runs = [0]
+
+    def run():
+        runs[0] += 1
+
+    assert screen_of().screen(run, batch=4, warm=True) is None
+    assert runs == [5]
+
+
+def test_growth_that_goes_on_is_kept_with_its_readings():
+    kept = []
+
+    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), batch=4, warm=True)
+
+    assert grown is not None
+    assert grown.readings.taken > 4
+    assert grown.readings.grown("blocks") > 50 * grown.batch_runs
+
+
+def test_what_is_filled_once_is_let_go():
+    filled = {}
+
+    assert (
+        screen_of().screen(lambda: filled.setdefault("once", [object() for _ in range(500)]), batch=4, warm=True)
+        is None
+    )
+
+
+def test_a_failing_repeat_is_told():
+    def fail():
+        raise RunFailed("call failed")
+
+    with pytest.raises(RunFailed, match="call failed"):
+        screen_of().screen(fail, batch=4, warm=False)
+
+
+def test_the_collector_is_given_back_as_it_was():
+    import gc
+
+    before = gc.get_freeze_count()
+    screen = screen_of()
+    screen.screen(lambda: None, batch=3, warm=False)
+    screen.thaw()
+
+    assert gc.get_freeze_count() <= before
