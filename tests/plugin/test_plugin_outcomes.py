@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 
@@ -109,8 +111,7 @@ def test_a_suite_with_all_sorts_of_tests_runs_as_before(spread):
     assert {"test_leaks", "test_passes_at_the_third_try"} <= ran.suspects
     assert "TestCase" not in str(ran.suspects)
     if not spread.args:
-        assert "test_leaks PASSED" in ran.text
-        assert "[+3.0 MB]" in ran.text
+        assert re.search(r"test_leaks PASSED .*\[\+[23]\.\d MB\]", ran.text)
 
 
 FEW = {
