@@ -89,7 +89,8 @@ class Ledger:
 
     A row holds outcome, duration (µs), peak, then start, setup, call and teardown with one number a counter. By row,
     and only for the few rows that have any: `things` that a test left and that are there at the end of the run, and
-    those that it left and that have `gone` since. `warned` are ResourceWarnings, each with the test during which it
+    those that it left and that have `gone` since; of these, those that were `held` until the session's fixtures ended.
+    `warned` are ResourceWarnings, each with the test during which it
     came up, which need not be the one that made the resource.
     """
 
@@ -101,6 +102,7 @@ class Ledger:
     settlements: dict[int, Settlement] = field(default_factory=dict)
     things: dict[int, tuple[Thing, ...]] = field(default_factory=dict)
     gone: dict[int, tuple[Thing, ...]] = field(default_factory=dict)
+    held: dict[int, tuple[Thing, ...]] = field(default_factory=dict)
     warned: list[tuple[str, str]] = field(default_factory=list)
     fixtures: list[FixtureAccount] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)

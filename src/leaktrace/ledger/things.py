@@ -95,6 +95,7 @@ class ThingsKeeper:
         self._loans: dict[int, _Born] = {}
         self._closed: list[tuple[FixtureAccount, _Born]] = []
         self._before: list[Value] = []
+        self._held: set[tuple[int, Hashable]] = set()
         self._serial = 0
         self._left: list[_Left] = []
         self._began = clock()
@@ -152,7 +153,13 @@ class ThingsKeeper:
         return looked
 
     def closing(self, account: FixtureAccount) -> None:
-        """A wider fixture's finalizer begins: amounts are read, for nothing but their fall tells what is given back."""
+        """A wider fixture's finalizer begins: amounts are read, for nothing but their fall tells what is given back.
+
+        What was left and is there when the session's fixtures begin to end was held for the whole run, even if it goes
+        with one of them: with its server, with its pool.
+        """
+        if account.scope == "session" and not self._held:
+            self._held = self._still_here()
         if id(account) in self._loans:
             self._before = [read() if shelf.floor else 0 for shelf, read in self._reads]
 
@@ -170,6 +177,14 @@ class ThingsKeeper:
         self._closed.append((account, loan))
         for number, _key in loan:  # what is given back hides what the test leaves
             self._reads[number][0].young = True
+
+    def _still_here(self) -> set[tuple[int, Hashable]]:
+        left = {key for each in self._left if each.account is None for key in each.things}
+        here: set[tuple[int, Hashable]] = set()
+        for number, shelf in enumerate(self._shelves):
+            if not shelf.floor and any(of == number for of, _key in left):
+                here.update((number, key) for key in self._listed(shelf) or ())
+        return left & here
 
     def _repay(self, loan: _Born, number: int, fall: int) -> None:
         """Take what was given back of an amount off a loan; less than what is worth a look is forgiven."""
@@ -328,6 +343,9 @@ class ThingsKeeper:
                 ledger.things.pop(left.row, None)
             if gone and left.account is None:
                 ledger.gone[left.row] = gone
+            held = tuple(thing for key, thing in left.things.items() if key in self._held and key not in alive)
+            if held and left.account is None:
+                ledger.held[left.row] = held
 
     def _alive_at_last(self) -> _Born:
         """Those of all things left that are still there, as they are now, and in every detail."""

@@ -81,6 +81,7 @@ class Limits:
         replayed: how many tests of a group are run again for it.
         ignore: patterns of things that are nobody's leak.
         own_ignore: the same for single tests, by node id, set by markers.
+        confirming: whether suspects are replayed, so that what went only with a session's fixture is worth a look.
     """
 
     test_bytes: int
@@ -90,3 +91,4 @@ class Limits:
     replayed: int = 8
     ignore: tuple[str, ...] = ()
     own_ignore: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    confirming: bool = False

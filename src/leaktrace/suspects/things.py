@@ -79,7 +79,8 @@ def _is_meant(thing: Thing, text: str) -> bool:
 
 def _of_tests(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
     variants: dict[tuple[str, str], list[tuple[int, tuple[Thing, ...]]]] = defaultdict(list)
-    for row, things in ledger.things.items():
+    left = {row: (*ledger.things.get(row, ()), *ledger.held.get(row, ())) for row in ledger.things | ledger.held}
+    for row, things in (left if limits.confirming else ledger.things).items():
         nodeid = ledger.nodeids[row]
         if nodeid in limits.left_out or ledger.cells[row * ledger.width] != PASSED:
             continue
@@ -101,13 +102,17 @@ def _test(ledger: Ledger, row: int, kind: str, things: tuple[Thing, ...]) -> Sus
         counter=COUNTERS.get(kind, kind),
         grew_by=sum(thing.amount for thing in things),
         growth=span.growth,
-        why=f"it left {_listed(things)}, still there at the end of the run",
+        why=f"it left {_listed(things)}, still there {_until(ledger, row)}",
         nodeids=(span.nodeid,),
         worker=ledger.worker,
         imports=span.imports,
         duration_s=span.duration_s,
         things=things,
     )
+
+
+def _until(ledger: Ledger, row: int) -> str:
+    return "at the end of the run" if row in ledger.things else "until a fixture of the session ended"
 
 
 def _group(
