@@ -104,25 +104,33 @@ def unwritten(config: pytest.Config) -> Iterator[None]:
         del xml.node_reporters_ordered[nodes:], xml.global_properties[properties:]
 
 
-SETTINGS = "_hypothesis_internal_use_settings"
+SETTINGS, SEED = "_hypothesis_internal_use_settings", "_hypothesis_internal_use_seed"
 
 
 @contextlib.contextmanager
 def repeatable(item: pytest.Item) -> Iterator[None]:
-    """Let a Hypothesis test of a class run on a new instance, which Hypothesis takes for a second executor."""
-    function = getattr(getattr(item, "obj", None), "__func__", None)
+    """Let every run of a Hypothesis test draw the same examples, take its time, and be checked for the examples alone.
+
+    Other examples at each run would fill Hypothesis's own caches, and those of what is tested, as if something leaked.
+    A test of a class gets a new instance at each run, which Hypothesis takes for a second executor.
+    """
+    obj = getattr(item, "obj", None)
+    function = getattr(obj, "__func__", obj)
     settings = getattr(function, SETTINGS, None)
     if settings is None:
         yield
         return
     from hypothesis import HealthCheck  # noqa: PLC0415 - the test has imported it
 
-    suppressed = (*settings.suppress_health_check, HealthCheck.differing_executors)
+    seed = getattr(function, SEED, None)
+    calm = type(settings)(settings, database=None, deadline=None, suppress_health_check=list(HealthCheck))
     try:
-        setattr(function, SETTINGS, type(settings)(settings, suppress_health_check=suppressed))
+        setattr(function, SETTINGS, calm)
+        setattr(function, SEED, 0 if seed is None else seed)
         yield
     finally:
         setattr(function, SETTINGS, settings)
+        setattr(function, SEED, seed)
 
 
 def run_phases(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> list[pytest.TestReport]:
