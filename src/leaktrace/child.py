@@ -164,6 +164,7 @@ class ReplayDoor:
 
         readings = measure(task, again.run, probes, wants_more, tell, unread=unread)
         if self._order.trace and readings.taken > task.warmups + 1:
+            tell("judged", {})
             self._explain(task, again, readings, items)
         try:
             tear_down(session, following)

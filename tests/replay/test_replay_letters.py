@@ -186,3 +186,14 @@ def test_a_target_is_known_by_its_file_and_its_tail():
     assert targets_of(["a.py::b", "gone.py::c"], {"a.py::b": "/root/a.py"}) == (
         Target(nodeid="a.py::b", path="/root/a.py", tail="b"),
     )
+
+
+def test_a_task_that_died_while_it_was_explained_keeps_its_verdict(tmp_path):
+    answer = tmp_path / "answer"
+    begin = {"event": "begin", "counters": ["heap_bytes"], "warmups": 1, "batch_runs": 1, "unread": {}, "defined": {}}
+    events = [begin, *({"event": "reading", "values": [n], "runs": n} for n in range(6)), {"event": "judged"}]
+    answer.write_text("".join(json.dumps({**event, "task": 0}) + "\n" for event in events), encoding="utf-8")
+
+    [told] = read_answers(answer).values()
+
+    assert (told.judged, told.ended, told.failure, len(told.readings)) == (True, False, None, 6)

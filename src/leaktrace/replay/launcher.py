@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
+
+
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to end this process when the parent dies, however that dies (prctl(2), Linux)."""
+    with contextlib.suppress(Exception):
+        import ctypes  # noqa: PLC0415 - only in a child
+
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def main() -> int:
     """Run pytest as the parent was run, with the child's own door opened first."""
+    die_with_parent()
     with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
         order = json.load(file)
     sys.path[:] = order["sys_path"]

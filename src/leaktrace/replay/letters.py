@@ -106,6 +106,7 @@ class Answer:
         failure: why it could not be run, or None; readings taken before may still convict.
         exhibit: what a trace found, as plain values, unopened.
         things: what two further runs left behind, as plain values, by kind; None where nobody looked.
+        judged: whether the readings are complete, so that what follows only explains them.
         ended: whether the child came to the end of the task.
         runs: how many runs were made.
     """
@@ -121,6 +122,7 @@ class Answer:
     exhibit: Mapping[str, Any] | None = None
     things: Sequence[Mapping[str, Any]] | None = None
     defined: dict[str, Counter] = field(default_factory=dict)
+    judged: bool = False
     ended: bool = False
     runs: int = 0
     began: bool = False
@@ -206,6 +208,8 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.failure = str(event["why"])
     elif kind == "exhibit":
         answer.exhibit = dict(event["exhibit"])
+    elif kind == "judged":
+        answer.judged = True
     elif kind == "things":
         answer.things = [dict(each) for each in event["things"]]
     elif kind == "end":

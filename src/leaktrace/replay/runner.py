@@ -26,6 +26,8 @@ POLL_S = 0.05
 TASKS_A_CHILD = 8
 TAIL_LINES = 6
 END_S = 5.0
+EXPLAIN_S = 60.0
+"""Time for an explanation, which bounds itself to far less; an interpreter's own fault must not cost the verdict."""
 START_S = 60.0
 """Time that a child is given to start and collect, beside the time-out of its task."""
 METER = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
@@ -66,6 +68,7 @@ class Child:
     since: float
     size: int = -1
     running: int | None = None
+    explaining: bool = False
     done: bool = False
 
 
@@ -185,27 +188,30 @@ def _over(child: Child, bounds: Bounds, now: float, *, late: bool) -> bool:
         size = child.answer.stat().st_size
         if size != child.size:
             child.size = size
-            current = _running_task(child)
+            current, explaining = _progress_of(child)
             child.done = current is None and size > 0
-            if current != child.running:
-                child.running, child.since = current, now
+            if (current, explaining) != (child.running, child.explaining):
+                child.running, child.explaining, child.since = current, explaining, now
     if child.process.poll() is not None:
         _kill(child)  # what it left running in its group
         return True
     # Once all is answered, what still runs is a thread or a fixture that does not end.
     allowed = END_S if child.done else bounds.timeout_s + (START_S if child.running is None else 0.0)
+    if child.explaining:
+        allowed = min(allowed, EXPLAIN_S)
     if now - child.since > allowed or late:
         _kill(child)
         return True
     return False
 
 
-def _running_task(child: Child) -> int | None:
-    """The first task that has not ended; None when all have."""
+def _progress_of(child: Child) -> tuple[int | None, bool]:
+    """The first task that has not ended, None when all have, and whether it is being explained by now."""
     with contextlib.suppress(ReplayError):
         answers = read_answers(child.answer)
-        return next((t.ident for t in child.tasks if t.ident not in answers or not answers[t.ident].ended), None)
-    return child.running
+        current = next((t.ident for t in child.tasks if t.ident not in answers or not answers[t.ident].ended), None)
+        return current, current in answers and answers[current].judged
+    return child.running, child.explaining
 
 
 def _gather(child: Child, outcome: Outcome, *, late: bool) -> list[Task]:
@@ -226,11 +232,20 @@ def _gather(child: Child, outcome: Outcome, *, late: bool) -> list[Task]:
         elif late:
             _leave(task, answer, outcome)
         elif task.ident == culprit:
-            answer.failure, answer.ended = answer.failure or _last_words(child), True
+            _end_early(answer, child)
             outcome.answers[task.ident] = answer
         else:
             rest.append(task)
     return rest
+
+
+def _end_early(answer: Answer, child: Child) -> None:
+    """The child died of this task, or had to be ended; one that was only being explained has its readings whole."""
+    answer.ended = True
+    if not answer.judged:
+        answer.failure = answer.failure or _last_words(child)
+    elif answer.exhibit is None:
+        answer.exhibit = {"notes": [f"what keeps it alive was not found: {_last_words(child)}"]}
 
 
 def _leave(task: Task, answer: Answer, outcome: Outcome) -> None:
