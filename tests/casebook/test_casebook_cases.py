@@ -57,6 +57,30 @@ def test_growth_of_the_first_run_is_one_time():
     assert judged(answer([20_000_000] + [0] * 20)).verdict is Verdict.ONE_TIME
 
 
+def test_a_trickle_does_not_make_a_leak_of_what_came_once():
+    found = judged(answer([20_000_000] + [0, 0, 88] * 60))
+
+    assert found.verdict is Verdict.ONE_TIME
+    assert found.reason.startswith("grew by 20.0 MB in the first runs and not again; what is left is ")
+
+
+def test_a_trickle_alone_is_steady_beside_what_the_suite_saw():
+    found = judged(answer([0, 0, 88] * 60))
+
+    assert found.verdict is Verdict.STEADY
+    assert "of heap a run, does not explain the 20.0 MB of the suite" in found.reason
+
+
+def test_a_small_leak_that_was_suspected_as_such_stays_one():
+    found = judged(answer([88] * 180), grew_by=264, counter="heap_bytes")
+
+    assert found.verdict is Verdict.LEAK
+
+
+def test_a_hundredth_of_what_the_suite_saw_in_each_run_is_still_a_leak():
+    assert judged(answer([300_000] * 180)).verdict is Verdict.LEAK
+
+
 def test_no_growth_is_steady():
     assert judged(answer([0] * 20)).verdict is Verdict.STEADY
 

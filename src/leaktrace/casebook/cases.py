@@ -18,8 +18,9 @@ from leaktrace.trace.fingerprint import of_thing
 from leaktrace.trace.model import Exhibit
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import WEIGHT, group_of, judge_kinds
-from leaktrace.verdict.model import Rate, Ruling, Verdict
+from leaktrace.verdict.model import Rate, Record, Ruling, Verdict
 from leaktrace.verdict.rules import Rules
+from leaktrace.verdict.words import size
 
 
 DEFAULT_LIMIT_BYTES = 10_000_000
@@ -27,6 +28,8 @@ SHARING = ("fds", "sockets")
 NOT_READ = Ruling(verdict=Verdict.UNDECIDED, reason="what counts this could not be read in the replay child")
 SMALL_BYTES = 1_000_000
 """Growth of a run below which resident memory is too coarse to show it again."""
+TRICKLE = 0.005
+"""Growth of a run below this part of what was seen in the suite is not what was seen there."""
 
 
 def case_of(suspect: Suspect, answer: Answer | None, *, limit_bytes: int) -> Case:
@@ -74,13 +77,13 @@ def _judged(case: Case, answer: Answer) -> Case:
     )
     ruling = judge_kinds(record).get(group_of(case.kind), NOT_READ)
     things = _things(case, answer)
+    share = max(1, len(case.nodeids)) if case.subject == "group" else 1
     if group_of(case.kind) == "memory":
         exhibit = _exhibit(answer)
-        verdict, reason = _by_holder(ruling, exhibit)
+        verdict, reason = _by_size(case, record, ruling, share) or _by_holder(ruling, exhibit)
     else:
         exhibit = _exhibit_of(case, things)
         verdict, reason = _by_things(case, ruling, things)
-    share = max(1, len(case.nodeids)) if case.subject == "group" else 1
     return replace(
         case,
         verdict=verdict,
@@ -97,6 +100,26 @@ def _judged(case: Case, answer: Answer) -> Case:
         exhibit=exhibit,
         things=case.things if things is None else things,
     )
+
+
+def _by_size(case: Case, record: Record, ruling: Ruling, share: int) -> tuple[Verdict, str] | None:
+    """What a trickle leaves of an accusation of megabytes: they came once, or not at all; None where it fits."""
+    heap, rate = record.series.get(HEAP_BYTES.name), ruling.rates.get(HEAP_BYTES.name)
+    if case.grew_by < SMALL_BYTES or not case.suspect_counter.endswith("_bytes") or heap is None or rate is None:
+        return None
+    if ruling.verdict is Verdict.ONE_TIME:
+        return None
+    accused = case.grew_by / max(1, case.tests) * share
+    if rate.high >= accused * TRICKLE:
+        return None
+    first, warm = heap.values[0], heap.values[record.warmups]
+    once = 0 if isinstance(first, Unread) or isinstance(warm, Unread) else warm - first
+    rest = f"{size(max(0.0, rate.estimate))} of heap a run"
+    if once >= accused / 2:
+        return Verdict.ONE_TIME, f"grew by {size(once)} in the first runs and not again; what is left is {rest}"
+    if ruling.verdict is Verdict.STEADY:
+        return None
+    return Verdict.STEADY, f"its growth, {rest}, does not explain the {size(accused)} of the suite"
 
 
 def _things(case: Case, answer: Answer) -> tuple[Thing, ...] | None:
