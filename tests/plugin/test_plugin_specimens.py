@@ -66,7 +66,9 @@ def test_a_loan_that_was_repaid_is_shown_as_one(confirmed):
 def test_the_variants_are_one_group(confirmed):
     case = confirmed.case("test_variant")
 
-    assert (case.subject, case.tests) == ("group", 200)
+    # One that crossed a page or filled an arena may stand out by itself.
+    assert case.subject == "group"
+    assert 190 <= case.tests <= 200
     assert case.grew_by == pytest.approx(60e6, rel=0.1)
 
 
