@@ -185,9 +185,18 @@ class Recorder:
         """A phase of the running test ends (`setup`, `call` or `teardown`), perhaps not for the first time."""
         if not self._in_test or name == "teardown":
             return  # the end of the test is read right after the end of its teardown
-        self._boundary()
+        if self._active or self._closing is not None or self._moved():
+            self._boundary()
         # A rerun's setup goes on where the teardown before it ended; a setup that failed is followed by teardown.
         self._at = self._n if name == "setup" and not failed else 2 * self._n
+
+    def _moved(self) -> bool:
+        """Whether resident memory has changed since the last boundary.
+
+        At the end of a phase in which it has not, the dearer counters are not read: what they rose by is the next
+        phase's, and the test's sum is the same.
+        """
+        return not self._reads or self._reads[0][1]() != self._last[0]
 
     def outcome(self, name: str, when: str) -> None:
         """What a report of the running test said."""
