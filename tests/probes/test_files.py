@@ -62,6 +62,7 @@ def test_a_folder_that_has_not_changed_is_not_listed_again(tmp_path):
 
     assert watch.count() == 1
     assert watch._known is known
+    watch.close()
 
 
 def test_a_folder_that_has_just_changed_is_listed_again(tmp_path):
@@ -71,6 +72,7 @@ def test_a_folder_that_has_just_changed_is_listed_again(tmp_path):
     (tmp_path / "a").rename(tmp_path / "b")  # may fall into the same tick of the kernel's clock
 
     assert watch.paths() == [f"{tmp_path}/b"]
+    watch.close()
 
 
 def test_a_folder_removed_and_made_anew_is_followed(tmp_path):

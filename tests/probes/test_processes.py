@@ -118,3 +118,18 @@ def test_the_memory_of_a_childs_whole_tree_is_read():
         process.stdout.readline()
         assert probe.read() > before + 5_000_000
         process.communicate(b"\n")
+
+
+def test_the_helpers_that_multiprocessing_keeps_for_good_are_no_things():
+    script = """
+import multiprocessing.resource_tracker as tracker
+from leaktrace.probes.handles import HandlesProbe
+from leaktrace.probes.processes import ProcessesProbe
+processes, handles = ProcessesProbe(), HandlesProbe()
+before = handles.inventory().keys()
+tracker.ensure_running()
+print(processes.read(), len(processes.inventory()), len(handles.inventory().keys() - before))
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["1", "0", "0"]

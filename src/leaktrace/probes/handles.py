@@ -14,6 +14,7 @@ from leaktrace.probes.aio import loops_by_fd
 from leaktrace.probes.descriptor import floor
 from leaktrace.probes.files import SHM_FOLDER
 from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
+from leaktrace.probes.processes import helpers_by_design
 from leaktrace.probes.procfs import ON_LINUX, HeldDir, link_of, names_in, text
 from leaktrace.probes.sockets import SOCKETS, socket_names
 from leaktrace.probes.waiting import wait_for_fall
@@ -67,7 +68,10 @@ class HandlesProbe:
         names = socket_names() if any(link.startswith("socket:") for link in links.values()) else {}
         loops = loops_by_fd() if self.deep and any(link.endswith("[eventpoll]") for link in links.values()) else {}
         things: dict[Hashable, Thing] = {}
+        helpers = helpers_by_design()[1]
         for fd, link in links.items():
+            if fd in helpers:
+                continue
             try:
                 status, access = os.fstat(fd), _access(fd)
             except OSError:

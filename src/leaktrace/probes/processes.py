@@ -42,20 +42,22 @@ class ProcessesProbe:
             return Unread(counter=PROCESSES.name, why=f"children cannot be counted: {exc}")
 
     def inventory(self) -> Mapping[Hashable, Thing] | Unread:
-        """All children by process id and start time."""
+        """All children by process id and start time, multiprocessing's own helpers left out."""
         try:
             if self._childless():
                 return {}
             pids = list(children_of(os.getpid()))
         except (OSError, psutil.Error) as exc:
             return Unread(counter=PROCESSES.name, why=f"children cannot be listed: {exc}")
-        names = _multiprocessing_names()
+        names, helpers = _multiprocessing_names(), helpers_by_design()[0]
         things: dict[Hashable, Thing] = {}
         for pid in pids:
+            if pid in helpers:
+                continue
             try:
                 process = psutil.Process(pid)
                 things[pid, process.create_time()] = self._thing(process, names.get(pid, ""))
-            except psutil.Error:  # noqa: PERF203 - each child may go while it is asked
+            except psutil.Error:
                 continue  # reaped between the listing and now
         return things
 
@@ -137,8 +139,19 @@ def _multiprocessing_names() -> dict[int, str]:
         popen = getattr(process, "_popen", None)
         if popen is not None:
             names[popen.pid] = str(process.name)
-    tracker: Any = sys.modules.get("multiprocessing.resource_tracker")
-    pid = getattr(getattr(tracker, "_resource_tracker", None), "_pid", None)
-    if pid is not None:
-        names[pid] = "multiprocessing's resource tracker (one a process, by design)"
     return names
+
+
+def helpers_by_design() -> tuple[set[int], set[int]]:
+    """Process ids and descriptors of multiprocessing's resource tracker and fork server: one a process, for good."""
+    pids: set[int] = set()
+    fds: set[int] = set()
+    for module, name, pid, fd in (
+        ("multiprocessing.resource_tracker", "_resource_tracker", "_pid", "_fd"),
+        ("multiprocessing.forkserver", "_forkserver", "_forkserver_pid", "_forkserver_alive_fd"),
+    ):
+        helper = getattr(sys.modules.get(module), name, None)
+        for found, number in ((pids, getattr(helper, pid, None)), (fds, getattr(helper, fd, None))):
+            if isinstance(number, int):
+                found.add(number)
+    return pids, fds

@@ -84,13 +84,19 @@ def _of_tests(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
         nodeid = ledger.nodeids[row]
         if nodeid in limits.left_out or ledger.cells[row * ledger.width] != PASSED:
             continue
-        for kind, found in by_kind(things, limits.own_ignore.get(nodeid, limits.ignore)).items():
+        own = [thing for thing in things if not (row in ledger.imports and _of_an_import(thing))]
+        for kind, found in by_kind(own, limits.own_ignore.get(nodeid, limits.ignore)).items():
             variants[group_names(nodeid).get("function", nodeid), kind].append((row, found))
     for (name, kind), rows in variants.items():
         if len(rows) >= MIN_TESTS:
             yield _group(ledger, limits, name, kind, rows)
         else:
             yield from (_test(ledger, row, kind, found) for row, found in rows)
+
+
+def _of_an_import(thing: Thing) -> bool:
+    """Whether a library may have made it for good when it was imported: a pool of C threads, an open device."""
+    return thing.noun == "native thread" or (thing.kind == "fds" and thing.name.startswith("/dev/"))
 
 
 def _test(ledger: Ledger, row: int, kind: str, things: tuple[Thing, ...]) -> Suspect:
