@@ -96,7 +96,7 @@ def _of_tests(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
 
 def _of_an_import(thing: Thing) -> bool:
     """Whether a library may have made it for good when it was imported: a pool of C threads, an open device."""
-    return thing.noun == "native thread" or (thing.kind == "fds" and thing.name.startswith("/dev/"))
+    return thing.noun == "native thread" or (thing.noun == "file" and thing.name.startswith("/dev/"))
 
 
 def _test(ledger: Ledger, row: int, kind: str, things: tuple[Thing, ...]) -> Suspect:
