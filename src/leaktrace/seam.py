@@ -105,6 +105,11 @@ def unwritten(config: pytest.Config) -> Iterator[None]:
 
 
 SETTINGS, SEED = "_hypothesis_internal_use_settings", "_hypothesis_internal_use_seed"
+STRATEGY_CACHES = (
+    ("hypothesis.internal.conjecture.data", "STRUCTURAL_COVERAGE_CACHE"),
+    ("hypothesis.strategies._internal.utils", "_STRATEGY_CACHE"),
+)
+"""What Hypothesis remembers of each strategy object: one made within a test is another at each run."""
 
 
 @contextlib.contextmanager
@@ -131,6 +136,10 @@ def repeatable(item: pytest.Item) -> Iterator[None]:
     finally:
         setattr(function, SETTINGS, settings)
         setattr(function, SEED, seed)
+        for module, name in STRATEGY_CACHES:
+            cache = getattr(sys.modules.get(module), name, None)
+            if cache is not None:
+                cache.clear()
 
 
 def run_phases(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> list[pytest.TestReport]:

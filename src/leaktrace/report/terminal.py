@@ -163,7 +163,8 @@ def _accounts(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]
     if loans:
         yield "loans of wider fixtures (lent, kept after their finalizers)"
         for each in loans:
-            yield f"  {megabytes(_rss(each.loan)):>8} {megabytes(_rss(each.kept)):>8}  {each.name} ({each.scope}, {each.where})"
+            amounts = f"  {megabytes(_rss(each.loan)):>8} {megabytes(_rss(each.kept)):>8}  "
+            yield f"{amounts}{each.name} ({each.scope}, {each.where})"
     if peaks:
         yield "highest peaks of resident memory"
         for nodeid, peak in peaks:

@@ -79,9 +79,7 @@ def _grew_together(members: Sequence[Member], limit_bytes: int) -> bool:
     return sum(sizes) > limit_bytes and sum(sizes[steps:]) > limit_bytes // 2
 
 
-def _suspect(
-    kind: str, name: str, members: Sequence[Member], ledger: Ledger, *, replayed: int, worker: str
-) -> Suspect:
+def _suspect(kind: str, name: str, members: Sequence[Member], ledger: Ledger, *, replayed: int, worker: str) -> Suspect:
     heaviest = sorted(members, key=lambda member: -member.size)
     # From all over the group: the heaviest few may be those that imported something.
     step = max(1, len(heaviest) // replayed)
