@@ -1,4 +1,4 @@
-"""Hypothesis under a hunt: every repeat draws the same examples, and none is hurried."""
+"""Hypothesis under a hunt: every repeat draws the same examples, none is hurried, and its caches are its own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ SUITE = """
         @given(strategies.text())
         def test_remembers_too(self, text): SEEN[text] = None
 
+    @given(strategies.data())
+    def test_makes_strategies(data): data.draw(strategies.just(object()))
+
     @settings(deadline=100, max_examples=2)
     @given(strategies.booleans())
     def test_is_slow_when_repeated(flag):
@@ -23,7 +26,7 @@ SUITE = """
     """
 
 
-def test_what_is_kept_of_each_example_is_no_growth_as_the_examples_are_the_same(example):
+def test_what_is_kept_of_examples_and_strategies_is_no_growth(example):
     ran = example.run("--leaktrace-hunt", "-p", "_hypothesis_pytestplugin", files={"test_seen.py": SUITE}, expect=0)
 
     assert ran.verdicts == {}, ran.text
