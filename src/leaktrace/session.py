@@ -22,6 +22,7 @@ from leaktrace.casebook.cases import askable, case_of, merged_cases, with_rates
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode
+from leaktrace.errors import LeaktraceError
 from leaktrace.hunt import Game, decided_in_place
 from leaktrace.ledger.model import Ledger
 from leaktrace.ledger.wire import from_wire, to_wire
@@ -113,14 +114,25 @@ def conclude(
     decided = decided_in_place(suspects, game, limit_bytes=options.limit_bytes)
     open_ones = [number for number in range(len(suspects)) if number not in decided and replayed(suspects[number])]
     tasks = plans([(number, suspects[number]) for number in open_ones], context, options)
-    outcome = replay(
-        [task for task in dict.fromkeys(tasks.values()) if task.targets],
-        context.settings,
-        Bounds(jobs=options.jobs, budget_s=options.budget_s, timeout_s=options.timeout_s),
-        context.folder,
-        kinds=tuple(sorted(options.kinds)),
-        progress=lambda done, count, ident: progress(done, count, suspects[ident].name if ident is not None else ""),
-    )
+    try:
+        outcome = replay(
+            [task for task in dict.fromkeys(tasks.values()) if task.targets],
+            context.settings,
+            Bounds(jobs=options.jobs, budget_s=options.budget_s, timeout_s=options.timeout_s),
+            context.folder,
+            kinds=tuple(sorted(options.kinds)),
+            progress=lambda done, count, ident: progress(
+                done, count, suspects[ident].name if ident is not None else ""
+            ),
+        )
+    except (LeaktraceError, OSError) as exc:
+        # The suspects are known all the same; only what would prove them is missing.
+        return without_doubts(
+            replace(part, warnings=(*part.warnings, f"the suspects could not be replayed: {exc}")),
+            cases=(),
+            left_out=part.left_out,
+            overhead_s=clock() - began,
+        )
     prey = game.prey if game is not None else {}
     cases = [
         with_rates(
