@@ -144,3 +144,22 @@ def test_a_sqlite_connection_of_another_thread_is_listed(probe):
                 import gc
 
                 gc.collect()
+
+
+class EqualToAll(type):
+    """A metaclass whose classes compare equal to every other."""
+
+    def __eq__(cls, other):
+        return True
+
+    def __hash__(cls):
+        return 1
+
+
+def test_a_class_that_compares_equal_to_all_is_no_connection(tmp_path):
+    odd = EqualToAll("Odd", (dict,), {})()
+
+    things = TempFilesProbe(folder=tmp_path).inventory()
+
+    assert [thing for thing in things.values() if thing.noun == "sqlite connection" and "Odd" in thing.name] == []
+    assert odd == {}

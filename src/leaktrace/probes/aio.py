@@ -149,7 +149,7 @@ def _members(registries: tuple[Any, ...]) -> list[Any]:
 def _is_a(kind: type, module: str, name: str) -> bool:
     """Whether a type is, or is derived from, a class of a module that is loaded; asks no instance."""
     base = getattr(sys.modules.get(module), name, None)
-    return isinstance(base, type) and base in kind.__mro__
+    return isinstance(base, type) and any(each is base for each in kind.__mro__)
 
 
 def _described_as(kind: type) -> _Describe | None:

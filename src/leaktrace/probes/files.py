@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from leaktrace.probes.callables import callable_name
+from leaktrace.probes.callables import callable_name, is_kind_of
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, HeldDir, names_in, text
 
@@ -200,7 +200,7 @@ def _sqlite_connections() -> dict[Hashable, Thing]:
             kind=TEMP_FILES.kind, noun="sqlite connection", name=callable_name(type(found)), detail="not closed"
         )
         for found in gc.get_objects()
-        if module.Connection in type(found).__mro__ and _is_open(found, module)
+        if is_kind_of(found, module.Connection) and _is_open(found, module)
     }
 
 
