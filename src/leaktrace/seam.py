@@ -112,6 +112,12 @@ STRATEGY_CACHES = (
 """What Hypothesis remembers of each strategy object: one made within a test is another at each run."""
 
 
+def draws(item: pytest.Item) -> bool:
+    """Whether an item is a Hypothesis test: its first repeat draws other examples than the run before."""
+    obj = getattr(item, "obj", None)
+    return hasattr(getattr(obj, "__func__", obj), SETTINGS)
+
+
 @contextlib.contextmanager
 def repeatable(item: pytest.Item) -> Iterator[None]:
     """Let every run of a Hypothesis test draw the same examples, take its time, and be checked for the examples alone.

@@ -7,7 +7,7 @@ SUITE = """
     import itertools, time
     from hypothesis import given, settings, strategies
 
-    SEEN, NUMBER = {}, itertools.count()
+    SEEN, EACH, NUMBER = {}, itertools.count(), itertools.count()
 
     @given(strategies.integers())
     def test_remembers_what_it_saw(number): SEEN[number] = None
@@ -17,7 +17,7 @@ SUITE = """
         def test_remembers_too(self, text): SEEN[text] = None
 
     @given(strategies.data())
-    def test_makes_strategies(data): data.draw(strategies.just(object()))
+    def test_makes_strategies(data): data.draw(strategies.just(next(EACH)))
 
     @settings(deadline=100, max_examples=2)
     @given(strategies.booleans())

@@ -15,7 +15,7 @@ from leaktrace.ledger.recorder import Recorder
 from leaktrace.options import Options
 from leaktrace.plugin.watch import WatchDoor
 from leaktrace.replay.inplace import RunFailed
-from leaktrace.seam import Footprint, QuietRuns, is_set_up, muted, repeat, tear_down
+from leaktrace.seam import Footprint, QuietRuns, draws, is_set_up, muted, repeat, tear_down
 
 
 class HuntDoor:
@@ -68,7 +68,8 @@ class HuntDoor:
         try:
             with muted(item.config):
                 batch, warm = self.game.patience(self._recorder.last_duration_s())
-                grown = self._screen.screen(run, batch=batch, warm=warm or not is_set_up(item.session, item.parent))
+                warm = warm or draws(item) or not is_set_up(item.session, item.parent)
+                grown = self._screen.screen(run, batch=batch, warm=warm)
                 self.game.screened(item.nodeid, grown)
                 tear_down(item.session, nextitem)
         except RunFailed as exc:
