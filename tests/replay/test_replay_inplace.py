@@ -19,12 +19,11 @@ from leaktrace.probes.settle import collect
 screen = screen_of()
 readings = type(screen._followed)(screen._probes, rows=110)
 gc.collect(); gc.freeze()
+def noop(): pass
 for _ in range(6):
-    collect(); readings.take()
+    noop(); collect(); readings.take()
 for _ in range(100):
-    (lambda: None)()
-    collect()
-    readings.take()
+    noop(); collect(); readings.take()
 exact = [i for i, probe in enumerate(screen._probes) if probe.counter.exact]
 print([readings.value(row, i) - readings.value(row - 1, i) for row in range(6, 106) for i in exact].count(0))
 print(100 * len(exact))
