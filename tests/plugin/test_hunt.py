@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 
@@ -135,9 +137,9 @@ def test_nothing_is_found_where_nothing_is_kept_and_every_outcome_stays(example)
     plain = example.run("--no-leaktrace", *args, files={"test_clean.py": CLEAN}, book=False)
     hunted = example.run("--leaktrace-hunt", *args)
 
-    leaks = {
-        name: verdict for name, verdict in hunted.verdicts.items() if verdict not in ("STEADY", "CACHE", "ONE_TIME")
-    }
+    # Under 3.10 malloc's bytes drift a little, so that some tests stay undecided there; a leak is none of them.
+    fine = {"STEADY", "CACHE", "ONE_TIME", *(["UNDECIDED"] if sys.version_info < (3, 11) else [])}
+    leaks = {name: verdict for name, verdict in hunted.verdicts.items() if verdict not in fine}
     assert leaks == {}, hunted.text
     assert sorted(hunted.reports) == sorted(plain.reports)
     assert hunted.ret == plain.ret == 1
@@ -159,11 +161,11 @@ def test_a_test_sees_the_collector_as_the_user_left_it(example):
 def test_a_budget_takes_one_variant_of_each_function_first_and_lists_what_it_left(example):
     suite = """
         import time, pytest
-        @pytest.mark.parametrize("n", range(12))
+        @pytest.mark.parametrize("n", range(40))
         def test_variant(n): time.sleep(0.02)
         def test_last(): time.sleep(0.02)
         """
-    ran = example.run("--leaktrace-hunt", "--leaktrace-budget=300ms", files={"test_slow.py": suite}, expect=0)
+    ran = example.run("--leaktrace-hunt", "--leaktrace-budget=1500ms", files={"test_slow.py": suite}, expect=0)
 
     assert ran.book.left_out
     assert "test_slow.py::test_variant[0]" not in ran.book.left_out
