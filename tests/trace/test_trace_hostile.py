@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import subprocess
+import sys
+import textwrap
 
 import pytest
 
@@ -167,3 +170,36 @@ def test_what_the_user_froze_is_seen_and_frozen_again(load):
 )
 def test_only_plain_keys_are_written_out(key, text):
     assert safe.key_text(key) == text
+
+
+def test_the_free_list_of_asyncio_is_not_brought_back_to_life(tmp_path):
+    script = tmp_path / "futures.py"
+    script.write_text(
+        textwrap.dedent(
+            """
+            import asyncio, gc
+            from leaktrace.trace.explain import explain
+
+            KEPT = []
+
+            async def wait_for_some():
+                loop = asyncio.get_running_loop()
+                for future in [loop.create_future() for _ in range(9)]:
+                    loop.call_soon(future.set_result, None)
+                    await future
+
+            def leak():
+                asyncio.run(wait_for_some())
+                KEPT.append([object()])
+
+            exhibit = explain(leak, settle=gc.collect)
+            asyncio.run(wait_for_some())
+            gc.collect()
+            print(exhibit.holder.name)
+            """
+        )
+    )
+
+    ran = subprocess.run([sys.executable, script], check=False, capture_output=True, text=True, timeout=100)
+
+    assert ran.stdout == "__main__.KEPT\n", ran.stderr

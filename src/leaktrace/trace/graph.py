@@ -34,7 +34,7 @@ class Graph:
 
     def __init__(self, *, own: tuple[str, ...], hidden: Iterable[int] = ()) -> None:
         self._own = own
-        self._seen: set[int] = set(hidden)
+        self._seen: set[int] = set(hidden) | safe.never_asked()
         self._nodes: list[Any] = []
         self._parents = array("q")
         self._atoms = {id(kind) for kind in _ATOMS}

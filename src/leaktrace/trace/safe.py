@@ -51,6 +51,16 @@ def module_namespace(module: types.ModuleType) -> dict[str, Any] | None:
     return found if type(found) is dict else None
 
 
+def never_asked() -> frozenset[int]:
+    """Identities of the objects whose references must not be asked for.
+
+    Up to CPython 3.12.5 the module `_asyncio` shows the collector its free list, dead objects included: asking for its
+    references brings them back to life, they die twice, and the next collection never ends (CPython gh-122695).
+    """
+    module = sys.modules.get("_asyncio")
+    return frozenset((id(module),)) if module is not None and sys.version_info < (3, 12, 6) else frozenset()
+
+
 def module_of(cls: type) -> str:
     """The module in which `cls` says that it was defined, or "" where that is not a plain string."""
     found = _MODULE(cls)
