@@ -6,6 +6,7 @@ reports or stops early is then set back to pytest's defaults here, wherever it c
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
@@ -23,7 +24,7 @@ from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.left import Births, name_things, relative
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
 from leaktrace.replay.measure import Readings, RunFailed, measure, settle
-from leaktrace.seam import Footprint, QuietRuns, repeat, tear_down
+from leaktrace.seam import Footprint, QuietRuns, forget_run, repeat, tear_down
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import group_of, judge_kinds
 from leaktrace.verdict.model import Ruling, Verdict
@@ -85,7 +86,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
         if hasattr(config.option, name):
             setattr(config.option, name, value)
     config.option.basetemp = Path(order.temporary) / "t"  # never the parent's own, it is wiped
-    files = dict.fromkeys(target.path for task in order.tasks for target in task.targets)
+    files = dict.fromkeys(target.path for task in order.tasks for target in (*task.before, *task.targets))
     config.args = list(files)
     config.option.pyargs = False
     config.pluginmanager.register(ReplayDoor(order), "leaktrace-replay")
@@ -126,7 +127,7 @@ class ReplayDoor:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:
         """Keep exactly the ordered tests, whatever other plugins select or shuffle."""
-        wanted = {(target.path, target.tail) for task in self._order.tasks for target in task.targets}
+        wanted = {(each.path, each.tail) for task in self._order.tasks for each in (*task.before, *task.targets)}
         for item in items:
             key = (str(item.path), tail_of(item.nodeid))
             if key in wanted:
@@ -148,11 +149,12 @@ class ReplayDoor:
 
     def _task(self, session: pytest.Session, task: Task, following: pytest.Item | None, terminal: Any) -> None:
         tell = self._tell(task)
-        items = [item for target in task.targets if (item := self._items.get((target.path, target.tail))) is not None]
+        items = self._found(task.targets)
         if not items:
             tell("failure", {"why": self._not_collected(task.targets)})
             tell("end", {})
             return
+        self._precede([*self._found(task.before), items[0]], tell)
         again = Repeat(self._quiet, items, task.scope, terminal)
         kinds = (set(self._order.kinds) - DEAR_KINDS) | set(task.kinds)
         probes, unread = readable((RssProbe(), HeapProbe(), BlocksProbe(), *self._probes(kinds, session.config)))
@@ -171,6 +173,17 @@ class ReplayDoor:
         except Exception as exc:  # noqa: BLE001 - a fixture's own fault at its end; the readings stand
             tell("spent", {"why": f"teardown failed: {exc!r}"})
         tell("end", {})
+
+    def _found(self, targets: Sequence[Target]) -> list[pytest.Item]:
+        """The items of those targets that were collected."""
+        return [item for target in targets if (item := self._items.get((target.path, target.tail))) is not None]
+
+    def _precede(self, items: Sequence[pytest.Item], tell: Callable[[str, Mapping[str, object]], None]) -> None:
+        """Run all but the last once, as the suite does; a failure there is the suite's own affair."""
+        for number, (item, following) in enumerate(itertools.pairwise(items), 1):
+            self._quiet.run(item, following)
+            forget_run(item, 0)
+            tell("preceded", {"tests": number})
 
     @staticmethod
     def _probes(kinds: Collection[str], config: pytest.Config, origins: Origins | None = None) -> list[Probe]:

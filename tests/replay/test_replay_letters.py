@@ -35,13 +35,15 @@ ORDER = Order(
             batch_runs=1,
             follow_s=1.5,
             memory_bytes=7,
+            before=(Target(nodeid="a.py::b", path="a.py", tail="b"),),
         ),
-        Task(ident=4, targets=()),
+        Task(ident=4, targets=(), native=True),
     ),
     kinds=("memory", "fds"),
     trace=False,
     restore={"PYTHONMALLOC": None, "GLIBC_TUNABLES": "a=b"},
     temporary="elsewhere",
+    door="leaktrace.another",
 )
 EVENTS = [
     {
@@ -54,6 +56,7 @@ EVENTS = [
     },
     {"event": "reading", "task": 3, "values": [100, None], "runs": 0},
     {"event": "reading", "task": 3, "values": [120, None], "runs": 1},
+    {"event": "preceded", "task": 3, "tests": 1},
     {"event": "spent", "task": 3, "why": "time"},
     {"event": "exhibit", "task": 3, "exhibit": {"fix": "Close it."}},
     {"event": "end", "task": 3},
@@ -126,6 +129,7 @@ def test_answers_are_gathered_by_task(path):
         ended=True,
         runs=1,
         began=True,
+        preceded=1,
     )
     assert answers[4] == Answer(ident=4, failure="run 1: call failed: assert 0")
 

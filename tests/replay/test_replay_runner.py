@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import textwrap
@@ -10,8 +11,9 @@ import time
 import psutil
 import pytest
 
+from leaktrace.replay.children import interpreter
 from leaktrace.replay.letters import Settings, Target, Task
-from leaktrace.replay.runner import Bounds, interpreter, replay
+from leaktrace.replay.runner import Bounds, replay
 
 
 SUITE = """
@@ -21,6 +23,11 @@ import pytest
 KEPT, RUNS = [], []
 
 def test_leaks(): KEPT.append(bytearray(3_000_000))
+@pytest.fixture(scope="module")
+def record(): RUNS.append("record")
+def test_records_from_now_on(record): assert 0
+def test_is_recorded():
+    if "record" in RUNS: KEPT.append(bytearray(3_000_000))
 def test_aborts(): os.abort()
 def test_segfaults(): ctypes.string_at(0)
 def test_hangs():
@@ -60,7 +67,7 @@ class Bench:
         target = Target(nodeid=f"test_suite.py::{name}", path=str(self.suite), tail=name)
         return Task(ident=ident, targets=(target,), **{"warmups": 1, "batch_runs": 1, "follow_s": 1.0, **changes})
 
-    def replay(self, *names, **bounds):
+    def replay(self, *names, before=(), **bounds):
         """All that was answered, by name."""
         keep = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_"))}
         settings = Settings(
@@ -76,7 +83,8 @@ class Bench:
             },
             interpreter=interpreter(),
         )
-        tasks = [self.task(i, name) for i, name in enumerate(names)]
+        earlier = tuple(Target(nodeid=name, path=str(self.suite), tail=name) for name in before)
+        tasks = [self.task(i, name, before=earlier) for i, name in enumerate(names)]
         self.outcome = replay(
             tasks,
             settings,
@@ -109,6 +117,20 @@ def test_a_child_that_dies_costs_its_own_task_alone(bench):
     assert heap[-1] - heap[1] == pytest.approx(3_000_000 * (len(heap) - 2), rel=0.01)
     assert all(answer.ended for answer in answers.values())
     assert bench.progress == (6, 6)
+
+
+def test_what_comes_before_a_test_is_run_once_whatever_comes_of_it_and_before_the_first_reading(bench):
+    alone = bench.replay("test_is_recorded")["test_is_recorded"]
+    after = bench.replay("test_is_recorded", "test_leaks", before=("test_records_from_now_on",))
+
+    def steps(answer):
+        heap = [row[answer.counters.index("heap_bytes")] for row in answer.readings]
+        return [later - earlier for earlier, later in itertools.pairwise(heap)]
+
+    assert max(steps(alone)[1:]) < 100_000
+    assert min(steps(after["test_is_recorded"])[1:]) == pytest.approx(3_000_000, rel=0.01)
+    assert [answer.preceded for answer in (alone, *after.values())] == [0, 1, 1]
+    assert all(answer.failure is None for answer in after.values())
 
 
 def test_a_run_that_does_not_pass_is_told_with_its_reason(bench):

@@ -53,8 +53,8 @@ class Shared:
 
     def context(self) -> Context:
         """What the conductor must know to replay this process's suspects."""
+        from leaktrace.replay.children import interpreter  # noqa: PLC0415
         from leaktrace.replay.letters import Settings  # noqa: PLC0415 - at the end of a run
-        from leaktrace.replay.runner import interpreter  # noqa: PLC0415
         from leaktrace.session import Context  # noqa: PLC0415
 
         items = self.watch.items if self.watch is not None else ()

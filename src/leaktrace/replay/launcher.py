@@ -35,7 +35,7 @@ def main() -> int:
     import pytest  # noqa: PLC0415 - its place on the path is known only now
 
     sys.argv = ["pytest", *order["args"]]
-    return int(pytest.main(["-p", "leaktrace.child", *order["args"]]))
+    return int(pytest.main(["-p", order["door"], *order["args"]]))
 
 
 if __name__ == "__main__":

@@ -46,6 +46,8 @@ class Task:
         follow_s: time after which a suspect that could be ruled on is followed no further.
         memory_bytes: growth of this process at which it is followed no further.
         kinds: the kinds of leak that it is suspected of; they decide how long it is followed.
+        before: tests that are run once, in this order, before the first reading, whatever comes of them.
+        native: whether only the stacks of native allocations are wanted, as memray tells them.
     """
 
     ident: int
@@ -56,6 +58,8 @@ class Task:
     follow_s: float = 15.0
     memory_bytes: int = 1 << 30
     kinds: tuple[str, ...] = ("memory",)
+    before: tuple[Target, ...] = ()
+    native: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +83,17 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """All that one child is to do."""
+    """All that one child is to do; `door` is the plugin that does it."""
 
-    args: tuple[str, ...]
-    sys_path: tuple[str, ...]
-    answer: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[Task, ...] = ()
+    args: tuple[str, ...] = ()
+    sys_path: tuple[str, ...] = ()
+    answer: str = ""
     kinds: tuple[str, ...] = ("memory",)
     trace: bool = True
     restore: Mapping[str, str | None] = field(default_factory=dict)
     temporary: str = ""
+    door: str = "leaktrace.child"
 
     def write(self, path: Path) -> None:
         """Put the order into a file."""
@@ -109,6 +114,7 @@ class Answer:
         judged: whether the readings are complete, so that what follows only explains them.
         ended: whether the child came to the end of the task.
         runs: how many runs were made.
+        preceded: how many of the tests that come before have been run.
     """
 
     ident: int
@@ -126,6 +132,7 @@ class Answer:
     ended: bool = False
     runs: int = 0
     began: bool = False
+    preceded: int = 0
 
 
 def read_order(path: Path) -> Order:
@@ -143,6 +150,7 @@ def read_order(path: Path) -> Order:
                 **{
                     **task,
                     "targets": tuple(Target(**target) for target in task["targets"]),
+                    "before": tuple(Target(**target) for target in task["before"]),
                     "kinds": tuple(task["kinds"]),
                 }
             )
@@ -202,10 +210,10 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
             raise ValueError(f"{len(row)} values for {len(answer.counters)} counters")
         answer.readings.append(row)
         answer.runs = int(event["runs"])
-    elif kind == "spent":
-        answer.spent = str(event["why"])
-    elif kind == "failure":
-        answer.failure = str(event["why"])
+    elif kind == "preceded":
+        answer.preceded = int(event["tests"])
+    elif kind in ("spent", "failure"):
+        setattr(answer, kind, str(event["why"]))
     elif kind == "exhibit":
         answer.exhibit = dict(event["exhibit"])
     elif kind == "judged":

@@ -3,42 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import psutil
-
 from leaktrace.errors import ReplayError
-from leaktrace.replay import launcher
-from leaktrace.replay.letters import ORDER_VARIABLE, Answer, Order, Settings, Task, read_answers
+from leaktrace.replay.children import Child, Progress, kill, last_words, start
+from leaktrace.replay.letters import Answer, Order, Settings, Task, read_answers
 
 
 POLL_S = 0.05
 TASKS_A_CHILD = 8
-TAIL_LINES = 6
 END_S = 5.0
 EXPLAIN_S = 60.0
 """Time for an explanation, which bounds itself to far less; an interpreter's own fault must not cost the verdict."""
 START_S = 60.0
 """Time that a child is given to start and collect, beside the time-out of its task."""
-METER = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
-"""What makes malloc's live bytes exact: every object by malloc, and no freed chunk parked in a thread's cache."""
-COVERAGE = (
-    "COV_CORE_SOURCE",
-    "COV_CORE_CONFIG",
-    "COV_CORE_DATAFILE",
-    "COVERAGE_PROCESS_START",
-    "COVERAGE_PROCESS_CONFIG",
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +36,6 @@ class Bounds:
     jobs: int = 1
     budget_s: float | None = None
     timeout_s: float = 300.0
-
-
-@dataclass(slots=True)
-class Child:
-    """One running child and its share of the tasks."""
-
-    process: subprocess.Popen[bytes]
-    tasks: Sequence[Task]
-    answer: Path
-    log: Path
-    temporary: str
-    since: float
-    size: int = -1
-    running: int | None = None
-    explaining: bool = False
-    done: bool = False
 
 
 @dataclass(slots=True)
@@ -108,8 +74,11 @@ def replay(
                 waiting.clear()
             while waiting and len(running) < bounds.jobs:
                 number += 1
+                share = waiting.popleft()
+                order = Order(tasks=tuple(share), kinds=tuple(kinds), trace=trace)
+                metered = not any(task.native for task in share)
                 try:
-                    running.append(_start(waiting.popleft(), settings, folder, number, kinds, trace=trace, now=clock()))
+                    running.append(start(order, settings, folder, str(number), metered=metered, now=clock()))
                 except OSError as exc:
                     raise ReplayError(f"no replay child could be started: {exc}") from exc
             for child in list(running):
@@ -124,14 +93,20 @@ def replay(
                 time.sleep(POLL_S)
     finally:
         for child in running:
-            _kill(child)
+            kill(child)
     return outcome
 
 
 def _shares(tasks: Iterable[Task]) -> Iterable[list[Task]]:
-    """Which tasks share a child: the cost of starting one is the suite's imports and collection."""
+    """Which tasks share a child: the cost of starting one is the suite's imports and collection.
+
+    What has to come before a task, and memray, leave a process in which no other task can be measured.
+    """
     share: list[Task] = []
     for task in tasks:
+        if task.before or task.native:
+            yield [task]
+            continue
         share.append(task)
         if len(share) == TASKS_A_CHILD:
             yield share
@@ -140,78 +115,38 @@ def _shares(tasks: Iterable[Task]) -> Iterable[list[Task]]:
         yield share
 
 
-def _start(
-    tasks: Sequence[Task],
-    settings: Settings,
-    folder: Path,
-    number: int,
-    kinds: Sequence[str],
-    *,
-    trace: bool,
-    now: float,
-) -> Child:
-    order_path, answer, log = (folder / f"{name}-{number}" for name in ("order", "answer", "log"))
-    environ = {name: value for name, value in settings.environ.items() if name not in COVERAGE}
-    restore = {name: environ.get(name) for name in METER}
-    tunables = environ.get("GLIBC_TUNABLES")
-    environ |= METER
-    if tunables:
-        environ["GLIBC_TUNABLES"] = f"{tunables}:{METER['GLIBC_TUNABLES']}"
-    environ[ORDER_VARIABLE] = str(order_path)
-    temporary = tempfile.mkdtemp(prefix="leaktrace-replay-")
-    Order(
-        args=settings.args,
-        sys_path=settings.sys_path,
-        answer=str(answer),
-        tasks=tuple(tasks),
-        kinds=tuple(kinds),
-        trace=trace,
-        restore=restore,
-        temporary=temporary,
-    ).write(order_path)
-    with log.open("wb") as out:
-        process = subprocess.Popen(  # noqa: S603 - our own launcher, by the parent's own interpreter
-            [*settings.interpreter, launcher.__file__],
-            cwd=settings.cwd,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return Child(process, tasks, answer, log, temporary, since=now)
-
-
 def _over(child: Child, bounds: Bounds, now: float, *, late: bool) -> bool:
     """Whether a child has ended, or has to: time begins anew with each of its tasks."""
     with contextlib.suppress(OSError):
         size = child.answer.stat().st_size
         if size != child.size:
             child.size = size
-            current, explaining = _progress_of(child)
-            child.done = current is None and size > 0
-            if (current, explaining) != (child.running, child.explaining):
-                child.running, child.explaining, child.since = current, explaining, now
+            progress = _progress_of(child)
+            child.done = progress.running is None and size > 0
+            if progress != child.progress:
+                child.progress, child.since = progress, now
     if child.process.poll() is not None:
-        _kill(child)  # what it left running in its group
+        kill(child)  # what it left running in its group
         return True
     # Once all is answered, what still runs is a thread or a fixture that does not end.
-    allowed = END_S if child.done else bounds.timeout_s + (START_S if child.running is None else 0.0)
-    if child.explaining:
+    allowed = END_S if child.done else bounds.timeout_s + (START_S if child.progress.running is None else 0.0)
+    if child.progress.explaining:
         allowed = min(allowed, EXPLAIN_S)
     if now - child.since > allowed or late:
-        _kill(child)
+        kill(child)
         return True
     return False
 
 
-def _progress_of(child: Child) -> tuple[int | None, bool]:
-    """The first task that has not ended, None when all have, and whether it is being explained by now."""
+def _progress_of(child: Child) -> Progress:
+    """How far it has come."""
     with contextlib.suppress(ReplayError):
         answers = read_answers(child.answer)
         current = next((t.ident for t in child.tasks if t.ident not in answers or not answers[t.ident].ended), None)
-        return current, current in answers and answers[current].judged
-    return child.running, child.explaining
+        if current not in answers:
+            return Progress(running=current)
+        return Progress(running=current, explaining=answers[current].judged, preceded=answers[current].preceded)
+    return child.progress
 
 
 def _gather(child: Child, outcome: Outcome, *, late: bool) -> list[Task]:
@@ -243,9 +178,9 @@ def _end_early(answer: Answer, child: Child) -> None:
     """The child died of this task, or had to be ended; one that was only being explained has its readings whole."""
     answer.ended = True
     if not answer.judged:
-        answer.failure = answer.failure or _last_words(child)
+        answer.failure = answer.failure or last_words(child)
     elif answer.exhibit is None:
-        answer.exhibit = {"notes": [f"what keeps it alive was not found: {_last_words(child)}"]}
+        answer.exhibit = {"notes": [f"what keeps it alive was not found: {last_words(child)}"]}
 
 
 def _leave(task: Task, answer: Answer, outcome: Outcome) -> None:
@@ -257,52 +192,5 @@ def _leave(task: Task, answer: Answer, outcome: Outcome) -> None:
         outcome.left_out.append(task.ident)
 
 
-def _last_words(child: Child) -> str:
-    """How the child ended, with the last lines that it printed."""
-    code = child.process.returncode
-    if code is None or code == -signal.SIGKILL:
-        how = "the replay child was killed: it took longer than --leaktrace-timeout, or memory ran out"
-    elif code < 0:
-        how = f"the replay child died of signal {signal.Signals(-code).name}"
-    else:
-        how = f"the replay child ended early with exit status {code}"
-    with contextlib.suppress(OSError):
-        text = child.log.read_bytes()[-20_000:].decode("utf-8", "replace")
-        lines = _telling([line.rstrip() for line in text.splitlines() if line.strip()])
-        if lines:
-            how += "; its last lines: " + " | ".join(lines)
-    return how
-
-
-def _telling(lines: list[str]) -> list[str]:
-    """The last lines; of a crash that faulthandler told, what happened and the innermost calls."""
-    fatal = next((number for number, line in enumerate(lines) if line.startswith("Fatal Python error:")), None)
-    if fatal is None:
-        return lines[-TAIL_LINES:]
-    dump = [line.strip() for line in lines[fatal:] if "hread 0x" not in line]
-    return [*lines[max(0, fatal - 2) : fatal], *dump[: TAIL_LINES - 2]]
-
-
-def _kill(child: Child) -> None:
-    """End a child with everything that it started."""
-    if hasattr(os, "killpg"):
-        with contextlib.suppress(OSError):
-            os.killpg(child.process.pid, signal.SIGKILL)
-    else:
-        with contextlib.suppress(psutil.Error):
-            for process in psutil.Process(child.process.pid).children(recursive=True):
-                with contextlib.suppress(psutil.Error):
-                    process.kill()
-        child.process.kill()
-    child.process.wait()
-    shutil.rmtree(child.temporary, ignore_errors=True)  # a child that crashes cannot do it
-
-
 def _current(running: Sequence[Child]) -> int | None:
-    return next((child.running for child in running if child.running is not None), None)
-
-
-def interpreter() -> tuple[str, ...]:
-    """This interpreter with the flags that it was started with (`-W`, `-X`, `-O`, …)."""
-    flags: Callable[[], list[str]] | None = getattr(subprocess, "_args_from_interpreter_flags", None)
-    return (sys.executable, *(flags() if flags is not None else ()))
+    return next((child.progress.running for child in running if child.progress.running is not None), None)
