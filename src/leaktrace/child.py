@@ -24,6 +24,7 @@ from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.left import Births, name_things, relative
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
 from leaktrace.replay.measure import Readings, RunFailed, measure, settle
+from leaktrace.replay.steady import deactivate_opcache
 from leaktrace.seam import Footprint, QuietRuns, forget_run, repeat, tear_down
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import group_of, judge_kinds
@@ -74,6 +75,7 @@ RUN_STATE_PLUGINS = ("lfplugin", "nfplugin", "stepwiseplugin")
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before coverage would start."""
+    deactivate_opcache()
     known = early_config.known_args_namespace
     known.no_cov, known.cov_source = True, []
 

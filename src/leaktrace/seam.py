@@ -13,6 +13,8 @@ import pytest
 from _pytest.junitxml import xml_key
 from _pytest.runner import runtestprotocol
 
+from leaktrace.replay.steady import mortal_paths
+
 
 class QuietRuns:
     """A plugin that runs an item within every other plugin's wrappers and tells none of them of its reports."""
@@ -37,7 +39,7 @@ class QuietRuns:
         """Set up, call and tear down an item once more; what is above `nextitem` stays set up."""
         self._quiet = True
         try:
-            with silenced(item.config.pluginmanager), unwritten(item.config), repeatable(item):
+            with silenced(item.config.pluginmanager), unwritten(item.config), repeatable(item), mortal_paths():
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         finally:
             self._quiet = False
