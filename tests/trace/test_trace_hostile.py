@@ -135,11 +135,12 @@ def test_a_suspect_that_cannot_run_again_is_a_note_and_the_collector_is_thawed()
     def run():
         raise LookupError("gone")
 
+    frozen = gc.get_freeze_count()  # CPython 3.12 starts with some
     exhibit = explain(run, settle=gc.collect)
 
     assert exhibit.holder is None
     assert any("gone" in note for note in exhibit.notes)
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() == frozen
 
 
 def test_what_the_user_froze_is_seen_and_frozen_again(load):
