@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 
 
@@ -128,7 +126,9 @@ def test_one_object_or_a_few_native_bytes_a_run_are_found(example):
         "test_leaves_a_descriptor": "LEAK",
     }, ran.text
     assert ran.case("test_keeps_one_object").per_run["blocks"].estimate == pytest.approx(1, abs=0.1)
-    assert ran.case("test_keeps_48_native_bytes").per_run["heap_bytes"].estimate == 64  # malloc's own size class
+    assert ran.case("test_keeps_48_native_bytes").per_run["heap_bytes"].estimate == pytest.approx(
+        64, rel=0.1
+    )  # malloc's own size class
     assert ran.case("test_leaves_a_descriptor").per_run["fds"].estimate == 1
 
 
@@ -137,9 +137,9 @@ def test_nothing_is_found_where_nothing_is_kept_and_every_outcome_stays(example)
     plain = example.run("--no-leaktrace", *args, files={"test_clean.py": CLEAN}, book=False)
     hunted = example.run("--leaktrace-hunt", *args)
 
-    # Under 3.10 malloc's bytes drift a little, so that some tests stay undecided there; a leak is none of them.
-    fine = {"STEADY", "CACHE", "ONE_TIME", *(["UNDECIDED"] if sys.version_info < (3, 11) else [])}
-    leaks = {name: verdict for name, verdict in hunted.verdicts.items() if verdict not in fine}
+    leaks = {
+        name: verdict for name, verdict in hunted.verdicts.items() if verdict not in {"STEADY", "CACHE", "ONE_TIME"}
+    }
     assert leaks == {}, hunted.text
     assert sorted(hunted.reports) == sorted(plain.reports)
     assert hunted.ret == plain.ret == 1
