@@ -27,6 +27,7 @@ from leaktrace.hunt import Game, decided_in_place
 from leaktrace.ledger.model import Ledger
 from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.options import Mode, Options
+from leaktrace.order import Hearing, heard_again
 from leaktrace.replay.letters import Settings, Task, targets_of
 from leaktrace.replay.runner import Bounds, replay
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
@@ -113,12 +114,13 @@ def conclude(
         return part
     decided = decided_in_place(suspects, game, limit_bytes=options.limit_bytes)
     open_ones = [number for number in range(len(suspects)) if number not in decided and replayed(suspects[number])]
+    bounds = Bounds(jobs=options.jobs, budget_s=options.budget_s, timeout_s=options.timeout_s)
     tasks = plans([(number, suspects[number]) for number in open_ones], context, options)
     try:
         outcome = replay(
             [task for task in dict.fromkeys(tasks.values()) if task.targets],
             context.settings,
-            Bounds(jobs=options.jobs, budget_s=options.budget_s, timeout_s=options.timeout_s),
+            bounds,
             context.folder,
             kinds=tuple(sorted(options.kinds)),
             progress=lambda done, count, ident: progress(
@@ -133,21 +135,34 @@ def conclude(
             left_out=part.left_out,
             overhead_s=clock() - began,
         )
-    prey = game.prey if game is not None else {}
-    cases = [
-        with_rates(
-            case_of(suspects[number], outcome.answers.get(task.ident), limit_bytes=options.limit_bytes),
-            prey[suspects[number].name].rates if suspects[number].name in prey else {},
-        )
+    hearings = [
+        Hearing(suspect=suspects[number], task=task, case=case)
         for number, task in tasks.items()
         if task.ident not in outcome.left_out
+        for case in [case_of(suspects[number], outcome.answers.get(task.ident), limit_bytes=options.limit_bytes)]
     ]
+    heard = heard_again(
+        hearings,
+        ledger,
+        context.settings,
+        paths=context.paths,
+        bounds=replace(bounds, budget_s=_left(bounds.budget_s, clock() - began)),
+        folder=context.folder,
+        kinds=tuple(sorted(options.kinds)),
+        limit_bytes=options.limit_bytes,
+    )
+    prey = game.prey if game is not None else {}
+    cases = [with_rates(case, prey[case.nodeid].rates if case.nodeid in prey else {}) for case in heard]
     return without_doubts(
         part,
         cases=tuple(askable(case, context.paths, context.settings.cwd) for case in (*cases, *decided.values())),
         left_out=(*part.left_out, *(suspects[ident].name for ident in outcome.left_out)),
         overhead_s=clock() - began + (game.spent_s if game is not None else 0.0),
     )
+
+
+def _left(budget_s: float | None, spent_s: float) -> float | None:
+    return None if budget_s is None else max(0.0, budget_s - spent_s)
 
 
 def without_doubts(part: Part, *, cases: tuple[Case, ...], left_out: tuple[str, ...], overhead_s: float) -> Part:

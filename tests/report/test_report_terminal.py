@@ -221,6 +221,30 @@ def test_an_acquittal_is_short():
     assert shown[:3] == [f"ONE_TIME {NODEID}", "  grew in the first run alone", "  imported      pandas"]
 
 
+@pytest.mark.parametrize(
+    ("counter", "grew_by", "said"),
+    [("heap_bytes", 20 * MB, "it grew by 20.0 MB"), ("heap_bytes", 90, "it grew"), ("blocks", 5000, "it grew")],
+)
+def test_a_test_that_is_steady_alone_comes_with_the_command_that_finds_out_why(counter, grew_by, said):
+    command = f"leaktrace bisect {NODEID}"
+    steady = case(verdict=Verdict.STEADY, reason="no", suspect_counter=counter, grew_by=grew_by, reproduce=command)
+    shown = lines(book(mode="confirm", suspects=(suspect(),), cases=(steady,)))
+
+    assert shown[2:4] == [f"  in the suite  {said}: what ran before it matters", f"  which ones    {command}"]
+
+
+@pytest.mark.parametrize(
+    ("before", "said"),
+    [(("a.py::b", "a.py::c"), "a.py::b, a.py::c"), (tuple("abcdef"), "the 6 tests that ran before it")],
+)
+def test_a_test_that_leaks_after_others_says_after_which(before, said):
+    given = case(after=before, reproduce="leaktrace bisect x")
+    text = " ".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(given,))))
+
+    assert f"only after    {said}; alone it is steady" in text
+    assert "which ones    leaktrace bisect x" in text
+
+
 def test_the_title_counts_suspects_or_verdicts():
     assert terminal.title(book(suspects=(suspect(),))) == "leaktrace: 1 suspect"
     cases = (case(), case(nodeid="b"), case(nodeid="c", verdict=Verdict.ONE_TIME))

@@ -202,6 +202,11 @@ def askable(case: Case, paths: Mapping[str, str], cwd: str) -> Case:
     return replace(case, reproduce=f"{command}{shlex.quote(f'{found}{colons}{rest}')}")
 
 
+def after_others(case: Case, before: Sequence[str], command: str) -> Case:
+    """The case of a test that was replayed after others, with a command that shows the same."""
+    return replace(case, after=tuple(before), reproduce=command)
+
+
 def merged_cases(cases: Iterable[Case]) -> list[Case]:
     """Several processes' cases: of one suspect the gravest verdict stands; LEAK first, then by growth."""
     found: dict[tuple[str, str, str, str], list[Case]] = {}

@@ -39,6 +39,7 @@ class Case:
         things: what it leaves behind, newest first: from its replay, else from the watched run.
         fixture: the guilty fixture's name, or None.
         reproduce: a command that shows the same.
+        after: tests that its replay ran first, because alone it did not show what the suite did.
     """
 
     nodeid: str
@@ -66,6 +67,7 @@ class Case:
     fixture: str | None = None
     status: Status = "new"
     reproduce: str = ""
+    after: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,13 +125,14 @@ def _folder(config: pytest.Config, options: Options, worker_input: dict[str, Any
     """The run's own folder: the controller's for a worker, else one below `--leaktrace-dir`, the cache or temp."""
     if worker_input is not None and WORKER_KEY in worker_input:
         return Path(worker_input[WORKER_KEY])
-    base = _base(config, options)
+    base = base_folder(config, options)
     with contextlib.suppress(OSError):  # what cannot be removed stays
         prune(base / "runs", options.keep - 1)
     return base / "runs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
 
 
-def _base(config: pytest.Config, options: Options) -> Path:
+def base_folder(config: pytest.Config, options: Options) -> Path:
+    """The folder that the runs' folders lie in."""
     if options.dir_path is not None:
         return Path(config.invocation_params.dir, options.dir_path)
     cache: pytest.Cache | None = getattr(config, "cache", None)

@@ -18,6 +18,8 @@ WIDTH = 80
 LABEL = 14
 INDENT = "  "
 SHOWN = 20
+FEW = 5
+BISECT = "leaktrace bisect "
 ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
 
 
@@ -110,13 +112,33 @@ def block(case: Case) -> Iterator[str]:
         yield from exhibit_lines(replace(case, exhibit=replace(case.exhibit, fix="")) if case.things else case, WIDTH)
     if case.imports and case.verdict in (Verdict.ONE_TIME, Verdict.STEADY, Verdict.CACHE):
         yield from _labelled("imported", ", ".join(case.imports[:6]))
-    if case.verdict is Verdict.STEADY and case.things:
-        yield from _labelled("in the suite", "it left something behind: what ran before it matters")
-    elif case.verdict is Verdict.STEADY and case.grew_by:
-        yield from _labelled("in the suite", f"it grew by {megabytes(case.grew_by)}: what ran before it matters")
+    if case.verdict is Verdict.STEADY and (case.things or case.grew_by):
+        yield from _in_the_suite(case)
     if case.verdict in ACCUSED:
-        yield from _labelled("again", case.reproduce)
+        yield from _after(case)
+        yield from _labelled("which ones" if case.reproduce.startswith(BISECT) else "again", case.reproduce)
     yield ""
+
+
+def _in_the_suite(case: Case) -> Iterator[str]:
+    """What a suspect that is steady alone had done, and the command that finds out why."""
+    if case.things:
+        seen = "it left something behind"
+    elif case.suspect_counter.endswith("_bytes") and case.grew_by >= 1_000:  # noqa: PLR2004 - 1 kB
+        seen = f"it grew by {size(case.grew_by)}"
+    else:
+        seen = "it grew"
+    yield from _labelled("in the suite", f"{seen}: what ran before it matters")
+    if case.reproduce.startswith(BISECT):
+        yield from _labelled("which ones", case.reproduce)
+
+
+def _after(case: Case) -> Iterator[str]:
+    """The tests without which it does not leak."""
+    if not case.after:
+        return
+    named = ", ".join(case.after) if len(case.after) <= FEW else f"the {len(case.after)} tests that ran before it"
+    yield from _labelled("only after", f"{named}; alone it is steady")
 
 
 def _rate(case: Case) -> str:

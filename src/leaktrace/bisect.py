@@ -1,0 +1,238 @@
+"""Which tests must run before another one to make it leak: trials in children, each with fewer of them."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Literal
+
+from leaktrace.casebook.cases import after_others, case_of
+from leaktrace.casebook.model import Case
+from leaktrace.errors import FileError, ReplayError
+from leaktrace.ledger.journal import RUN_ID, read_journal
+from leaktrace.options import KINDS
+from leaktrace.probes.model import HEAP_BYTES
+from leaktrace.probes.resources import DEAR_KINDS
+from leaktrace.replay.letters import Answer, Settings, Target, Task, tail_of
+from leaktrace.replay.roll import Roll
+from leaktrace.replay.runner import Bounds, replay
+from leaktrace.replay.smallest import shrinking
+from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.evidence import record_of
+from leaktrace.verdict.judge import judge_kinds
+from leaktrace.verdict.model import Verdict
+from leaktrace.verdict.rules import Rules
+
+
+FIRST_RUN = "first run"
+"""The symptom of a test that grows once, at its first run after others, and not again."""
+FOLLOWED = tuple(kind for kind in KINDS if kind not in DEAR_KINDS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """What one child showed.
+
+    Attributes:
+        symptoms: by kind of leak, or `first run`: what was seen, in one sentence.
+        failure: why the test could not be judged, or None.
+    """
+
+    symptoms: Mapping[str, str] = field(default_factory=dict)
+    failure: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bisected:
+    """How a bisection ended.
+
+    Attributes:
+        outcome: `found`; `alone`: no other test is needed; `gone`: not even all of them bring it back; `failed`.
+        before: the smallest part of the predecessors that brings it back.
+        whole: whether none of them can be spared; False where the budget ran out.
+        symptom: what comes back, in one sentence, or why it could not be seen.
+        case: the test replayed after them, with its trace; None where it does not leak on each run.
+        children: how many were started.
+    """
+
+    outcome: Literal["found", "alone", "gone", "failed"]
+    before: tuple[Target, ...] = ()
+    whole: bool = True
+    symptom: str = ""
+    case: Case | None = None
+    children: int = 0
+
+
+class OutOfTimeError(Exception):
+    """The budget ran out during a trial."""
+
+
+def find_target(roll: Roll, asked: str, cwd: Path) -> Target:
+    """The collected test that a user asks for, by its node id or by a path from where the command was started.
+
+    Raises:
+        ReplayError: there is none.
+    """
+    file = (cwd / asked.partition("::")[0]).resolve()
+    for target in roll.tests:
+        if target.nodeid == asked or (tail_of(asked) == target.tail and Path(target.path).resolve() == file):
+            return target
+    why = f"; {roll.errors[0]}" if roll.errors else ""
+    raise ReplayError(f"no test {asked} is collected among {len(roll.tests)}{why}: write it as pytest does")
+
+
+def predecessors(roll: Roll, target: Target, *, as_collected: bool = False) -> tuple[list[Target], str]:
+    """The tests before one, in the order of the newest run that had any before it, else in that of collection.
+
+    Returns them with a word on whose order that is. Tests that are not collected any more are left out.
+    """
+    known = {each.nodeid: each for each in roll.tests}
+    if not as_collected and roll.folder:
+        for journal in _journals(Path(roll.folder) / "runs"):
+            with contextlib.suppress(FileError):
+                ledger = read_journal(journal)
+                if target.nodeid in ledger.nodeids[1:]:
+                    names = dict.fromkeys(ledger.nodeids[: ledger.nodeids.index(target.nodeid, 1)])
+                    found = [known[name] for name in names if name in known and name != target.nodeid]
+                    return found, f"as in the run {journal.parent.name} ({journal.stem})"
+    return list(roll.tests[: roll.tests.index(target)]), "in the order of collection"
+
+
+def _journals(runs: Path) -> list[Path]:
+    """Journals of all workers, those of the newest run first."""
+    with contextlib.suppress(OSError):
+        folders = sorted((each for each in runs.iterdir() if RUN_ID.fullmatch(each.name)), reverse=True)
+        return [journal for folder in folders for journal in sorted(folder.glob("*.jsonl"))]
+    return []
+
+
+class Bisection:
+    """Trials of one test.
+
+    Args:
+        target: the test.
+        settings: as for any replay.
+        bounds: time for each step, and for all together.
+        folder: for the letters of the children.
+        limit_bytes: growth of a first run above which it counts.
+        told: called before each child with a sentence on it.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        settings: Settings,
+        bounds: Bounds,
+        folder: Path,
+        *,
+        limit_bytes: int,
+        told: Callable[[str], None] = lambda _text: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._target, self._settings, self._bounds, self._folder = target, settings, bounds, folder
+        self._limit_bytes, self._told, self._clock = limit_bytes, told, clock
+        self._began, self._children = clock(), 0
+
+    def find(self, before: Sequence[Target]) -> Bisected:
+        """The smallest part of `before` that makes the test leak as it does after all of them.
+
+        Raises:
+            ReplayError: no child can be started.
+        """
+        try:
+            alone = self._trial(())
+            whole = self._trial(tuple(before)) if before else Trial()
+        except OutOfTimeError:
+            return self._end("failed", symptom="the budget ran out before there was anything to compare")
+        failure = alone.failure or whole.failure
+        if failure is not None:
+            return self._end("failed", symptom=failure)
+        wanted = [name for name in whole.symptoms if name not in alone.symptoms]
+        if not wanted:
+            same = next(iter(alone.symptoms.values()), None)
+            return self._end("gone") if same is None else self._end("alone", symptom=same)
+        # What leaks on each run says more than what came once.
+        name = next((each for each in wanted if each != FIRST_RUN), FIRST_RUN)
+        best, ended = tuple(before), False
+        with contextlib.suppress(OutOfTimeError):
+            for smaller in shrinking(before, lambda part: name in self._trial(part).symptoms):
+                best = smaller
+            ended = True
+        case = None if name == FIRST_RUN else self._explained(best, name)
+        return self._end("found", before=best, whole=ended, symptom=whole.symptoms[name], case=case)
+
+    def _end(self, outcome: Literal["found", "alone", "gone", "failed"], **found: object) -> Bisected:
+        return replace(Bisected(outcome=outcome, children=self._children), **found)  # type: ignore[arg-type]
+
+    def _trial(self, before: tuple[Target, ...]) -> Trial:
+        """One child: the test after these.
+
+        Raises:
+            OutOfTimeError: the budget ran out.
+        """
+        others = f"after {len(before)} other test{'s' if len(before) > 1 else ''}" if before else "alone"
+        self._told(f"trial {self._children + 1}: {self._target.nodeid} {others}")
+        budget_s = self._bounds.budget_s
+        left_s = None if budget_s is None else budget_s - (self._clock() - self._began)
+        if left_s is not None and left_s <= 0:
+            raise OutOfTimeError
+        answer = self._ask(before, replace(self._bounds, budget_s=left_s), trace=False)
+        if answer is None or (budget_s is not None and self._clock() - self._began > budget_s):
+            raise OutOfTimeError
+        return trial_of(answer, limit_bytes=self._limit_bytes)
+
+    def _explained(self, before: tuple[Target, ...], kind: str) -> Case | None:
+        """The case, with what keeps it alive; one more child, whatever is left of the budget."""
+        self._told(f"trial {self._children + 1}: what keeps it alive")
+        answer = self._ask(before, replace(self._bounds, budget_s=None), trace=True)
+        name = self._target.nodeid
+        why = "it leaks after other tests"
+        suspect = Suspect(subject="test", name=name, kind=kind, counter="", grew_by=0, why=why, nodeids=(name,))
+        names = tuple(each.nodeid for each in before)
+        return after_others(case_of(suspect, answer, limit_bytes=self._limit_bytes), names, reproduction(before, name))
+
+    def _ask(self, before: tuple[Target, ...], bounds: Bounds, *, trace: bool) -> Answer | None:
+        self._children += 1
+        task = Task(ident=0, targets=(self._target,), kinds=FOLLOWED, before=before)
+        outcome = replay([task], self._settings, bounds, self._folder, kinds=FOLLOWED, trace=trace)
+        return outcome.answers.get(0)
+
+
+def trial_of(answer: Answer, *, limit_bytes: int) -> Trial:
+    """What an answer shows; pure."""
+    batches = len(answer.readings) - 1 - answer.warmups
+    if answer.failure is not None and batches < Rules().min_batches:
+        return Trial(failure=answer.failure)
+    record = record_of(
+        answer.counters,
+        answer.readings,
+        warmups=answer.warmups,
+        batch_runs=answer.batch_runs,
+        unread=answer.unread,
+        spent=answer.failure or answer.spent or "runs",
+        known=answer.defined,
+    )
+    rulings = judge_kinds(record)
+    symptoms = {kind: ruling.reason for kind, ruling in rulings.items() if ruling.verdict is Verdict.LEAK}
+    first = _first_growth(answer)
+    if first > limit_bytes:
+        symptoms[FIRST_RUN] = f"its first run keeps {first:,} bytes, and those that follow do not"
+    return Trial(symptoms=symptoms)
+
+
+def reproduction(before: Sequence[Target], name: str) -> str:
+    """A command that runs a test after those others, in this order, and hunts among them."""
+    return "pytest --leaktrace-hunt " + shlex.join([*(each.nodeid for each in before), name])
+
+
+def _first_growth(answer: Answer) -> int:
+    """By how much the heap grew at the first run; 0 where it cannot be read."""
+    if HEAP_BYTES.name not in answer.counters or len(answer.readings) < 2:  # noqa: PLR2004 - before it and after
+        return 0
+    column = answer.counters.index(HEAP_BYTES.name)
+    first, second = answer.readings[0][column], answer.readings[1][column]
+    return 0 if first is None or second is None else second - first

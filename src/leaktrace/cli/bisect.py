@@ -1,0 +1,173 @@
+"""`leaktrace bisect NODEID`: which tests must run before this one to make it leak."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from leaktrace.bisect import Bisected, Bisection, find_target, predecessors, reproduction
+from leaktrace.options import Options, parse_duration, parse_size
+from leaktrace.replay.children import interpreter
+from leaktrace.replay.letters import Settings, Target
+from leaktrace.replay.roll import call_roll
+from leaktrace.replay.runner import Bounds
+from leaktrace.report.terminal import WIDTH, block
+from leaktrace.report.words import plural, wrapped
+
+
+ABOUT = (
+    "Find the smallest set of earlier tests that makes a test leak: one that leaks in the suite and is steady alone. "
+    "Each step runs a part of them, and then the test, in a process of its own."
+)
+SHOWN = 50
+T = TypeVar("T")
+
+
+def declare(commands: Any) -> None:
+    """Add the subcommand to argparse's."""
+    parser = commands.add_parser(
+        "bisect",
+        help="find the earlier tests that make a test leak",
+        description=ABOUT,
+        usage="leaktrace bisect [options] NODEID [-- PYTEST-ARGUMENT ...]",
+        epilog="The order of the tests is that of the newest run in pytest's cache in which any came before this one.",
+    )
+    parser.add_argument("nodeid", metavar="NODEID", help="the test, as pytest writes it: tests/test_a.py::test_b")
+    parser.add_argument(
+        "--after",
+        action="append",
+        default=[],
+        metavar="NODEID",
+        help="only look at this earlier test; may be given several times",
+    )
+    parser.add_argument(
+        "--collected", action="store_true", help="take the order of collection instead of that of the newest run"
+    )
+    parser.add_argument("--budget", type=_parsed(parse_duration), metavar="TIME", help="time for all steps together")
+    parser.add_argument(
+        "--timeout",
+        type=_parsed(parse_duration),
+        default=Options().timeout_s,
+        metavar="TIME",
+        help="time for each test of a step, 5m unless given",
+    )
+    parser.add_argument(
+        "--limit",
+        type=_parsed(parse_size),
+        default=Options().limit_bytes,
+        metavar="SIZE",
+        help="growth of a single run above which it counts, 10MB unless given",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, args: Sequence[str]) -> int:
+    """Find them and say so; 0 where they were found."""
+    cwd, began = Path.cwd(), time.monotonic()
+    settings = Settings(
+        args=tuple(args),
+        cwd=str(cwd),
+        sys_path=tuple(sys.path),
+        environ=dict(os.environ),
+        interpreter=interpreter(),
+    )
+    folder = Path(tempfile.mkdtemp(prefix="leaktrace-bisect-"))
+    progress = Progress()
+    try:
+        progress("collecting")
+        roll = call_roll(settings, folder, timeout_s=options.timeout)
+        target = find_target(roll, options.nodeid, cwd)
+        if options.after:
+            before, order = [find_target(roll, name, cwd) for name in options.after], "as given"
+        else:
+            before, order = predecessors(roll, target, as_collected=options.collected)
+        found = Bisection(
+            target,
+            settings,
+            Bounds(budget_s=options.budget, timeout_s=options.timeout),
+            folder,
+            limit_bytes=options.limit,
+            told=progress,
+        ).find(before)
+    finally:
+        progress.clear()
+        shutil.rmtree(folder, ignore_errors=True)
+    for line in lines(found, target, before, order):
+        sys.stdout.write(f"{line}\n")
+    sys.stdout.write(f"{plural(found.children, 'trial')}, {time.monotonic() - began:.0f} s\n")
+    return 0 if found.outcome == "found" else 1
+
+
+def lines(found: Bisected, target: Target, before: Sequence[Target], order: str) -> Iterator[str]:
+    """The answer in words."""
+    name, others = target.nodeid, f"{plural(len(before), 'test')} before it, {order}"
+    if found.outcome == "failed":
+        yield from _said(f"{name} could not be judged: {found.symptom}")
+    elif found.outcome == "alone":
+        yield from _said(f"{name} needs no other test to leak: alone, too, it {found.symptom}.")
+        yield f"  pytest --leaktrace {name}"
+    elif found.outcome == "gone":
+        yield from _said(f"{name} does not leak, neither alone nor after the {others}.")
+    else:
+        yield from _said(f"{name} leaks after {'this test' if len(found.before) == 1 else 'these tests'}:")
+        yield from (f"  {each.nodeid}" for each in found.before[:SHOWN])
+        if len(found.before) > SHOWN:
+            yield f"  and {len(found.before) - SHOWN} more"
+        enough = "Without any of them it does not" if found.whole else "The budget ran out: fewer of them may do"
+        if len(found.before) == 1:
+            enough = "Alone it does not"
+        yield from _said(f"{enough}; it was looked for among the {others}.")
+        yield ""
+        yield from _seen(found, name)
+
+
+def _seen(found: Bisected, name: str) -> Iterator[str]:
+    """What comes back: the case, or what the first run keeps."""
+    if found.case is not None:
+        yield from block(found.case)
+        return
+    yield from _said(f"After them {found.symptom}.")
+    yield from _said(f"To see it: {reproduction(found.before, name).replace('--leaktrace-hunt', '--leaktrace')}")
+
+
+def _said(text: str) -> list[str]:
+    return wrapped(text, indent="", width=WIDTH)
+
+
+class Progress:
+    """One line that is written over, on a terminal only."""
+
+    def __init__(self) -> None:
+        self._shows = sys.stderr.isatty()
+
+    def __call__(self, text: str) -> None:
+        """Show this in place of what was shown."""
+        if self._shows:
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\x1b[K{f'leaktrace bisect: {text}'[:width]}")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Leave nothing."""
+        if self._shows:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def _parsed(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """A type for argparse whose message is ours."""
+
+    def typed(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(f"got {text!r}: {exc}") from exc
+
+    return typed

@@ -1,0 +1,93 @@
+"""Suspects that are steady alone: heard again after the tests that ran before them, as far as that is cheap."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from leaktrace.casebook.cases import after_others, case_of
+from leaktrace.casebook.model import Case
+from leaktrace.errors import ReplayError
+from leaktrace.ledger.model import Ledger
+from leaktrace.replay.letters import Settings, Target, Task, targets_of
+from leaktrace.replay.runner import Bounds, replay
+from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.model import Verdict
+
+
+CHEAP_S = 10.0
+"""Time that the tests before a suspect may have taken in the suite, for it to be heard again after them."""
+MOST = 4
+"""Suspects that are heard again: each needs a child of its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hearing:
+    """A suspect, how it was replayed, and what came of it."""
+
+    suspect: Suspect
+    task: Task
+    case: Case
+
+
+def is_steady_alone(case: Case) -> bool:
+    """Whether a test grew in the suite and not in its replay."""
+    return case.verdict is Verdict.STEADY and case.subject == "test" and not case.after
+
+
+def before(nodeid: str, ledger: Ledger, paths: Mapping[str, str]) -> tuple[tuple[Target, ...], float]:
+    """The tests that ran before one in its process, and how long they took; none where it came first."""
+    try:
+        row = ledger.nodeids.index(nodeid)
+    except ValueError:
+        return (), 0.0
+    names = tuple(dict.fromkeys(ledger.nodeids[:row]))
+    return targets_of(names, paths), sum(ledger.span(each).duration_s for each in range(row))
+
+
+def heard_again(
+    hearings: Sequence[Hearing],
+    ledger: Ledger,
+    settings: Settings,
+    *,
+    paths: Mapping[str, str],
+    bounds: Bounds,
+    folder: Path,
+    kinds: Sequence[str],
+    limit_bytes: int,
+) -> list[Case]:
+    """All cases, in their order; a test that leaks after those before it is a leak, whatever it is alone.
+
+    For the others that are steady alone, the command that looks for what else matters takes the place of the one that
+    shows the same.
+    """
+    again: dict[int, Task] = {}
+    for number, each in enumerate(hearings):
+        if is_steady_alone(each.case) and not each.suspect.doubtful and len(again) < MOST:
+            targets, took_s = before(each.suspect.name, ledger, paths)
+            if targets and took_s <= CHEAP_S:
+                again[number] = replace(each.task, ident=number, before=targets)
+    try:
+        answers = replay(list(again.values()), settings, bounds, folder, kinds=kinds).answers if again else {}
+    except (ReplayError, OSError):
+        answers = {}  # the first hearing stands
+    cases = []
+    for number, each in enumerate(hearings):
+        case = each.case
+        if is_steady_alone(case):
+            command = bisect_command(case.nodeid, settings.args)
+            heard = case_of(each.suspect, answers[number], limit_bytes=limit_bytes) if number in answers else case
+            if heard.verdict is Verdict.LEAK:
+                case = after_others(heard, tuple(target.nodeid for target in again[number].before), command)
+            else:
+                case = replace(case, reproduce=command)
+        cases.append(case)
+    return cases
+
+
+def bisect_command(nodeid: str, args: Sequence[str]) -> str:
+    """The command that finds the tests that matter, with what pytest was given beside our own options."""
+    theirs = [arg for arg in args if not arg.startswith(("--leaktrace", "--no-leaktrace")) and arg != nodeid]
+    return shlex.join(["leaktrace", "bisect", nodeid, *(["--", *theirs] if theirs else [])])

@@ -1,0 +1,81 @@
+"""pytest's door in a process that only calls the roll: it collects, tells what it found, and runs nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaktrace.codec import encode
+from leaktrace.plugin import resolve_options
+from leaktrace.plugin.doors import base_folder
+from leaktrace.replay.letters import ORDER_VARIABLE, Target, read_order, tail_of
+from leaktrace.replay.roll import Roll
+
+
+ALONE: Mapping[str, object] = {
+    "collectonly": True,
+    "numprocesses": None,
+    "dist": "no",
+    "distload": False,
+    "tx": [],
+    "looponfail": False,
+    "lf": False,
+    "failedfirst": False,
+    "newfirst": False,
+    "stepwise": False,
+    "cacheclear": False,
+    "xmlpath": None,
+    "htmlpath": None,
+    "report_log": None,
+    "no_cov": True,
+}
+"""What would collect elsewhere, in another order, or write over what a real run has left."""
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Before any plugin acts on the options."""
+    order = read_order(Path(os.environ.pop(ORDER_VARIABLE)))
+    for name, value in ALONE.items():
+        if hasattr(config.option, name):
+            setattr(config.option, name, value)
+    config.pluginmanager.register(RollDoor(Path(order.answer)), "leaktrace-roll")
+    return (yield)
+
+
+class RollDoor:
+    """Tells what was collected."""
+
+    def __init__(self, answer: Path) -> None:
+        self._answer = answer
+        self._errors: list[str] = []
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Remember what could not be collected."""
+        if report.failed:
+            self._errors.append(f"{report.nodeid}: {str(report.longrepr).strip().splitlines()[-1]}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """All plugins have selected and ordered."""
+        roll = Roll(
+            tests=tuple(
+                Target(nodeid=item.nodeid, path=str(item.path), tail=tail_of(item.nodeid)) for item in session.items
+            ),
+            errors=tuple(self._errors),
+            folder=folder_of(session.config),
+        )
+        self._answer.write_text(json.dumps(encode(roll)), encoding="utf-8")
+
+
+def folder_of(config: pytest.Config) -> str:
+    """Where runs keep their journals; "" where leaktrace is not among the plugins."""
+    try:
+        return str(base_folder(config, resolve_options(config)))
+    except (pytest.UsageError, ValueError):  # its ini keys are not known
+        return ""

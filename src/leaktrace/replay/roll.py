@@ -1,0 +1,56 @@
+"""The roll: which tests there are, in which order, told by a child that only collects."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from leaktrace.codec import decode
+from leaktrace.errors import FileError, ReplayError
+from leaktrace.replay.children import kill, last_words, start
+from leaktrace.replay.letters import Order, Settings, Target
+
+
+DOOR = "leaktrace.plugin.roll"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roll:
+    """What a run of pytest would run.
+
+    Attributes:
+        tests: in the order of collection.
+        errors: files that could not be collected, and why.
+        folder: where the journals of runs lie, or "" where none are kept.
+    """
+
+    tests: tuple[Target, ...] = ()
+    errors: tuple[str, ...] = ()
+    folder: str = ""
+
+
+def call_roll(settings: Settings, folder: Path, *, timeout_s: float) -> Roll:
+    """Collect the tests that pytest finds with these settings.
+
+    Raises:
+        ReplayError: the child cannot be started, takes too long, or ends without an answer.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        child = start(Order(door=DOOR), settings, folder, "roll", metered=False)
+    except OSError as exc:
+        raise ReplayError(f"no child could be started: {exc}") from exc
+    try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.process.wait(timeout_s)
+    finally:
+        kill(child)
+    try:
+        return decode(Roll, json.loads(child.answer.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise ReplayError(f"the tests could not be collected: {last_words(child)}") from None
+    except (OSError, ValueError, FileError) as exc:
+        raise ReplayError(f"the roll of tests cannot be read: {exc}") from exc

@@ -1,0 +1,121 @@
+"""Order-dependent tests: heard again after those that ran before them, or led to the command that looks further."""
+
+from __future__ import annotations
+
+import os
+import sys
+import textwrap
+from array import array
+from pathlib import Path
+
+from leaktrace.casebook.model import Case
+from leaktrace.ledger.model import OUTCOMES, Ledger
+from leaktrace.order import CHEAP_S, Hearing, bisect_command, heard_again
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
+from leaktrace.replay.children import interpreter
+from leaktrace.replay.letters import Settings, Task, targets_of
+from leaktrace.replay.runner import Bounds
+from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.model import Verdict
+
+
+SUITE = """
+    SEEN, KEPT = [], []
+    def test_first(): SEEN.append(1)
+    def test_grows():
+        if SEEN: KEPT.append(bytearray(3_000_000))
+    def test_quiet(): pass
+    """
+
+
+def ledger(*names, took_s=0.01):
+    found = Ledger(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
+    for name in names:
+        found.nodeids.append(f"test_a.py::{name}")
+        found.cells.extend([OUTCOMES.index("passed"), int(took_s * 1e6), *[0] * 9])
+    return found
+
+
+def hearing(name, path, **changes):
+    nodeid = f"test_a.py::{name}"
+    case = {"nodeid": nodeid, "subject": "test", "kind": "memory", "verdict": Verdict.STEADY, "reason": "steady"}
+    suspect = Suspect(
+        subject="test", name=nodeid, kind="memory", counter="heap_bytes", grew_by=1, why="", nodeids=(nodeid,)
+    )
+    task = Task(ident=7, targets=targets_of((nodeid,), {nodeid: str(path)}), warmups=1, batch_runs=1, follow_s=1.0)
+    return Hearing(suspect=suspect, task=task, case=Case(**{**case, "reproduce": "pytest", **changes}))
+
+
+def hear(tmp_path, found, *hearings):
+    path = tmp_path / "test_a.py"
+    path.write_text(textwrap.dedent(SUITE), encoding="utf-8")
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_"))}
+    settings = Settings(
+        args=("-q", "--leaktrace"),
+        cwd=str(tmp_path),
+        sys_path=tuple(sys.path),
+        environ={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "leaktrace.plugin"},
+        interpreter=interpreter(),
+    )
+    return heard_again(
+        [hearing(name, path, **changes) for name, changes in hearings],
+        found,
+        settings,
+        paths=dict.fromkeys(found.nodeids, str(path)),
+        bounds=Bounds(timeout_s=60.0),
+        folder=tmp_path / "replay",
+        kinds=("memory",),
+        limit_bytes=10_000_000,
+    )
+
+
+def test_a_test_that_leaks_after_those_before_it_is_a_leak_and_one_that_does_not_stays_as_it_was(tmp_path):
+    found = ledger("test_first", "test_grows", "test_quiet")
+
+    grows, quiet = hear(tmp_path, found, ("test_grows", {}), ("test_quiet", {}))
+
+    assert (grows.verdict, grows.after) == (Verdict.LEAK, ("test_a.py::test_first",))
+    assert grows.exhibit.holder is not None
+    assert grows.exhibit.holder.name == "test_a.KEPT"
+    assert grows.reproduce == "leaktrace bisect test_a.py::test_grows -- -q"
+    assert (quiet.verdict, quiet.reason, quiet.after) == (Verdict.STEADY, "steady", ())
+    assert quiet.reproduce == "leaktrace bisect test_a.py::test_quiet -- -q"
+
+
+def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_were_judged(tmp_path):
+    slow = ledger("test_first", "test_grows", took_s=CHEAP_S + 1)
+    (tmp_path / "replay").write_text("no folder can be made here", encoding="utf-8")
+
+    first, late, leak, group = hear(
+        tmp_path,
+        slow,
+        ("test_first", {}),
+        ("test_grows", {}),
+        ("test_grows", {"verdict": Verdict.LEAK}),
+        ("test_grows", {"subject": "group"}),
+    )
+
+    assert [case.verdict for case in (first, late, leak, group)] == [
+        Verdict.STEADY,
+        Verdict.STEADY,
+        Verdict.LEAK,
+        Verdict.STEADY,
+    ]
+    assert late.reproduce.startswith("leaktrace bisect test_a.py::test_grows")
+    assert leak.reproduce == group.reproduce == "pytest"
+
+
+def test_if_no_child_can_be_started_the_first_hearing_stands(tmp_path):
+    (tmp_path / "replay").write_text("no folder can be made here", encoding="utf-8")
+
+    [case] = hear(tmp_path, ledger("test_first", "test_grows"), ("test_grows", {}))
+
+    assert case.verdict is Verdict.STEADY
+    assert Path(tmp_path / "replay").is_file()
+
+
+def test_the_command_takes_over_what_pytest_was_given_beside_our_own_options():
+    assert bisect_command("a.py::b[c d]", ("--leaktrace-hunt", "-p", "no:randomly", "tests", "a.py::b[c d]")) == (
+        "leaktrace bisect 'a.py::b[c d]' -- -p no:randomly tests"
+    )
+    assert bisect_command("a.py::b", ("--leaktrace", "--no-leaktrace")) == "leaktrace bisect a.py::b"
