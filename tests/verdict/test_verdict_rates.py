@@ -23,6 +23,7 @@ NEVER_A_LEAK = [
     "cache of 30 filling, 1 a run",
     "cache of 128 filling, 1 a run",
     "cache of 30 to 100 filling, then evicting ±2",
+    "cache of 100 to 130 filling, 10 or more a run, ±4",
     "sawtooth of 10 to 110 runs",
     "negative drift",
 ]

@@ -157,6 +157,13 @@ def filling_then_evicting(chance: Random) -> Levels:
     return noisy(levels, chance, 2)
 
 
+def filling_unevenly(chance: Random) -> Levels:
+    """A cache of nearly as many entries as runs are followed, under swings that are small beside an entry."""
+    size, per_entry = chance.randint(100, 130), chance.randint(10, 40)
+    steps = [per_entry + chance.randint(-3, 3) if run < size else 0 for run in range(MOST_RUNS)]
+    return noisy(from_steps(steps), chance, 4)
+
+
 def sawtooth(chance: Random) -> Levels:
     period, per_run = chance.randint(10, 110), chance.randint(1, 90)
     return [1000 + (run % period) * per_run for run in range(MOST_RUNS + 1)]
@@ -243,6 +250,7 @@ SCENARIOS = (
     Scenario(name="cache of 128 filling, 1 a run", make=filling(128)),
     Scenario(name="cache of 10,000 filling, 1 a run", make=filling(10_000)),
     Scenario(name="cache of 30 to 100 filling, then evicting ±2", make=filling_then_evicting),
+    Scenario(name="cache of 100 to 130 filling, 10 or more a run, ±4", make=filling_unevenly),
     Scenario(name="sawtooth of 10 to 110 runs", make=sawtooth),
     Scenario(name="negative drift", make=negative_drift),
     Scenario(name="leak, 1 or more a run", make=leak, leaks=True),

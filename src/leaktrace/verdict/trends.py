@@ -18,6 +18,8 @@ DOUBLINGS = 4
 QUARTERS = 4
 EVEN_RATIO = 0.7
 """Growth of the later half of a noisy counter over that of the earlier: medians of quarters wobble."""
+REST = 6
+"""Readings at the end without which growth is not said to rest."""
 TOO_FEW_TO_TEST = 6
 """Steps below which a fall of the rate cannot be significant, so that its size alone must do."""
 
@@ -52,12 +54,27 @@ def fades(curve: Curve, start: int, rules: Rules, *, strict: bool = False) -> bo
 
 
 def climbs_through_noise(values: Sequence[int], rules: Rules) -> bool:
-    """Whether readings that also fall have a trend that no swing explains, undiminished at the end."""
-    if len(values) < LEAST_NOISY or not climbs(values, QUARTERS):
+    """Whether readings that also fall have a trend that no swing explains, undiminished to the end."""
+    if len(values) < LEAST_NOISY or not climbs(values, QUARTERS) or rests(values, rules):
         return False
     levels = [median(part) for part in split(values, QUARTERS)]
     even = levels[3] - levels[1] >= EVEN_RATIO * (levels[2] - levels[0])
     return even and mann_kendall(values) < rules.alpha
+
+
+def rests(values: Sequence[int], rules: Rules) -> bool:
+    """Whether readings that also fall have come to rest: at their end they move by far less than they grew before.
+
+    It takes the last eighth, so that a leak of 1 per 4 runs hardly ever seems to rest; where they swing more widely than
+    they grow, nothing rests.
+    """
+    end = max(REST, len(values) // 8)
+    if len(values) <= 2 * end:
+        return False
+    before = values[: len(values) - end]
+    rate = (before[-1] - before[0]) / (len(before) - 1)
+    last = values[-end - 1 :]
+    return max(last) - min(last) < rules.halved_ratio * rate * end
 
 
 def amortised(values: Sequence[int], rules: Rules) -> bool:
