@@ -112,6 +112,24 @@ def test_a_holder_with_a_bound_says_so(load, name, source, bound):
     assert 0 < exhibit.holder.filled < bound
 
 
+def test_a_full_cache_that_replaces_its_entries_is_not_what_grows(load):
+    source = THING + (
+        "import functools, itertools\n"
+        "@functools.lru_cache(maxsize=3)\ndef a_rate(x): return [x, Thing()]\n"
+        "NUMBERS = itertools.count()\nclass Kept:\n    z_last = None\n"
+        "class Node:\n    def __init__(self, next): self.next = next\n"
+    )
+    leak = "def leak():\n    a_rate(next(NUMBERS))\n    Kept.z_last = Node(Kept.z_last)\n"
+    module = load("full", source + leak)
+    for _ in range(3):
+        module.leak()
+
+    exhibit = explain(module.leak, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "specimen_full.Kept.z_last"
+
+
 def test_threads_left_running_are_named_with_what_they_do(load):
     module = load(
         "threads",

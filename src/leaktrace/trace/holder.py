@@ -23,6 +23,8 @@ from leaktrace.trace.slots import slot_of
 from leaktrace.trace.things import doing, is_of_interest, label
 
 
+_MOST_FULL = 4
+"""Full caches on the way to survivors that are walked around, each at the cost of a sweep."""
 _MOST_TARGETS = 60
 _MOST_ENTRIES = 5_000
 
@@ -98,6 +100,11 @@ class Search:
         """Let go of all that was walked through; a further question starts from the roots again."""
         self._graph = Graph(own=self._own, hidden=self._hidden)
         self._others = None
+
+    def avoid(self, obj: object) -> None:
+        """Never walk through an object again."""
+        self._hidden.append(id(obj))
+        self.clear()
 
     def find(self, targets: set[int], *, enough: int | None = None) -> set[int]:
         """The targets that a root reaches; stacks and hooks are asked only for what no module reaches."""
@@ -233,10 +240,15 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
         search: finds paths.
         per_run: survivors a run.
     """
-    reached = search.find(ids, enough=1)
-    root, path = min((search.path(target) for target in reached), key=lambda way: len(way[1]), default=(None, []))
-    if root is None:
-        return None
+    for _ in range(_MOST_FULL):
+        reached = search.find(ids, enough=1)
+        root, path = min((search.path(target) for target in reached), key=lambda way: len(way[1]), default=(None, []))
+        if root is None:
+            return None
+        full = next((obj for obj in path if _is_full(obj)), None)
+        if full is None:
+            break
+        search.avoid(full)
     named = naming.steps(root, path)
     split = next((i for i, step in enumerate(named) if id(step.obj) in newborn), len(named) - 1)
     above, first = named[:split], named[split]
@@ -252,6 +264,14 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
     holder = Holder(name=first.name, kind=kind, path=propagate(hops), entries_per_run=round(per_run, 3))
     slot = slot_of(above[-1].obj, first.obj) if above else None
     return Chain(holder, label(named[-1].obj), slot.cut if slot else None, slot.changes if slot else None)
+
+
+def _is_full(obj: object) -> bool:
+    """Whether it is a cache that lets go of an entry for each new one: what it holds is new, and no growth."""
+    if type(obj) is not lru_caches():
+        return False
+    info = lru_caches().cache_info(obj)  # type: ignore[attr-defined]
+    return info.maxsize is not None and info.currsize >= info.maxsize > 1
 
 
 def _attributes(above: list[Step], first: Step, root: roots.Root, per_run: float, ids: set[int]) -> Chain:
