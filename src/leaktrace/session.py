@@ -18,7 +18,7 @@ import psutil
 
 from leaktrace import __version__
 from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
-from leaktrace.casebook.cases import askable, case_of, merged_cases, with_rates
+from leaktrace.casebook.cases import as_known, askable, case_of, merged_cases, with_rates
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode
@@ -32,6 +32,7 @@ from leaktrace.replay.letters import Settings, Task, targets_of
 from leaktrace.replay.runner import Bounds, replay
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
 from leaktrace.suspects.model import Limits, Note, Suspect
+from leaktrace.trace.known import KnownLeak, installed, table
 from leaktrace.verdict.judge import group_of
 from leaktrace.verdict.model import Verdict
 
@@ -65,6 +66,7 @@ class Context:
         workers: how many processes share the machine and the groups.
         marked: options of tests with a marker.
         game: what a hunt has found in place, or None.
+        known: known leaks of others that the user has added.
     """
 
     folder: Path
@@ -73,6 +75,7 @@ class Context:
     workers: int = 1
     marked: Mapping[str, Options] = field(default_factory=dict)
     game: Game | None = None
+    known: tuple[KnownLeak, ...] = ()
 
 
 def limits_of(options: Options, marked: Mapping[str, Options], workers: int) -> Limits:
@@ -152,13 +155,20 @@ def conclude(
         limit_bytes=options.limit_bytes,
     )
     prey = game.prey if game is not None else {}
-    cases = [with_rates(case, prey[case.nodeid].rates if case.nodeid in prey else {}) for case in heard]
+    cases = whose([with_rates(case, prey[case.nodeid].rates if case.nodeid in prey else {}) for case in heard], context)
     return without_doubts(
         part,
         cases=tuple(askable(case, context.paths, context.settings.cwd) for case in (*cases, *decided.values())),
         left_out=(*part.left_out, *(suspects[ident].name for ident in outcome.left_out)),
         overhead_s=clock() - began + (game.spent_s if game is not None else 0.0),
     )
+
+
+def whose(cases: Sequence[Case], context: Context) -> list[Case]:
+    """The cases, with those that are known leaks of others named so; the user's own rows come first."""
+    rows = (*context.known, *table())
+    versions = installed(rows) if any(case.exhibit.fingerprint for case in cases) else {}
+    return [as_known(case, versions, rows) for case in cases]
 
 
 def _left(budget_s: float | None, spent_s: float) -> float | None:
@@ -268,12 +278,12 @@ def _over(suspect: Suspect, options: Options) -> bool:
 
 
 def matched(book: Casebook, options: Options) -> list[str]:
-    """Which of the words of `--leaktrace-fail-on` this run meets."""
-    found = {case.verdict.value.lower() for case in book.cases}
-    if any(suspect.kind != "state" for suspect in book.suspects):
-        found.add("suspect")
-    if any(suspect.kind == "state" for suspect in book.suspects):
-        found.add("state")
+    """Which of the words of `--leaktrace-fail-on` this run meets; known leaks of others meet none."""
+    known = {(case.subject, case.nodeid, case.where, case.kind) for case in book.cases if case.status == "known"}
+    found = {case.verdict.value.lower() for case in book.cases if case.status != "known"}
+    for suspect in book.suspects:
+        if (suspect.subject, suspect.name, suspect.where, suspect.kind) not in known:
+            found.add("state" if suspect.kind == "state" else "suspect")
     return sorted(found & options.fail_on)
 
 

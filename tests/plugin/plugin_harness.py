@@ -104,8 +104,8 @@ class Example:
         self.write({"tox.ini": "[pytest]\nasyncio_default_fixture_loop_scope = function\n"})
         return self
 
-    def run(self, *args, files=None, env=None, book=True, expect=None, launcher=()):
-        """Write the files, run pytest on them, and read what it left; `expect` is the exit status."""
+    def run(self, *args, files=None, env=None, book=True, expect=None, launcher=(), cwd=""):
+        """Write the files, run pytest on them, and read what it left; `expect` is the exit status, `cwd` a folder below."""
         self.write(files or {})
         self.runs += 1
         reports, casebook = self.path / f"reports-{self.runs}.txt", self.path / f"book-{self.runs}.json"
@@ -113,9 +113,9 @@ class Example:
             [
                 *(launcher or (sys.executable, "-m", "pytest", "-p", "reports_recorder")),
                 *(*(self.plugins or ()), *self.args, *args),
-                *((f"--leaktrace-json={casebook.name}",) if book else ()),
+                *((f"--leaktrace-json={casebook if cwd else casebook.name}",) if book else ()),
             ],
-            cwd=self.path,
+            cwd=self.path / cwd,
             env=self.environ(REPORTS=str(reports), **(env or {})),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import platform
+from dataclasses import replace
+
 import pytest
 
 from leaktrace.errors import FileError
 from leaktrace.trace import fingerprint
 from leaktrace.trace.fix import FIXES, fix_for
-from leaktrace.trace.known import match, table
+from leaktrace.trace.known import installed, match, table
 from leaktrace.trace.labels import grows_here, propagate
 from leaktrace.trace.model import Exhibit, Holder, Hop, Site
 
@@ -120,6 +123,12 @@ def test_a_known_leak_of_a_package_that_is_not_installed_is_not_matched():
     assert match(Exhibit(holder=holder("structlog._output.WRITE_LOCKS")), {}) is None
 
 
+def test_installed_versions_are_those_of_the_packages_in_the_table_and_of_python():
+    rows = [replace(row, package=package) for row in table()[:1] for package in ("pytest", "no-such-package")]
+
+    assert installed(rows) == {"python": platform.python_version(), "pytest": pytest.__version__}
+
+
 def test_a_row_may_ask_for_a_type_on_the_path():
     way = [Hop(edge="", name="x", type="channels.layers.InMemoryChannelLayer", leaking="NO")]
     mine = Exhibit(holder=holder("app.layer.channels", hops=way))
@@ -137,7 +146,8 @@ def test_a_row_may_ask_for_a_type_on_the_path():
         "[1]",
         '[{"id": "x"}]',
         '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "holder": "("}]',
-        '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "fixed": 2}]',
+        '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "leaked": "nobody holds it"}]',
+        '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "holder": "h", "fixed": 2}]',
         '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "typo": ""}]',
     ],
 )

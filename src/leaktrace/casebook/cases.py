@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePath
 
-from leaktrace.casebook.model import Case
+from leaktrace.casebook.model import Case, Known
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Thing, Unread
@@ -15,6 +15,7 @@ from leaktrace.probes.words import remedy
 from leaktrace.replay.letters import Answer
 from leaktrace.suspects.model import Suspect
 from leaktrace.trace.fingerprint import of_thing
+from leaktrace.trace.known import KnownLeak, match
 from leaktrace.trace.model import Exhibit
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import WEIGHT, group_of, judge_kinds
@@ -205,6 +206,16 @@ def askable(case: Case, paths: Mapping[str, str], cwd: str) -> Case:
 def after_others(case: Case, before: Sequence[str], command: str) -> Case:
     """The case of a test that was replayed after others, with a command that shows the same."""
     return replace(case, after=tuple(before), reproduce=command)
+
+
+def as_known(case: Case, versions: Mapping[str, str], rows: Sequence[KnownLeak]) -> Case:
+    """The case with whose leak it is, where a row of the table describes it and the version at fault is installed."""
+    row = match(case.exhibit, versions, rows) if case.verdict in (Verdict.LEAK, Verdict.UNDECIDED) else None
+    if row is None:
+        return case
+    version = versions[row.package]
+    known = Known(id=row.id, package=row.package, version=version, blame=row.blame, remedy=row.remedy)
+    return replace(case, known=known, status="known")
 
 
 def merged_cases(cases: Iterable[Case]) -> list[Case]:

@@ -18,6 +18,25 @@ Status = Literal["new", "accepted", "known", "expired"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """A leak of a third party or of the interpreter that the table of known leaks describes.
+
+    Attributes:
+        id: the row's stable name.
+        package: the distribution at fault, or `python`.
+        version: the one that is installed.
+        blame: who does what, in one sentence.
+        remedy: what the user can do.
+    """
+
+    id: str
+    package: str
+    version: str
+    blame: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """All that is known of one suspect.
 
@@ -38,6 +57,7 @@ class Case:
         exhibit: what keeps it alive.
         things: what it leaves behind, newest first: from its replay, else from the watched run.
         fixture: the guilty fixture's name, or None.
+        known: whose leak it is, where the table of known leaks has it; its status is then `known`.
         reproduce: a command that shows the same.
         after: tests that its replay ran first, because alone it did not show what the suite did.
     """
@@ -66,6 +86,7 @@ class Case:
     things: tuple[Thing, ...] = ()
     fixture: str | None = None
     status: Status = "new"
+    known: Known | None = None
     reproduce: str = ""
     after: tuple[str, ...] = ()
 
@@ -134,5 +155,5 @@ class Casebook:
     runs: int = 0
 
     def verdicts(self) -> dict[str, int]:
-        """How many cases have each verdict."""
-        return dict(Tally(case.verdict.value for case in self.cases))
+        """How many cases have each verdict; known leaks of others are counted apart, as `KNOWN`."""
+        return dict(Tally("KNOWN" if case.status == "known" else case.verdict.value for case in self.cases))

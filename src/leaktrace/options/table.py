@@ -299,6 +299,15 @@ class Options:
         rule="regular expressions",
         help="Things whose name or target matches are nobody's leak; may be given several times, or with commas.",
     )
+    known_path: Path | None = _option(
+        "known",
+        default=None,
+        parse=_parse_path,
+        format=_format_path,
+        metavar="PATH",
+        rule="a path",
+        help="JSON file of known leaks of others, beside those that come with leaktrace.",
+    )
     json_path: Path | None = _option(
         "json",
         default=None,

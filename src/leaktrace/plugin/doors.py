@@ -14,7 +14,7 @@ import pytest
 
 from leaktrace.ledger.journal import Journal, prune
 from leaktrace.ledger.opening import open_recorder
-from leaktrace.options import Mode, Options
+from leaktrace.options import Mode, Options, Source
 from leaktrace.plugin.start import Start
 from leaktrace.plugin.watch import WatchDoor
 
@@ -22,6 +22,7 @@ from leaktrace.plugin.watch import WatchDoor
 if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
     from leaktrace.hunt import Game
     from leaktrace.session import Context
+    from leaktrace.trace.known import KnownLeak
 
 
 WORKER_KEY = "leaktrace"
@@ -43,6 +44,7 @@ class Shared:
     workers: int = 1
     warnings: list[str] = field(default_factory=list)
     started_at: float = field(default_factory=time.time)
+    known: tuple[KnownLeak, ...] = ()
     watch: WatchDoor | None = None
     game: Game | None = None
 
@@ -72,6 +74,7 @@ class Shared:
             workers=self.workers,
             marked=self.watch.marked if self.watch is not None else {},
             game=self.game,
+            known=self.known,
         )
 
 
@@ -82,6 +85,7 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         options=options,
         folder=_folder(config, options, worker_input),
         start=Start(config),
+        known=_known(config, options),
     )
     register = config.pluginmanager.register
     if worker_input is not None:
@@ -104,6 +108,23 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         _watch(config, shared)
         if config.option.verbose > 0 and shared.watch is not None:
             register(GrowthDoor(config, shared.watch), "leaktrace-growth")
+
+
+def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
+    """The user's own table of known leaks; a path in an ini file begins at that file's folder."""
+    if options.known_path is None:
+        return ()
+    from leaktrace.errors import FileError  # noqa: PLC0415 - only for who has one
+    from leaktrace.trace.known import table  # noqa: PLC0415
+
+    base = config.invocation_params.dir
+    if options.origin.get("known_path") is Source.INI and config.inipath is not None:
+        base = config.inipath.parent
+    path = Path(base, options.known_path)
+    try:
+        return table(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, FileError) as exc:
+        raise pytest.UsageError(f"leaktrace: the known leaks in {path} cannot be read: {exc}") from exc
 
 
 def _watch(config: pytest.Config, shared: Shared) -> None:

@@ -28,7 +28,7 @@ def title(book: Casebook) -> str:
     if book.mode == "watch" or not book.cases:
         return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
     counts = book.verdicts()
-    words = ", ".join(f"{counts[verdict.value]} {verdict.value}" for verdict in Verdict if verdict.value in counts)
+    words = ", ".join(f"{counts[word]} {word}" for word in (*(v.value for v in Verdict), "KNOWN") if word in counts)
     return f"leaktrace: {words}"
 
 
@@ -49,9 +49,9 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
         if len(book.suspects) > SHOWN:
             yield f"and {len(book.suspects) - SHOWN} more: see --leaktrace-json=PATH"
     else:
-        for case in book.cases:
+        for case in sorted(book.cases, key=is_known):
             if not is_moot(case):
-                yield from block(case)
+                yield from known(case) if is_known(case) else block(case)
         changed = [suspect for suspect in book.suspects if suspect.kind == "state"]
         yield from (line for suspect in changed[:SHOWN] for line in leaked(suspect))
     for note in book.notes[:SHOWN]:
@@ -117,6 +117,25 @@ def block(case: Case) -> Iterator[str]:
     if case.verdict in ACCUSED:
         yield from _after(case)
         yield from _labelled("which ones" if case.reproduce.startswith(BISECT) else "again", case.reproduce)
+    yield ""
+
+
+def is_known(case: Case) -> bool:
+    """Whether it is a known leak of somebody else, shown behind all others."""
+    return case.known is not None
+
+
+def known(case: Case) -> Iterator[str]:
+    """A known leak of somebody else: whose it is, how much, and what can be done."""
+    assert case.known is not None
+    yield f"{'KNOWN':<5} {case.nodeid}"
+    yield from wrapped(
+        f"{case.known.package} {case.known.version}: {case.known.blame} ({case.known.id})", indent=INDENT, width=WIDTH
+    )
+    yield from _labelled("how much", _rate(case))
+    if case.exhibit.holder is not None:
+        yield from _labelled("held by", case.exhibit.holder.name)
+    yield from _labelled("remedy", case.known.remedy)
     yield ""
 
 

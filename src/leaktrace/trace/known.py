@@ -1,12 +1,17 @@
-"""Leaks of third parties and of the interpreter that are known already: whose they are, and what to do."""
+"""Leaks of third parties and of the interpreter that are known already: whose they are, and what to do.
+
+The table is JSON and not TOML, because CPython 3.10 has no `tomllib`, and the measured process imports nobody else's.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import platform
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import resources
+from importlib import metadata, resources
 from typing import Any
 
 from leaktrace.errors import FileError
@@ -61,6 +66,15 @@ def table(text: str | None = None) -> tuple[KnownLeak, ...]:
     if not isinstance(rows, list):
         raise FileError(f"a table of known leaks must be a list, got {type(rows).__name__}", slug="known-leaks")
     return tuple(_row(row) for row in rows)
+
+
+def installed(rows: Iterable[KnownLeak]) -> dict[str, str]:
+    """The versions that are installed of all packages that the rows name, and that of `python`."""
+    found = {"python": platform.python_version()}
+    for package in {row.package for row in rows} - {"python"}:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
 
 
 def match(exhibit: Exhibit, versions: Mapping[str, str], rows: Iterable[KnownLeak] | None = None) -> KnownLeak | None:
@@ -122,6 +136,8 @@ def _row(row: Any) -> KnownLeak:
     for key in ("fixed", "holder", "through", "leaked", "site"):
         if not isinstance(row.get(key), str | None):
             raise FileError(f"{key!r} of a known leak must be a text, got {row[key]!r}", slug="known-leaks")
+    if row.get("holder") is None and row.get("site") is None:
+        raise FileError(f"known leak {row['id']} needs a pattern of its 'holder' or of its 'site'", slug="known-leaks")
     try:
         re.compile("|".join(row[key] for key in ("holder", "through", "leaked", "site") if row.get(key)))
     except re.error as error:

@@ -1,0 +1,104 @@
+"""Known leaks of others: shown apart, and never a reason to fail."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+
+POOL = "somelib keeps each request"
+ROW = {
+    "id": "somelib-pool",
+    "package": "SomeLib",
+    "from": "2.0",
+    "fixed": "2.2",
+    "holder": r"^somelib\.POOL$",
+    "blame": POOL,
+    "remedy": "upgrade somelib to 2.2",
+}
+FILES = {
+    "plugins/somelib.py": """
+        POOL = []
+        def get(): POOL.append(bytearray(3_000_000))
+        """,
+    "plugins/somelib-2.1.dist-info/METADATA": "Metadata-Version: 2.1\nName: somelib\nVersion: 2.1\n",
+    "test_a.py": """
+        import somelib
+        OWN = []
+        def test_theirs(): somelib.get()
+        def test_ours(): OWN.append(bytearray(3_000_000))
+        """,
+    "known.json": json.dumps([ROW]),
+}
+CONFIRM = ("--leaktrace", "--leaktrace-limit=1MB")
+
+
+def test_a_known_leak_of_another_is_shown_apart_and_fails_nothing(spread):
+    ran = spread.run(
+        *CONFIRM,
+        "--leaktrace-known=known.json",
+        "--leaktrace-fail-on=leak,suspect,undecided",
+        "-k",
+        "theirs",
+        files=FILES,
+        expect=0,
+    )
+
+    assert "= leaktrace: 1 KNOWN =" in ran.text
+    said = " ".join(ran.report.split())
+    assert "KNOWN test_a.py::test_theirs somelib 2.1: somelib keeps each request (somelib-pool)" in said
+    assert "held by somelib.POOL remedy upgrade somelib to 2.2" in said
+    case = ran.case("test_theirs")
+    assert (case.verdict.value, case.status, case.known.version) == ("LEAK", "known", "2.1")
+    assert ran.book.verdicts() == {"KNOWN": 1}
+
+
+def test_a_leak_of_ones_own_beside_it_comes_first_and_still_fails_the_run(example):
+    ran = example.run(
+        *CONFIRM, "--leaktrace-known=known.json", "--leaktrace-fail-on=leak", files=FILES, expect=1, book=False
+    )
+
+    assert "= leaktrace: 1 LEAK, 1 KNOWN =" in ran.text
+    assert ran.report.index("LEAK  test_a.py::test_ours") < ran.report.index("KNOWN test_a.py::test_theirs")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"fixed": "2.1"}, {"from": "2.2"}, {"package": "another"}, {"holder": "^elsewhere"}],
+)
+def test_another_version_package_or_holder_is_not_known(example, changes):
+    table = json.dumps([{**ROW, **changes}])
+
+    ran = example.run(
+        *CONFIRM,
+        "--leaktrace-known=known.json",
+        "--leaktrace-fail-on=leak",
+        "-k",
+        "theirs",
+        files={**FILES, "known.json": table},
+        expect=1,
+    )
+
+    assert ran.case("test_theirs").known is None
+
+
+def test_a_path_in_an_ini_file_begins_at_its_folder(example):
+    (example.path / "below").mkdir()
+    files = {**FILES, "tox.ini": "[pytest]\nleaktrace_known = known.json\n"}
+    args = (*CONFIRM, f"--rootdir={example.path}", "-c", "../tox.ini", "../test_a.py", "-k", "theirs")
+
+    ran = example.run(*args, files=files, expect=0, cwd="below")
+
+    assert ran.case("test_theirs").status == "known"
+
+
+@pytest.mark.parametrize("text", [None, "{", json.dumps([{**ROW, "holder": "("}])])
+def test_a_table_that_cannot_be_read_is_a_usage_error(example, text):
+    files = {"test_a.py": "def test_a(): pass", **({} if text is None else {"mine.json": text})}
+
+    ran = example.run("--leaktrace-known=mine.json", files=files, expect=4)
+
+    assert "leaktrace: the known leaks in" in ran.text
+    assert "mine.json cannot be read: " in ran.text
+    assert "Traceback" not in ran.text
