@@ -113,21 +113,29 @@ def test_a_holder_with_a_bound_says_so(load, name, source, bound):
 
 
 def test_a_full_cache_that_replaces_its_entries_is_not_what_grows(load):
-    source = THING + (
-        "import functools, itertools\n"
-        "@functools.lru_cache(maxsize=3)\ndef a_rate(x): return [x, Thing()]\n"
-        "NUMBERS = itertools.count()\nclass Kept:\n    z_last = None\n"
-        "class Node:\n    def __init__(self, next): self.next = next\n"
+    source = (
+        THING
+        + """
+import functools, itertools
+NUMBERS = itertools.count()
+@functools.lru_cache(maxsize=1000)
+def rate(number): return Thing()
+class Node:
+    def __init__(self, next): self.next = next
+DEEP = [[[Node(None)]]]
+def leak():
+    rate(next(NUMBERS))
+    DEEP[0][0][0] = Node(DEEP[0][0][0])
+"""
     )
-    leak = "def leak():\n    a_rate(next(NUMBERS))\n    Kept.z_last = Node(Kept.z_last)\n"
-    module = load("full", source + leak)
-    for _ in range(3):
+    module = load("full", source)
+    for _ in range(1000):
         module.leak()
 
     exhibit = explain(module.leak, settle=gc.collect)
 
     assert exhibit.holder is not None, exhibit.notes
-    assert exhibit.holder.name == "specimen_full.Kept.z_last"
+    assert exhibit.holder.name == "specimen_full.DEEP[0][0][0]"
 
 
 def test_threads_left_running_are_named_with_what_they_do(load):

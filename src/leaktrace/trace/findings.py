@@ -14,6 +14,7 @@ from leaktrace.trace.observe import Observation
 from leaktrace.trace.things import is_interesting_type
 
 
+_MOST_TYPES = 3
 _MOST_ALSO = 3
 
 
@@ -55,18 +56,14 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
     reached = [candidate for candidate in ranked if candidate.path and not candidate.weak]
     if reached:
         return _of_container(reached, seen, notes)
-    ids, cls, per_run = newest(seen)
+    risen = newest(seen)
+    ids, cls, per_run = risen[0]
     if seen.atexit_per_run > 0:
         found = beyond.at_exit(newborn, per_run=seen.atexit_per_run)
         if found is not None:
             return _beyond(found)
-    if ids and cls is not None:
-        chain = from_survivors(ids, newborn, _search(seen, scope), per_run=per_run)
-        if chain is not None:
-            whole = not chain.entries
-            return _of_chain(
-                chain, proof.Expected(frozenset(ids), safe.class_name(cls), frozenset(ids), id(cls), 0, cut=whole)
-            )
+    if (chain := _of_survivors(risen, seen, scope)) is not None:
+        return chain
     own = _of_pytest(seen, scope, ranked, ids)
     if own is not None:
         return own
@@ -77,20 +74,35 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
     return None
 
 
-def newest(seen: Observation) -> tuple[set[int], type | None, float]:
-    """The survivors of the type that rises most, a user's type first; the type; how many a run."""
-    best: tuple[tuple[bool, float], int] | None = None
+def _of_survivors(
+    risen: Sequence[tuple[set[int], type | None, float]], seen: Observation, scope: Scope
+) -> Finding | None:
+    """What holds the survivors of the first type; of the next, where only a full cache was found for that."""
+    for ids, cls, per_run in risen:
+        if not ids or cls is None:
+            break
+        search = _search(seen, scope)
+        chain = from_survivors(ids, seen.survivors.ids, search, per_run=per_run)
+        if chain is not None:
+            ours, whole = frozenset(ids), not chain.entries
+            return _of_chain(chain, proof.Expected(ours, safe.class_name(cls), ours, id(cls), 0, cut=whole))
+        if not search.avoided:
+            break
+    return None
+
+
+def newest(seen: Observation) -> list[tuple[set[int], type | None, float]]:
+    """The survivors of the types that rise most, a user's types first; each with its type, and how many a run."""
     first, last = seen.survivors.counts[0], seen.survivors.counts[-1]
     runs = max(1, sum(seen.batches[1:]))
-    for key, cls in seen.survivors.types.items():
-        rate = (last.get(key, 0) - first.get(key, 0)) / runs
-        rank = (is_interesting_type(cls), rate)
-        if rate > 0.2 and (best is None or rank > best[0]):  # noqa: PLR2004 - 1 in 4 runs, with some air
-            best = (rank, key)
-    if best is None:
-        return set(), None, 0.0
-    ids = {id(obj) for obj in living(seen.survivors.ids) if id(type(obj)) == best[1]}
-    return ids, seen.survivors.types[best[1]], best[0][1]
+    rates = {key: (last.get(key, 0) - first.get(key, 0)) / runs for key in seen.survivors.types}
+    risen = [key for key, rate in rates.items() if rate > 0.2]  # noqa: PLR2004 - 1 in 4 runs, with some air
+    risen.sort(key=lambda key: (is_interesting_type(seen.survivors.types[key]), rates[key]), reverse=True)
+    alive = living(seen.survivors.ids)
+    return [
+        ({id(obj) for obj in alive if id(type(obj)) == key}, seen.survivors.types[key], rates[key])
+        for key in risen[:_MOST_TYPES]
+    ] or [(set(), None, 0.0)]
 
 
 def _search(seen: Observation, scope: Scope) -> Search:

@@ -86,10 +86,11 @@ class Chain:
 class Search:
     """Looks for paths from named roots, those of modules first; one sweep serves all questions."""
 
-    __slots__ = ("_by_id", "_graph", "_hidden", "_modules", "_others", "_own")
+    __slots__ = ("_by_id", "_graph", "_hidden", "_modules", "_others", "_own", "avoided")
 
     def __init__(self, *, own: tuple[str, ...], test_files: frozenset[str], hidden: Sequence[Any]) -> None:
         self._own = own
+        self.avoided = False
         self._modules = roots.modules(own, test_files)
         self._others: list[roots.Root] | None = None
         self._hidden = [id(obj) for obj in (*hidden, *roots.own_modules(own), self._modules, *self._modules)]
@@ -104,6 +105,7 @@ class Search:
     def avoid(self, obj: object) -> None:
         """Never walk through an object again."""
         self._hidden.append(id(obj))
+        self.avoided = True
         self.clear()
 
     def find(self, targets: set[int], *, enough: int | None = None) -> set[int]:
@@ -121,6 +123,11 @@ class Search:
         """The root and the objects on the way to a target, or (None, [])."""
         way = self._graph.path(target)
         return (self._by_id[id(way[0])], way) if way else (None, [])
+
+    def nearest(self, targets: set[int]) -> tuple[roots.Root | None, list[Any]]:
+        """The shortest of the ways to the first targets that are met, or (None, [])."""
+        reached = self.find(targets, enough=1)
+        return min((self.path(target) for target in reached), key=lambda way: len(way[1]), default=(None, []))
 
 
 def candidates(growers: Sequence[Grower], search: Search, newborn: set[int]) -> list[Candidate]:
@@ -240,15 +247,15 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
         search: finds paths.
         per_run: survivors a run.
     """
+    root, path = search.nearest(ids)
     for _ in range(_MOST_FULL):
-        reached = search.find(ids, enough=1)
-        root, path = min((search.path(target) for target in reached), key=lambda way: len(way[1]), default=(None, []))
-        if root is None:
-            return None
         full = next((obj for obj in path if _is_full(obj)), None)
         if full is None:
             break
         search.avoid(full)
+        root, path = search.nearest(ids)
+    if root is None:
+        return None
     named = naming.steps(root, path)
     split = next((i for i, step in enumerate(named) if id(step.obj) in newborn), len(named) - 1)
     above, first = named[:split], named[split]
