@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from leaktrace.casebook.causes import causes
 from leaktrace.casebook.model import Case, Casebook, Fixture, Process
 from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
@@ -243,6 +244,37 @@ def test_a_test_that_leaks_after_others_says_after_which(before, said):
 
     assert f"only after    {said}; alone it is steady" in text
     assert "which ones    leaktrace bisect x" in text
+
+
+def of(mark, **changes):
+    return case(exhibit=replace(exhibit(), fingerprint=mark), **changes)
+
+
+def test_leaks_of_one_cause_are_told_once_with_all_their_tests():
+    cases = (of("11111111"), of("22222222", nodeid="b"), of("11111111", nodeid="c"), of("11111111", nodeid=LONG))
+    shown = lines(book(mode="confirm", suspects=(suspect(),), cases=cases))
+
+    assert terminal.title(book(mode="confirm", cases=cases)) == "leaktrace: 2 LEAK in 4 cases"
+    assert [line for line in shown if line.startswith("LEAK")] == [f"LEAK  {NODEID}", "LEAK  b"]
+    at = shown.index("  also          2 other cases of the same cause, fingerprint 11111111:")
+    assert shown[at + 1 : at + 4] == [f"{'':16}c, 20.0 MB", f"{'':16}{LONG},", f"{'':20}20.0 MB"]
+
+
+def test_many_of_one_cause_are_cut_and_counted():
+    cases = tuple(of("11111111", nodeid=f"t{n}", counter="blocks", per_run={}) for n in range(12))
+    shown = lines(book(mode="confirm", suspects=(suspect(),), cases=cases))
+
+    assert [line.strip() for line in shown if re.fullmatch(r" {16}t\d+", line)] == [f"t{n}" for n in range(1, 9)]
+    assert f"{'':16}and 3 more" in shown
+
+
+@pytest.mark.parametrize("changes", [{"kind": "threads"}, {"verdict": Verdict.UNDECIDED}, {"status": "accepted"}])
+def test_another_kind_verdict_or_status_is_another_cause(changes):
+    assert [len(cause) for cause in causes([of("11111111"), of("11111111", **changes)])] == [1, 1]
+
+
+def test_what_has_no_fingerprint_shares_no_cause():
+    assert [len(cause) for cause in causes([of(""), of("")])] == [1, 1]
 
 
 def test_the_title_counts_suspects_or_verdicts():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from leaktrace.casebook.causes import causes
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.probes.model import RSS_BYTES
 from leaktrace.report.exhibit import exhibit_lines
@@ -18,6 +19,7 @@ WIDTH = 80
 LABEL = 14
 INDENT = "  "
 SHOWN = 20
+SAME = 8
 FEW = 5
 BISECT = "leaktrace bisect "
 ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
@@ -27,9 +29,15 @@ def title(book: Casebook) -> str:
     """What stands in the section's rule."""
     if book.mode == "watch" or not book.cases:
         return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
-    counts = book.verdicts()
-    words = ", ".join(f"{counts[word]} {word}" for word in (*(v.value for v in Verdict), "KNOWN") if word in counts)
-    return f"leaktrace: {words}"
+    told: dict[str, list[tuple[Case, ...]]] = {}
+    for cause in causes(book.cases):
+        told.setdefault("KNOWN" if is_known(cause[0]) else cause[0].verdict.value, []).append(cause)
+    words = []
+    for word in (*(verdict.value for verdict in Verdict), "KNOWN"):
+        if word in told:
+            cases = sum(map(len, told[word]))
+            words.append(f"{len(told[word])} {word}" + (f" in {cases} cases" if cases > len(told[word]) else ""))
+    return f"leaktrace: {', '.join(words)}"
 
 
 def one_line(book: Casebook, tests: int) -> str:
@@ -49,9 +57,9 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
         if len(book.suspects) > SHOWN:
             yield f"and {len(book.suspects) - SHOWN} more: see --leaktrace-json=PATH"
     else:
-        for case in sorted(book.cases, key=is_known):
+        for case, *others in sorted(causes(book.cases), key=lambda cause: is_known(cause[0])):
             if not is_moot(case):
-                yield from known(case) if is_known(case) else block(case)
+                yield from known(case, others) if is_known(case) else block(case, others)
         changed = [suspect for suspect in book.suspects if suspect.kind == "state"]
         yield from (line for suspect in changed[:SHOWN] for line in leaked(suspect))
     for note in book.notes[:SHOWN]:
@@ -93,8 +101,8 @@ def leaked(suspect: Suspect) -> Iterator[str]:
             yield f"{INDENT}likely one-time: it imported {', '.join(suspect.imports[:5])}"
 
 
-def block(case: Case) -> Iterator[str]:
-    """One case: who, how sure, how much, why, and how to see it again."""
+def block(case: Case, others: Sequence[Case] = ()) -> Iterator[str]:
+    """One case: who, how sure, how much, why, and how to see it again; with the others of the same cause."""
     head = f"{case.verdict.value:<5} "
     if case.subject == "fixture":
         text = f"{head}fixture {case.nodeid} ({case.scope} scope, {case.where})"
@@ -114,6 +122,7 @@ def block(case: Case) -> Iterator[str]:
         yield from _labelled("imported", ", ".join(case.imports[:6]))
     if case.verdict is Verdict.STEADY and (case.things or case.grew_by):
         yield from _in_the_suite(case)
+    yield from _also(case, others)
     if case.verdict in ACCUSED:
         yield from _after(case)
         yield from _labelled("which ones" if case.reproduce.startswith(BISECT) else "again", case.reproduce)
@@ -125,7 +134,7 @@ def is_known(case: Case) -> bool:
     return case.known is not None
 
 
-def known(case: Case) -> Iterator[str]:
+def known(case: Case, others: Sequence[Case] = ()) -> Iterator[str]:
     """A known leak of somebody else: whose it is, how much, and what can be done."""
     assert case.known is not None
     yield f"{'KNOWN':<5} {case.nodeid}"
@@ -136,7 +145,24 @@ def known(case: Case) -> Iterator[str]:
     if case.exhibit.holder is not None:
         yield from _labelled("held by", case.exhibit.holder.name)
     yield from _labelled("remedy", case.known.remedy)
+    yield from _also(case, others)
     yield ""
+
+
+def _also(case: Case, others: Sequence[Case]) -> Iterator[str]:
+    """Who else leaks by the same cause, and how much."""
+    if not others:
+        return
+    count = plural(len(others), "other case")
+    yield from _labelled("also", f"{count} of the same cause, fingerprint {case.exhibit.fingerprint}:")
+    margin = " " * (LABEL + len(INDENT))
+    for each in others[:SAME]:
+        rate = each.per_run.get(each.counter or "")
+        much = "" if rate is None or each.counter is None else f", {amount(each.counter, rate.estimate)}"
+        what = f" {each.counter}" if much and each.counter and not each.counter.endswith("_bytes") else ""
+        yield from wrapped(f"{each.nodeid}{much}{what}", first=margin, indent=f"{margin}    ", width=WIDTH)
+    if len(others) > SAME:
+        yield f"{margin}and {len(others) - SAME} more"
 
 
 def _in_the_suite(case: Case) -> Iterator[str]:

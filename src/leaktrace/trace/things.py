@@ -27,8 +27,12 @@ def is_of_interest(obj: Any) -> bool:
 
 
 def is_interesting_type(cls: type) -> bool:
-    """Whether instances of `cls` mean something to the user, unlike builtin containers and functions."""
-    return safe.module_of(cls) not in _PLUMBING
+    """Whether instances of `cls` mean something to the user, unlike builtin containers, functions and our own things.
+
+    Up to CPython 3.10 the frame of a suspended generator still holds the trace function that it was watched with.
+    """
+    module = safe.module_of(cls)
+    return module not in _PLUMBING and not safe.is_within(module, ("leaktrace",))
 
 
 def label(obj: Any) -> str:

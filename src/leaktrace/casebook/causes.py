@@ -1,0 +1,21 @@
+"""Cases of one cause are told once, with all their tests; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from leaktrace.casebook.model import Case
+from leaktrace.verdict.model import Verdict
+
+
+def causes(cases: Iterable[Case]) -> list[tuple[Case, ...]]:
+    """The cases by cause, in the order in which each comes first: leaks of one kind with equal fingerprints share one.
+
+    A case without a fingerprint, or of another verdict, is alone.
+    """
+    found: dict[object, list[Case]] = {}
+    for number, case in enumerate(cases):
+        mark = case.exhibit.fingerprint
+        shared = bool(mark) and case.verdict is Verdict.LEAK
+        found.setdefault((mark, case.kind, case.status) if shared else number, []).append(case)
+    return [tuple(each) for each in found.values()]
