@@ -119,17 +119,17 @@ class Game:
         self._began = self.clock()
         return True
 
-    def patience(self, duration_s: float) -> tuple[int, bool]:
-        """How many repeats a clean test gets, and whether one more comes before them, unread.
+    def patience(self, duration_s: float) -> int:
+        """How many repeats a clean test gets after the first, which is not read.
 
-        Four meet a leak of 1 per 4 runs wherever it starts, and one before them lets go of what the reported run left
-        lying. They are for short tests, and for all while the repeats together have cost less than a head start and
-        `AMPLE` times the plain run so far: a hunt is to stay below four times the suite.
+        Four meet a leak of 1 per 4 runs wherever it starts. They are for short tests, and for all while the repeats
+        together have cost less than a head start and `AMPLE` times the plain run so far: a hunt is to stay below four
+        times the suite.
         """
         plain_s = self.clock() - self._started - self.spent_s
         if duration_s < SHORT_S or self.spent_s + 5 * duration_s < HEAD_START_S + AMPLE * plain_s:
-            return 4, True
-        return (3 if duration_s < LONG_S else 2), False
+            return 4
+        return 2 if duration_s < LONG_S else 1
 
     def screened(self, nodeid: str, grown: Grown | None) -> None:
         """A test was repeated without failing."""

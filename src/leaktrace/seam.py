@@ -114,12 +114,6 @@ STRATEGY_CACHES = (
 """What Hypothesis remembers of each strategy object: one made within a test is another at each run."""
 
 
-def draws(item: pytest.Item) -> bool:
-    """Whether an item is a Hypothesis test: its first repeat draws other examples than the run before."""
-    obj = getattr(item, "obj", None)
-    return hasattr(getattr(obj, "__func__", obj), SETTINGS)
-
-
 @contextlib.contextmanager
 def repeatable(item: pytest.Item) -> Iterator[None]:
     """Let every run of a Hypothesis test draw the same examples, take its time, and be checked for the examples alone.
@@ -161,11 +155,6 @@ def run_phases(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | Non
 def tear_down(session: pytest.Session, nextitem: pytest.Item | None) -> None:
     """Tear down all that `nextitem` does not need."""
     session._setupstate.teardown_exact(nextitem)  # noqa: SLF001
-
-
-def is_set_up(session: pytest.Session, node: object) -> bool:
-    """Whether a node is on pytest's stack of what is set up now."""
-    return node in session._setupstate.stack  # noqa: SLF001
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from leaktrace.ledger.recorder import Recorder
 from leaktrace.options import Options
 from leaktrace.plugin.watch import WatchDoor
 from leaktrace.replay.inplace import RunFailed
-from leaktrace.seam import Footprint, QuietRuns, draws, is_set_up, muted, repeat, tear_down
+from leaktrace.seam import Footprint, QuietRuns, muted, repeat, tear_down
 
 
 class HuntDoor:
@@ -67,9 +67,7 @@ class HuntDoor:
         dice = _dice()
         try:
             with muted(item.config):
-                batch, warm = self.game.patience(self._recorder.last_duration_s())
-                warm = warm or draws(item) or not is_set_up(item.session, item.parent)
-                grown = self._screen.screen(run, batch=batch, warm=warm)
+                grown = self._screen.screen(run, batch=self.game.patience(self._recorder.last_duration_s()))
                 self.game.screened(item.nodeid, grown)
                 tear_down(item.session, nextitem)
         except RunFailed as exc:

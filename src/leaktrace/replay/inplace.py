@@ -1,8 +1,10 @@
 """Screening in place: a test that has just run is run a few times more, in the same process, and read exactly.
 
-A clean test is let go after one batch. One that grew is followed further, with every cache cleared, until the judge
-acquits it or it has to go to a replay child. What was alive before the repeats is frozen meanwhile, so that collecting
-costs what the test itself made, whatever the size of the heap; it is thawed before the next test is run.
+A clean test is let go after one batch. One that grew in two batches running is followed further, with every cache
+cleared, until the judge acquits it or it has to go to a replay child. What was alive before the repeats is frozen
+meanwhile, so that collecting costs what the test itself made, whatever the size of the heap; it is thawed before the
+next test is run. The first repeat comes after the freeze and is not read: what it puts in the place of what is frozen
+can be collected when its own turn has come, while the frozen, no longer reachable, is garbage that stays.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe
+from leaktrace.probes.model import REFS, RSS_BYTES, NamingProbe, Probe
 from leaktrace.probes.objects import RefsProbe
+from leaktrace.probes.parked import ParkedChunks
 from leaktrace.probes.settle import clear_caches, collect, has_users_freeze
 from leaktrace.replay.measure import Effort, Readings, RunFailed
 
 
 FOLLOW_BATCH = 3
+ROUNDS = 3
+"""Batches at most before a test is let go or followed."""
 RSS_STEP = 512 * 1024
 """Growth of resident memory in one batch below which it is not looked at: pages come and go."""
 GRACE_S = 0.2
@@ -63,9 +68,10 @@ class Screen:
     ) -> None:
         self._probes, self._judged, self._clock = list(probes), judged, clock
         self._follow_runs, self._follow_s = follow_runs, follow_s
+        self._parked = ParkedChunks()
         self._ours = False
         self._next_full = 0.0
-        self._two = Readings(self._probes, rows=3)
+        self._two = Readings(self._probes, rows=ROUNDS + 1)
         self._followed = Readings(self._probes, rows=2 + follow_runs // FOLLOW_BATCH)
 
     def thaw(self) -> None:
@@ -74,13 +80,12 @@ class Screen:
             gc.unfreeze()
             self._ours = False
 
-    def screen(self, run: Callable[[], None], *, batch: int, warm: bool) -> Grown | None:
+    def screen(self, run: Callable[[], None], *, batch: int) -> Grown | None:
         """Repeat a test; None when it is clean.
 
         Args:
             run: one repeat.
             batch: repeats before the reading that lets a clean test go; four meet every leak of 1 per 4 runs.
-            warm: whether one repeat comes first that is not to count: it may set wider fixtures up again.
 
         Raises:
             RunFailed: a repeat did not pass.
@@ -88,9 +93,8 @@ class Screen:
         for probe in self._probes:
             if isinstance(probe, RefsProbe):
                 probe.refresh()
-        if warm:
-            run()
         self._freeze()
+        run()  # not to count: it may set wider fixtures up again, and draw other examples than the run before
         if self._is_quiet(run, batch):
             return None
         return self._follow(run, 1 + 2 * batch)
@@ -110,20 +114,26 @@ class Screen:
         self._ours = True
 
     def _is_quiet(self, run: Callable[[], None], batch: int) -> bool:
-        """One batch, or a second where the first one shrank: a fall can hide a rise."""
-        two = self._two
+        """Whether no two batches running have grown: one is enough where nothing moved, for a fall can hide a rise."""
+        two, grew, grew_before = self._two, False, False
+        rounds = iter(range(ROUNDS))  # made before the first reading: an iterator is a block
         two.taken = 0
-        two.take()
-        for _ in range(2):
+        self._read(two)
+        for _ in rounds:
             for _ in range(batch):
                 run()
-            collect()
-            two.take()
-            if self._grew(two):
+            self._read(two)
+            grew_before, grew = grew, self._grew(two)
+            if grew and grew_before:
                 return False
-            if not self._fell(two):
+            if not grew and not self._fell(two):
                 return True
         return True
+
+    def _read(self, readings: Readings) -> None:
+        collect()
+        self._parked.fill()
+        readings.take()
 
     def _grew(self, readings: Readings) -> bool:
         for i, probe in enumerate(self._probes):
@@ -139,15 +149,16 @@ class Screen:
         return False
 
     def _fell(self, readings: Readings) -> bool:
-        return any(readings.step(i) < 0 for i, probe in enumerate(self._probes) if probe.counter.exact)
+        # Before 3.12 the interpreter itself drops references to None, some for each class that is made.
+        falling = (i for i, probe in enumerate(self._probes) if probe.counter.exact and probe.counter.name != REFS.name)
+        return any(readings.step(i) < 0 for i in falling)
 
     def _follow(self, run: Callable[[], None], runs: int) -> Grown | None:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
         followed, effort = self._followed, Effort(self._clock)
         followed.taken = 0
         clear_caches()
-        collect()
-        followed.take()
+        self._read(followed)
         self._judged(followed, None)  # let the judge fill its own caches before they could count
         spent, more = None, 1
         suspicious = True
@@ -156,8 +167,7 @@ class Screen:
                 run()
             runs += FOLLOW_BATCH
             clear_caches()
-            collect()
-            followed.take()
+            self._read(followed)
             self._grew(followed)
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"
