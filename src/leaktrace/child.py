@@ -68,6 +68,7 @@ NEUTRAL: Mapping[str, object] = {
     "cacheclear": False,
     "memray": False,
 }
+OWN = ("leaktrace", "_pytest", "pluggy", "pytest")
 RUN_STATE_PLUGINS = ("lfplugin", "nfplugin", "stepwiseplugin")
 """Plugins that write into the parent's cache which tests failed last."""
 
@@ -158,6 +159,10 @@ class ReplayDoor:
             return
         self._precede([*self._found(task.before), items[0]], tell)
         again = Repeat(self._quiet, items, task.scope, terminal)
+        if task.native:
+            self._follow_native(task, again, tell, items)
+            tell("end", {})
+            return
         kinds = (set(self._order.kinds) - DEAR_KINDS) | set(task.kinds)
         probes, unread = readable((RssProbe(), HeapProbe(), BlocksProbe(), *self._probes(kinds, session.config)))
         suspected = {group_of(kind) for kind in task.kinds}
@@ -195,6 +200,22 @@ class ReplayDoor:
             config.hook.pytest_leaktrace_probes(config=config), [p.counter.name for p in own], lambda _: None
         )
         return [*own, *(guest for guest in given if guest.counter.kind in kinds)]
+
+    @staticmethod
+    def _follow_native(task: Task, repeat: Repeat, tell: Any, items: Sequence[pytest.Item]) -> None:
+        """The stacks of what native code allocates, as memray tells them; nothing is measured here."""
+        from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
+        from leaktrace.trace.native import memray_sites  # noqa: PLC0415
+        from leaktrace.trace.sites import Places  # noqa: PLC0415
+
+        try:
+            for _ in range(task.warmups):
+                repeat.run()
+            settle()
+            sites = memray_sites(repeat.run, settle=settle, places=Places(OWN))
+            tell("exhibit", {"exhibit": _relative({"sites": encode(sites)}, items[0].config.rootpath)})
+        except Exception as exc:  # noqa: BLE001
+            tell("exhibit", {"exhibit": {"notes": [f"memray could not follow it: {type(exc).__name__}: {exc}"]}})
 
     def _explain(self, task: Task, repeat: Repeat, readings: Readings, items: Sequence[pytest.Item]) -> None:
         """Name the things that stay, then say what keeps memory alive: that empties the holder at its end."""

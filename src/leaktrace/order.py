@@ -57,8 +57,8 @@ def heard_again(
     folder: Path,
     kinds: Sequence[str],
     limit_bytes: int,
-) -> list[Case]:
-    """All cases, in their order; a test that leaks after those before it is a leak, whatever it is alone.
+) -> list[Hearing]:
+    """All hearings, in their order; a test that leaks after those before it is a leak, whatever it is alone.
 
     For the others that are steady alone, the command that looks for what else matters takes the place of the one that
     shows the same.
@@ -73,18 +73,18 @@ def heard_again(
         answers = replay(list(again.values()), settings, bounds, folder, kinds=kinds).answers if again else {}
     except (ReplayError, OSError):
         answers = {}  # the first hearing stands
-    cases = []
+    heard = list(hearings)
     for number, each in enumerate(hearings):
-        case = each.case
-        if is_steady_alone(case):
-            command = bisect_command(case.nodeid, settings.args)
-            heard = case_of(each.suspect, answers[number], limit_bytes=limit_bytes) if number in answers else case
-            if heard.verdict is Verdict.LEAK:
-                case = after_others(heard, tuple(target.nodeid for target in again[number].before), command)
-            else:
-                case = replace(case, reproduce=command)
-        cases.append(case)
-    return cases
+        if not is_steady_alone(each.case):
+            continue
+        command = bisect_command(each.case.nodeid, settings.args)
+        heard[number] = replace(each, case=replace(each.case, reproduce=command))
+        if number in answers:
+            case = case_of(each.suspect, answers[number], limit_bytes=limit_bytes)
+            if case.verdict is Verdict.LEAK:
+                names = tuple(target.nodeid for target in again[number].before)
+                heard[number] = replace(each, task=again[number], case=after_others(case, names, command))
+    return heard
 
 
 def bisect_command(nodeid: str, args: Sequence[str]) -> str:

@@ -26,6 +26,7 @@ from leaktrace.errors import LeaktraceError
 from leaktrace.hunt import Game, decided_in_place
 from leaktrace.ledger.model import Ledger
 from leaktrace.ledger.wire import from_wire, to_wire
+from leaktrace.native import followed
 from leaktrace.options import Mode, Options
 from leaktrace.order import Hearing, heard_again
 from leaktrace.replay.letters import Settings, Task, targets_of
@@ -154,8 +155,10 @@ def conclude(
         kinds=tuple(sorted(options.kinds)),
         limit_bytes=options.limit_bytes,
     )
+    bounds = replace(bounds, budget_s=_left(options.budget_s, clock() - began))
+    cases = followed(heard, context.settings, bounds=bounds, folder=context.folder)
     prey = game.prey if game is not None else {}
-    cases = whose([with_rates(case, prey[case.nodeid].rates if case.nodeid in prey else {}) for case in heard], context)
+    cases = whose([with_rates(case, prey[case.nodeid].rates if case.nodeid in prey else {}) for case in cases], context)
     return without_doubts(
         part,
         cases=tuple(askable(case, context.paths, context.settings.cwd) for case in (*cases, *decided.values())),

@@ -13,7 +13,7 @@ from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Note, Suspect
-from leaktrace.trace.model import Exhibit, Holder, Hop, Proof, Site
+from leaktrace.trace.model import Exhibit, Frame, Holder, Hop, Proof, Site
 from leaktrace.verdict.model import Rate, Verdict
 
 
@@ -213,6 +213,21 @@ def test_memory_from_outside_of_python_is_said_to_be_native():
     assert any(
         line.split()[:1] == ["native"] for line in lines(book(mode="confirm", suspects=(suspect(),), cases=(given,)))
     )
+
+
+def test_c_code_that_allocates_is_shown_with_the_way_out_to_the_suspects_own_line():
+    stack = (
+        Frame(file="shop/pricing.c", line=14, function="lower"),
+        Frame(file="<unknown>", line=0, function="prepare"),
+        Frame(file="tests/test_pricing.py", line=9, function="test_floor"),
+    )
+    top = stack[0]
+    in_c = Site(file=top.file, line=14, function="lower", bytes_per_run=16e6, count_per_run=1.0, stack=stack)
+    given = case(exhibit=replace(exhibit(), native=True, holder=None, sites=(in_c, *exhibit().sites)))
+    text = " ".join(" ".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(given,)))).split())
+
+    way = "lower (shop/pricing.c:14), 16.0 MB a run by prepare by test_floor (tests/test_pricing.py:9)"
+    assert f"made in C {way} made at shop/orders.py:40 in Order.refund" in text
 
 
 def test_an_acquittal_is_short():

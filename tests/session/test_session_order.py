@@ -57,7 +57,7 @@ def hear(tmp_path, found, *hearings):
         environ={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "leaktrace.plugin"},
         interpreter=interpreter(),
     )
-    return heard_again(
+    heard = heard_again(
         [hearing(name, path, **changes) for name, changes in hearings],
         found,
         settings,
@@ -67,6 +67,7 @@ def hear(tmp_path, found, *hearings):
         kinds=("memory",),
         limit_bytes=10_000_000,
     )
+    return [each.case for each in heard]
 
 
 def test_a_test_that_leaks_after_those_before_it_is_a_leak_and_one_that_does_not_stays_as_it_was(tmp_path):

@@ -8,11 +8,12 @@ from dataclasses import replace
 import pytest
 
 from leaktrace.errors import FileError
-from leaktrace.trace import fingerprint
+from leaktrace.trace import fingerprint, native
 from leaktrace.trace.fix import FIXES, fix_for
 from leaktrace.trace.known import installed, match, table
 from leaktrace.trace.labels import grows_here, propagate
-from leaktrace.trace.model import Exhibit, Holder, Hop, Site
+from leaktrace.trace.model import Exhibit, Frame, Holder, Hop, Site
+from leaktrace.trace.sites import Places
 
 
 def hops(*labels):
@@ -154,3 +155,30 @@ def test_a_row_may_ask_for_a_type_on_the_path():
 def test_a_table_of_known_leaks_that_is_none_is_refused(text):
     with pytest.raises(FileError):
         table(text)
+
+
+def mixed(*frames):
+    return tuple(Frame(file=file, line=1, function=function) for function, file in frames)
+
+
+def test_of_a_mixed_stack_the_interpreters_own_frames_and_ours_are_left_out(tmp_path):
+    test = str(tmp_path / "test_a.py")
+    whole = mixed(
+        ("reserve", "shop/blob.c"),
+        ("<unknown>", "<unknown>"),
+        ("blob_open", "<unknown>"),
+        ("_PyObject_MakeTpCall", "<unknown>"),
+        ("call_function", "Python/ceval.c"),
+        ("load", test),
+        ("PyObject_Call", "Objects/call.c"),
+        ("test_load", test),
+        ("memray_sites", native.__file__),
+    )
+
+    assert [frame.function for frame in native.telling(whole, Places(()))] == [
+        "reserve",
+        "blob_open",
+        "load",
+        "test_load",
+    ]
+    assert native.telling(mixed(("reserve", "a.c"), ("memray_sites", native.__file__)), Places(())) == ()

@@ -14,7 +14,7 @@ from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Thing, Unread
 from leaktrace.probes.words import remedy
 from leaktrace.replay.letters import Answer
 from leaktrace.suspects.model import Suspect
-from leaktrace.trace.fingerprint import of_thing
+from leaktrace.trace.fingerprint import of_site, of_thing
 from leaktrace.trace.known import KnownLeak, match
 from leaktrace.trace.model import Exhibit
 from leaktrace.verdict.evidence import record_of
@@ -216,6 +216,14 @@ def as_known(case: Case, versions: Mapping[str, str], rows: Sequence[KnownLeak])
     version = versions[row.package]
     known = Known(id=row.id, package=row.package, version=version, blame=row.blame, remedy=row.remedy)
     return replace(case, known=known, status="known")
+
+
+def with_native(case: Case, answer: Answer) -> Case:
+    """The case with the stacks that memray saw in a child of its own, before the lines that were found without it."""
+    seen, known = _exhibit(answer), case.exhibit
+    mark = known.fingerprint or of_site(next(iter(seen.sites), None), ())
+    notes = (*known.notes, *seen.notes)
+    return replace(case, exhibit=replace(known, sites=(*seen.sites, *known.sites), notes=notes, fingerprint=mark))
 
 
 def merged_cases(cases: Iterable[Case]) -> list[Case]:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from leaktrace.casebook.model import Case
 from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.report.words import size, wrapped
-from leaktrace.trace.model import Hop, Site
+from leaktrace.trace.model import Frame, Hop, Site
 
 
 LABEL = 14
 INDENT = "  "
 MOST_HOPS = 6
+MOST_FRAMES = 6
 LEAST_SHARE = 0.1
 """A line that made less than this part of the growth explains nothing."""
 
@@ -21,13 +22,17 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
     """The exhibit of one case, at most 18 lines."""
     exhibit = case.exhibit
     if exhibit.native:
-        yield from _labelled("native", "most of it was allocated outside Python's own allocators", width)
+        told = "; ".join(["most of it was allocated outside Python's own allocators", *exhibit.notes])
+        yield from _labelled("native", told, width)
     if exhibit.holder is not None:
         yield from _labelled("held by", exhibit.holder.name, width)
         yield from _path(exhibit.holder.path, width)
     rate = case.per_run.get(HEAP_BYTES.name)
     worth = rate.estimate * LEAST_SHARE if rate is not None else 0.0
-    sites = [site for site in exhibit.sites if not site.adds and site.bytes_per_run >= worth][:1]
+    worthy = [site for site in exhibit.sites if not site.adds and site.bytes_per_run >= worth]
+    for site in [each for each in worthy if is_in_c(each)][:1]:
+        yield from _in_c(site, width)
+    sites = [each for each in worthy if not is_in_c(each)][:1]
     adds = [site for site in exhibit.sites if site.adds][:1]
     if sites and adds and (sites[0].file, sites[0].line) == (adds[0].file, adds[0].line):
         adds = []  # one line makes it and adds it
@@ -62,6 +67,25 @@ def _site(label: str, site: Site, width: int) -> Iterator[str]:
     for line in site.code.splitlines():
         if line.strip():
             yield f"{margin}{line}"[:width]
+
+
+def is_in_c(site: Site) -> bool:
+    """Whether it is C code that allocates there, as memray tells."""
+    return bool(site.stack) and site.file == site.stack[0].file and not site.file.endswith(".py")
+
+
+def _in_c(site: Site, width: int) -> Iterator[str]:
+    """The C function that allocates, and the way from there out to the suspect's own lines."""
+    top, *callers = site.stack
+    yield from _labelled("made in C", f"{_frame(top)}, {size(site.bytes_per_run)} a run", width)
+    margin = " " * (LABEL + len(INDENT))
+    for frame in callers[:MOST_FRAMES]:
+        yield from wrapped(f"by {_frame(frame)}", first=margin, indent=f"{margin}   ", width=width)
+
+
+def _frame(frame: Frame) -> str:
+    """A function with its place, where that is known: a library without debug information has its name alone."""
+    return f"{frame.function} ({frame.file}:{frame.line})" if frame.line else frame.function
 
 
 def _labelled(label: str, text: str, width: int) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gc
-import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -82,6 +82,8 @@ def explain(
             with notes.part("the adding line"):
                 stacks = _adding_stacks(answer.finding, seen, run, places=places, budget=budget)
                 answer.adding = _adding(stacks, places, sources)
+            if growth_bytes_per_run and not answer.made and answer.finding is None:
+                answer.native = True  # nothing at all of it is Python's
             if answer.native:
                 with notes.part("native memory"):
                     _find_native(answer, run, growth_bytes_per_run or 0.0, places=places, budget=budget, notes=notes)
@@ -149,7 +151,7 @@ def _find_native(
     """The lines that were running when native memory was taken; memray's stacks need a process of their own."""
     if not native.has_memray():
         notes.add(native.HOW_TO_INSTALL)
-    if os.environ.get("PYTHONMALLOC") != "malloc":
+    if sys.getallocatedblocks():  # the variable itself is put back before the tests can see it
         notes.add("native memory could not be followed line by line: the process runs without PYTHONMALLOC=malloc")
         return
     lines = native.lines_by_elimination(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import itertools
 import os
+import re
 import tempfile
+import time
 import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -18,6 +21,15 @@ from leaktrace.trace.source import Sources
 
 HOW_TO_INSTALL = 'pip install "pytest-leaktrace[native]" shows the native frames'
 _MOST_SITES = 5
+_MOST_IN_C = 4
+_MOST_LINES = 3
+_DEEPEST = 60
+_INTERPRETERS_FILE = re.compile(r"(?:^|/)(?:Modules|Objects|Python|Parser|Programs|Include)/")
+_INTERPRETERS_NAME = re.compile(r"_?Py[A-Z_]|_py|<unknown>|ffi_|_ctypes")
+_OPENING = re.compile(r"\s*(?:@|(?:async )?def .*[:(,]\s*$)", re.MULTILINE)
+"""The head of a function, at which the interpreter and our watch set up its frame."""
+_RUNS = 4
+"""Enough to meet what is taken once in four runs."""
 
 
 def lines_by_elimination(
@@ -28,7 +40,7 @@ def lines_by_elimination(
     places: Places,
     budget_s: float,
 ) -> tuple[Site, ...]:
-    """The suspect's lines that were running when native memory was taken and not given back.
+    """The suspect's lines that were running when native memory was taken and not given back, over some runs.
 
     What Python's own allocators hold is subtracted at each line, so that only native memory is left; needs an
     allocator whose every byte the C heap counts (`PYTHONMALLOC=malloc`).
@@ -45,18 +57,23 @@ def lines_by_elimination(
         return (heap_bytes() or 0) - tracemalloc.get_traced_memory()[0] - tracemalloc.get_tracemalloc_memory()
 
     sources = Sources()
+    until = time.perf_counter() + budget_s
     tracemalloc.start(1)
     try:
         watch = LineWatch([native_bytes], places, budget_s=budget_s, signed=True)
-        watch(run)
+        watch(run)  # fills the watch's own tables, which are native memory as well
+        rehearsed, runs = dict(watch.found[0]), 0
+        while runs < _RUNS and time.perf_counter() < until:
+            watch(run)
+            runs += 1
     finally:
         tracemalloc.stop()
-    by_line: dict[tuple[str, int], tuple[int, Any]] = {}
-    for stack, net in watch.found[0].items():
+    by_line: dict[tuple[str, int], tuple[float, Any]] = {}
+    for stack, total in watch.found[0].items():
         part = places.of_suspect(stack)
-        if part:
-            total, _ = by_line.get(part[0], (0, part))
-            by_line[part[0]] = (total + net, part)
+        if part and not _OPENING.match(sources.code(*part[0])):
+            net = (total - rehearsed.get(stack, 0)) / runs if runs else total
+            by_line[part[0]] = (by_line.get(part[0], (0.0, part))[0] + net, part)
     kept = [(frame, net, stack) for frame, (net, stack) in by_line.items() if net >= growth_bytes / 4]
     kept.sort(key=lambda entry: (-entry[1], entry[0]))
     return tuple(
@@ -64,7 +81,7 @@ def lines_by_elimination(
             file=file,
             line=line,
             function=sources.function(file, line),
-            bytes_per_run=float(net),
+            bytes_per_run=net,
             count_per_run=1.0,
             code=sources.code(file, line),
             stack=frames(stack, sources),
@@ -78,13 +95,18 @@ def has_memray() -> bool:
     return importlib.util.find_spec("memray") is not None
 
 
-def memray_sites(run: Callable[[], None], *, runs: int = 3) -> tuple[Site, ...]:
+def memray_sites(
+    run: Callable[[], None], *, settle: Callable[[], None], places: Places, runs: int = 6
+) -> tuple[Site, ...]:
     """Where native memory was taken and never given back, C frames included; in a child of its own.
 
-    Memray hooks the allocator of the whole process for good, so nothing else may be measured where this has run.
+    Memray hooks the allocator of the whole process for good, so nothing else may be measured where this has run. It
+    does not see a `malloc` that is looked up at run time, by ctypes for instance.
 
     Args:
         run: executes the suspect once.
+        settle: quietens the process, so that garbage gives back what it holds.
+        places: tells the suspect's files.
         runs: how often it is run under memray.
 
     Raises:
@@ -97,15 +119,19 @@ def memray_sites(run: Callable[[], None], *, runs: int = 3) -> tuple[Site, ...]:
         with memray.Tracker(record, native_traces=True, trace_python_allocators=False):
             for _ in range(runs):
                 run()
+            settle()
         with contextlib.closing(memray.FileReader(record)) as reader:
-            return _sites(reader.get_leaked_allocation_records(merge_threads=True), runs)
+            return _sites(reader.get_leaked_allocation_records(merge_threads=True), places, runs)
 
 
-def _sites(records: Iterable[Any], runs: int) -> tuple[Site, ...]:
+def _sites(records: Iterable[Any], places: Places, runs: int) -> tuple[Site, ...]:
+    """The stacks that took memory again and again, largest first; what came once is no leak."""
     found: list[Site] = []
     for record in records:
-        stack = tuple(Frame(file=file, line=line, function=name) for name, file, line in _hybrid(record))
-        if record.n_allocations < runs or not stack:
+        stack = telling(
+            tuple(Frame(file=file, line=line, function=name) for name, file, line in _hybrid(record)), places
+        )
+        if record.n_allocations * 4 < runs or not stack:
             continue
         top = stack[0]
         found.append(
@@ -122,9 +148,29 @@ def _sites(records: Iterable[Any], runs: int) -> tuple[Site, ...]:
     return tuple(found[:_MOST_SITES])
 
 
+def telling(stack: tuple[Frame, ...], places: Places) -> tuple[Frame, ...]:
+    """Of a mixed stack, innermost first, the C frames that are not the interpreter's, and the suspect's own lines.
+
+    Empty where no line of the suspect led there: that memory is somebody else's.
+    """
+    in_c = tuple(itertools.takewhile(lambda frame: not _is_python(frame), stack))
+    of_suspect = [frame for frame in stack if _is_python(frame) and places.whose(frame.file) == "suspect"]
+    if not of_suspect:
+        return ()
+    return (*[frame for frame in in_c if not _is_interpreters(frame)][:_MOST_IN_C], *of_suspect[:_MOST_LINES])
+
+
+def _is_python(frame: Frame) -> bool:
+    return frame.file.endswith(".py")
+
+
+def _is_interpreters(frame: Frame) -> bool:
+    return bool(_INTERPRETERS_FILE.search(frame.file) or _INTERPRETERS_NAME.match(frame.function))
+
+
 def _hybrid(record: Any) -> list[tuple[str, str, int]]:
     """The stack of an allocation with C and Python frames mixed; the Python ones alone where C is not known."""
     try:
-        return list(record.hybrid_stack_trace(max_stacks=20))
+        return list(record.hybrid_stack_trace(max_stacks=_DEEPEST))
     except (NotImplementedError, RuntimeError):
-        return list(record.stack_trace(max_stacks=20))
+        return list(record.stack_trace(max_stacks=_DEEPEST))
