@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 from casebook_scenarios import case, exhibit, suspect
 
-from leaktrace.casebook.cases import askable, case_of, merged_cases
+from leaktrace.casebook.cases import askable, case_of, merged_cases, with_native
 from leaktrace.codec import encode
 from leaktrace.replay.letters import Answer
-from leaktrace.trace.model import Holder
+from leaktrace.trace.model import Holder, Site
 from leaktrace.verdict.model import Verdict
 
 
@@ -51,6 +51,30 @@ def test_even_growth_is_a_leak_with_its_rate():
     assert found.per_run["heap_bytes"].estimate == pytest.approx(20e6)
     assert (found.runs, found.warmups, len(found.readings["heap_bytes"])) == (8, 2, 9)
     assert found.readings["blocks"][0].why == "PYTHONMALLOC=malloc"
+
+
+def site(file):
+    return Site(file=file, line=1, function="f", bytes_per_run=1.0, count_per_run=1.0)
+
+
+def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it():
+    python = case(exhibit=replace(exhibit(), sites=(site("a.py"),), fingerprint="11111111", notes=()))
+    nowhere = replace(python, exhibit=replace(python.exhibit, sites=(), fingerprint=""))
+    seen = Answer(ident=0, exhibit={"sites": encode((site("blob.c"),))})
+
+    assert [each.file for each in with_native(python, seen).exhibit.sites] == ["blob.c", "a.py"]
+    assert with_native(python, seen).exhibit.fingerprint == "11111111"
+    assert len(with_native(nowhere, seen).exhibit.fingerprint) == 8
+
+
+def test_that_memray_could_not_follow_is_a_note():
+    given = case(exhibit=replace(exhibit(), notes=()))
+    failed = Answer(ident=0, exhibit={"notes": ["memray could not follow it: ValueError"]})
+
+    found = with_native(given, failed).exhibit
+
+    assert found == replace(given.exhibit, notes=("memray could not follow it: ValueError",))
+    assert with_native(given, Answer(ident=0)).exhibit == given.exhibit
 
 
 def test_growth_of_the_first_run_is_one_time():
