@@ -64,6 +64,23 @@ def test_rss_alone_far_above_its_noise_is_a_leak_that_says_so():
     assert ruling.rates["rss_bytes"].low > 350 * KIB
 
 
+def swinging(batches, size):
+    """Fills slowly and is emptied at once, again and again."""
+    return [1000] * 4 + [1000 + batch % 10 * size for batch in range(batches)]
+
+
+def test_rss_grows_alone_beside_a_small_cache_that_an_exact_counter_saw():
+    small = (HEAP_BYTES, swinging(39, 500))
+    assert judge(record(small)).verdict is Verdict.CACHE
+    ruling = judge(record(small, (RSS_BYTES, rss(39, 400 * KIB))))
+    assert (ruling.verdict, ruling.counter) == (Verdict.LEAK, "rss_bytes")
+
+
+def test_a_cache_as_large_as_what_rss_grew_by_explains_it():
+    filled = [1000] * 4 + [1000 + min(batch, 20) * 1200 * KIB for batch in range(39)]
+    assert judge(record((HEAP_BYTES, filled), (RSS_BYTES, rss(39, 400 * KIB)))).verdict is Verdict.CACHE
+
+
 def test_rss_that_seems_to_grow_is_followed():
     ruling = judge(record((HEAP_BYTES, flat(2)), (RSS_BYTES, rss(2, 400 * KIB))))
     assert ruling.more > 0

@@ -20,7 +20,7 @@ def stands_alone(curve: Curve, rules: Rules, spent: str | None, *, others_read: 
         others_read: whether exact counters of the same kind were read, and saw nothing.
     """
     noise = curve.counter.noise
-    grew = curve.after[-1] - curve.after[0] if curve.batches else 0
+    grew = curve.grew
     measured = curve.batches * curve.batch_runs
     if grew <= noise * measured:
         return None

@@ -57,6 +57,11 @@ class Curve:
         return steps(self.after)
 
     @cached_property
+    def grew(self) -> int:
+        """What the batches added in all."""
+        return self.after[-1] - self.after[0] if self.batches else 0
+
+    @cached_property
     def grown(self) -> tuple[int, ...]:
         """Numbers of the batches that added something, from 0."""
         return tuple(number for number, step in enumerate(self.steps) if step > 0)

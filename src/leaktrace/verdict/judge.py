@@ -26,6 +26,9 @@ WEIGHT: Final = {
     Verdict.LEAK: 4,
 }
 
+SETTLED: Final = frozenset({Verdict.STEADY, Verdict.ONE_TIME, Verdict.CACHE})
+"""Verdicts of the exact counters after which an inexact one is asked whether it grew by itself."""
+
 
 def judge(record: Record, rules: Rules | None = None) -> Ruling:
     """What a record says so far, of all its counters together.
@@ -76,12 +79,24 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
         (exact if series.counter.exact else inexact).append(curve)
 
     findings = [examine(curve, rules, record.spent) for curve in exact]
-    if all(finding.verdict in {Verdict.STEADY, Verdict.ONE_TIME} for finding in findings):
-        alone = (stands_alone(curve, rules, record.spent, others_read=bool(exact)) for curve in inexact)
+    if all(finding.verdict in SETTLED for finding in findings):
+        alone = (
+            stands_alone(curve, rules, record.spent, others_read=bool(exact))
+            for curve in inexact
+            if not _explained(curve, findings)
+        )
         findings += [finding for finding in alone if finding is not None]
     if not findings and inexact:
         findings = [within_noise(inexact[0], rules, record.spent)]
     return _weigh(findings, unread)
+
+
+def _explained(inexact: Curve, findings: list[Finding]) -> bool:
+    """Whether a cache that an exact counter saw is large enough to be what an inexact one saw."""
+    caches = [finding.curve for finding in findings if finding.verdict is Verdict.CACHE]
+    if not any(finding.curve.counter.unit == "bytes" for finding in findings):
+        return bool(caches)  # of a cache's blocks no one can say how large they are
+    return any(curve.counter.unit == "bytes" and 2 * curve.grew >= inexact.grew for curve in caches)
 
 
 def _weigh(findings: list[Finding], unread: list[Unread]) -> Ruling:

@@ -65,7 +65,7 @@ def climbs_through_noise(values: Sequence[int], rules: Rules) -> bool:
 def rests(values: Sequence[int], rules: Rules) -> bool:
     """Whether readings that also fall have come to rest: at their end they move by far less than they grew before.
 
-    It takes the last eighth, so that a leak of 1 per 4 runs hardly ever seems to rest; where they swing more widely than
+    It takes the last eighth: then a leak of 1 per 4 runs hardly ever seems to rest. Where they swing more widely than
     they grow, nothing rests.
     """
     end = max(REST, len(values) // 8)
