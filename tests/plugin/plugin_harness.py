@@ -119,7 +119,7 @@ class Example:
             env=self.environ(REPORTS=str(reports), **(env or {})),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            timeout=120,
+            timeout=300,
             check=False,
         )
         text = result.stdout.decode("utf-8", "replace")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 
@@ -125,7 +127,9 @@ def test_one_object_or_a_few_native_bytes_a_run_are_found(example):
         "test_grows_in_place": "LEAK",
         "test_leaves_a_descriptor": "LEAK",
     }, ran.text
-    assert ran.case("test_keeps_one_object").per_run["blocks"].estimate == pytest.approx(1, abs=0.1)
+    # In place, CPython 3.10 goes on to give functions caches of their own, a block here and there.
+    near = 0.1 if sys.version_info >= (3, 11) else 0.7
+    assert ran.case("test_keeps_one_object").per_run["blocks"].estimate == pytest.approx(1, abs=near)
     assert ran.case("test_keeps_48_native_bytes").per_run["heap_bytes"].estimate == pytest.approx(
         64, rel=0.1
     )  # malloc's own size class
@@ -162,10 +166,10 @@ def test_a_budget_takes_one_variant_of_each_function_first_and_lists_what_it_lef
     suite = """
         import time, pytest
         @pytest.mark.parametrize("n", range(40))
-        def test_variant(n): time.sleep(0.02)
-        def test_last(): time.sleep(0.02)
+        def test_variant(n): time.sleep(0.05)
+        def test_last(): time.sleep(0.05)
         """
-    ran = example.run("--leaktrace-hunt", "--leaktrace-budget=1500ms", files={"test_slow.py": suite}, expect=0)
+    ran = example.run("--leaktrace-hunt", "--leaktrace-budget=4s", files={"test_slow.py": suite}, expect=0)
 
     assert ran.book.left_out
     assert "test_slow.py::test_variant[0]" not in ran.book.left_out

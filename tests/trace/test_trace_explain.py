@@ -22,7 +22,7 @@ def adding_lines(exhibit):
 
 
 def test_a_steady_suspect_has_no_holder_and_no_sites():
-    exhibit = explain(lambda: [object() for _ in range(10)], settle=gc.collect)
+    exhibit = explain(lambda: [object() for _ in range(10)], settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is None
     assert exhibit.types_per_run == ()
@@ -33,7 +33,7 @@ def test_a_chain_is_named_by_its_head_and_cut_to_prove_it(load):
     source = "class Node:\n    def __init__(self, rest): self.rest = rest\nHEAD = None\n"
     module = load("chain", source + "def leak():\n    global HEAD\n    HEAD = Node(HEAD)\n")
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert (exhibit.holder.name, exhibit.holder.kind) == ("specimen_chain.HEAD", "chain")
@@ -44,7 +44,7 @@ def test_a_chain_is_named_by_its_head_and_cut_to_prove_it(load):
 def test_a_tuple_that_is_replaced_by_a_longer_one_is_the_holder(load):
     module = load("longer", THING + "ALL = ()\ndef leak():\n    global ALL\n    ALL = (*ALL, Thing())\n")
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert (exhibit.holder.name, exhibit.holder.kind) == ("specimen_longer.ALL", "replaced")
@@ -59,7 +59,7 @@ def test_an_object_that_gets_ever_more_attributes_is_the_holder(load):
         + "def leak():\n    setattr(STATE, f'a{next(N)}', Thing())\n",
     )
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert exhibit.holder.name == "specimen_attributes.STATE.__dict__"
@@ -71,7 +71,7 @@ def test_functions_registered_for_the_interpreters_end_are_found_though_it_does_
     source = "import atexit\nclass Thing:\n    def close(self): ...\n"
     module = load("atexit", source + "def leak():\n    atexit.register(Thing().close)\n")
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert (exhibit.holder.name, exhibit.holder.kind) == ("atexit callbacks", "atexit")
@@ -86,7 +86,7 @@ def test_two_holders_of_the_same_things_are_proved_together(load):
     )
     module = load("two", THING + source)
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert exhibit.proof.status == "proved"
@@ -105,7 +105,7 @@ def test_two_holders_of_the_same_things_are_proved_together(load):
 def test_a_holder_with_a_bound_says_so(load, name, source, bound):
     module = load(f"bound_{name}", THING + source + "def leak():\n    rate(Thing())\n")
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert exhibit.holder.bound == bound
@@ -132,7 +132,7 @@ def leak():
     for _ in range(1000):
         module.leak()
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert exhibit.holder.name == "specimen_full.DEEP[0][0][0]"
@@ -146,7 +146,7 @@ def test_threads_left_running_are_named_with_what_they_do(load):
         "def leak():\n    threading.Thread(target=serve_for_ever, name='server').start()\n",
     )
     try:
-        exhibit = explain(module.leak, settle=gc.collect, runs=3)
+        exhibit = explain(module.leak, settle=gc.collect, runs=3, budget_s=60.0)
     finally:
         module.STOP.set()
         for thread in threading.enumerate():
@@ -170,7 +170,7 @@ def test_the_local_of_a_running_thread_is_a_holder(load):
         "def leak():\n    Q.put(Thing())\n    Q.join()\n",
     )
     try:
-        exhibit = explain(module.leak, settle=gc.collect)
+        exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
     finally:
         module.Q.put(None)
         module.THREAD.join()
@@ -187,7 +187,7 @@ def test_an_exceptions_traceback_leads_to_the_local_that_it_keeps(load):
         "def leak():\n    big = Thing()\n    try:\n        raise ValueError\n    except ValueError as error:\n        ERRORS.append(error)\n",
     )
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert exhibit.holder.name == "specimen_traceback.ERRORS"
@@ -199,7 +199,7 @@ def test_the_module_that_defines_the_holder_is_named_not_one_that_imports_it(loa
     user = load("user", "from specimen_home import KEPT, Thing\ndef leak():\n    KEPT.append(Thing())\n")
     assert user.KEPT is home.KEPT
 
-    exhibit = explain(user.leak, settle=gc.collect)
+    exhibit = explain(user.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert exhibit.holder.name == "specimen_home.KEPT"
@@ -209,7 +209,7 @@ def test_the_module_that_defines_the_holder_is_named_not_one_that_imports_it(loa
 def test_labels_go_from_surely_fine_over_the_suspect_to_surely_leaking(load):
     module = load("labels", THING + "KEPT = {}\ndef leak():\n    KEPT[Thing()] = [Thing()]\n")
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert [hop.leaking for hop in exhibit.holder.path][:3] == ["NO", "UNKNOWN", "YES"]
@@ -220,7 +220,7 @@ def test_labels_go_from_surely_fine_over_the_suspect_to_surely_leaking(load):
 def test_nothing_unreadable_is_in_any_name(load):
     module = load("names", THING + "KEPT = {}\ndef leak():\n    KEPT[Thing()] = (Thing(), {Thing(): [Thing()]})\n")
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     text = " ".join(hop.name for hop in exhibit.holder.path)
     assert "0x" not in text
@@ -243,7 +243,7 @@ def test_the_allocating_line_comes_with_the_tests_own_line_in_its_stack(load):
         "def make():\n    return Thing()\ndef leak():\n    KEPT.append(make())\n",
     )
 
-    exhibit = explain(module.leak, settle=gc.collect)
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
 
     made = [site for site in exhibit.sites if not site.adds]
     assert ("return Thing()", "make") in [(site.code.splitlines()[0], site.function) for site in made]
@@ -274,7 +274,7 @@ def test_the_trace_leaves_tracing_and_the_collector_as_they_were(load):
     module = load("after", THING + "KEPT = []\ndef leak():\n    KEPT.append(Thing())\n")
 
     before = sys.gettrace()
-    explain(module.leak, settle=gc.collect, runs=3)
+    explain(module.leak, settle=gc.collect, runs=3, budget_s=60.0)
 
     assert sys.gettrace() is before
     assert not tracemalloc.is_tracing()
@@ -288,7 +288,7 @@ def test_what_only_pytest_keeps_is_named_as_its_own(request):
     def run():
         request.addfinalizer(Thing().close)
 
-    exhibit = explain(run, settle=gc.collect, runs=3)
+    exhibit = explain(run, settle=gc.collect, runs=3, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert (exhibit.holder.name, exhibit.holder.kind) == ("pytest itself", "pytest")

@@ -242,7 +242,7 @@ SPECIMENS = [
 def test_the_true_holder_and_the_true_line_are_named_and_proved(specimen, load):
     module = load(specimen.name, specimen.source)
 
-    exhibit = explain(module.run, settle=gc.collect)
+    exhibit = explain(module.run, settle=gc.collect, budget_s=60.0)
 
     assert exhibit.holder is not None, exhibit.notes
     assert exhibit.holder.name == specimen.holder.format(m=module.__name__)
