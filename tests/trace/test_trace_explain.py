@@ -99,6 +99,17 @@ def test_two_holders_of_the_same_things_are_proved_together(load):
     [
         ("lru", "import functools\n@functools.lru_cache(maxsize=50)\ndef rate(x): return [x]\n", 50),
         ("deque", "import collections\nKEPT = collections.deque(maxlen=40)\nrate = KEPT.append\n", 40),
+        (
+            "slots",
+            """
+class Lru:
+    __slots__ = ("capacity", "threshold", "data")
+    def __init__(self): self.capacity, self.threshold, self.data = 40, 0.5, {}
+LRU = Lru()
+def rate(x): LRU.data[x] = [x]
+""",
+            60,
+        ),
         ("queue", "import queue\nQ = queue.Queue(maxsize=30)\nrate = Q.put\n", 30),
     ],
 )
@@ -136,6 +147,29 @@ def leak():
 
     assert exhibit.holder is not None, exhibit.notes
     assert exhibit.holder.name == "specimen_full.DEEP[0][0][0]"
+
+
+CACHED = """
+import functools
+class Shop:
+    @functools.lru_cache(maxsize=5_000)
+    def rate(self, thing): return [thing]
+SHOP = Shop()
+"""
+
+
+@pytest.mark.parametrize(("key", "bound"), [("Thing()", None), ("str(next(NUMBERS))", 5_000)])
+def test_a_large_bound_counts_only_if_keys_can_be_found_again(load, key, bound):
+    numbers = "import itertools\nNUMBERS = itertools.count()\n"
+    module = load("lost_" + str(bound), THING + CACHED + numbers + f"def leak():\n    SHOP.rate({key})\n")
+
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.kind == "lru-cache"
+    assert exhibit.holder.bound == bound
+    said = any("none of which can be found again" in hop.reason for hop in exhibit.holder.path)
+    assert said is (bound is None)
 
 
 def test_threads_left_running_are_named_with_what_they_do(load):

@@ -14,7 +14,7 @@ from leaktrace.trace import naming, roots, safe
 from leaktrace.trace.containers import lru_caches
 from leaktrace.trace.graph import Graph
 from leaktrace.trace.growth import Grower
-from leaktrace.trace.kinds import bound_of, kind_of
+from leaktrace.trace.kinds import are_lost, bound_of, kind_of
 from leaktrace.trace.labels import grows_here, propagate
 from leaktrace.trace.model import Holder, Hop
 from leaktrace.trace.naming import Step
@@ -25,6 +25,8 @@ from leaktrace.trace.things import doing, is_of_interest, label
 
 _MOST_FULL = 4
 """Full caches on the way to survivors that are walked around, each at the cost of a sweep."""
+_MOST_LOST = 1_000
+"""Entries that no look-up can find again, and that still are a cache's overhead; a bound above it is none."""
 _MOST_TARGETS = 60
 _MOST_ENTRIES = 5_000
 
@@ -173,11 +175,17 @@ def describe(best: Candidate, newborn: set[int], *, runs: int, fresh_runs: int) 
     per_run = grower.per_run(runs)
     hops = _above(named[:-1], best.root)
     noun, unit = safe.type_name(grower.container), " bytes" if grower.handler.buffer else ""
+    bound = bound_of(named)
+    if (
+        bound is not None
+        and bound[0] > _MOST_LOST
+        and are_lost(grower.container, newborn, grew=grower.lengths[-1] - grower.lengths[0])
+    ):
+        noun, bound = f"{noun} of at most {bound[0]} keys, none of which can be found again", None
     hops.append(_grows(named[-1], noun, per_run, unit))
     way = leaked_way(best.fresh(newborn), newborn)
     tail = naming.onward(named[-1], way) if best.owner is None else naming.cached(named[-1], way)
     hops += [_born(step, newborn) for step in tail]
-    bound = bound_of(named)
     holder = Holder(
         name=named[-1].name,
         kind=kind_of(named),

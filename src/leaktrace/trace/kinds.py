@@ -6,6 +6,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 
 from leaktrace.trace import safe
 from leaktrace.trace.containers import lru_caches
@@ -31,6 +32,7 @@ _BY_NAME = (
 )
 _BY_TYPE = (("logging", ("Logger", "Handler"), "logging"), ("asyncio", ("BaseEventLoop",), "asyncio"))
 _TASKS = frozenset({"Task", "Future"})
+_KEYS_LOOKED_AT = 20
 _BOUNDS = (
     "maxsize",
     "_maxsize",
@@ -92,9 +94,37 @@ def _owners_bound(owner: object, container: object) -> tuple[int, int] | None:
         if not safe.inherits(container, base):
             continue
         filled = base.__len__(container)  # type: ignore[arg-type]
-        names = safe.instance_namespace(owner) or {}
+        names = {**dict(safe.member_values(owner)), **(safe.instance_namespace(owner) or {})}
+        slack = dict.get(names, "threshold")  # SQLAlchemy's LRUCache, among others, may overshoot by this share
         for name in _BOUNDS:
             bound = dict.get(names, name)
-            if type(bound) is int and bound > 0 and filled <= bound:
-                return bound, filled
+            if type(bound) is int and bound > 0:
+                most = int(bound * (1 + slack)) if type(slack) is float and 0 < slack <= 1 else bound
+                if filled <= most:
+                    return most, filled
     return None
+
+
+def are_lost(container: object, newborn: AbstractSet[int], *, grew: int) -> bool:
+    """Whether the keys that came last to a cache are such that nothing can find them again.
+
+    A key is, if it is or has in it an object that the runs made and that equals nothing but itself: to look it up, one
+    must still have it. So it is with `lru_cache` on a method that is given new objects, or is called on them.
+
+    Args:
+        container: the cache's dict.
+        newborn: identities of what the runs made.
+        grew: how many entries came with them.
+    """
+    if not safe.inherits(container, dict) or grew < 1:
+        return False
+    keys: list[object] = list(dict.keys(container))[-min(grew, _KEYS_LOOKED_AT) :]  # type: ignore[arg-type]
+    return all(any(id(part) in newborn and _is_but_itself(type(part)) for part in _parts_of(key)) for key in keys)
+
+
+def _parts_of(key: object) -> list[object]:
+    return [key, *tuple.__iter__(key)] if safe.inherits(key, tuple) else [key]  # type: ignore[arg-type]
+
+
+def _is_but_itself(cls: type) -> bool:
+    return safe.class_attribute(cls, "__hash__") is object.__hash__ and not issubclass(cls, type)
