@@ -9,7 +9,7 @@ from leaktrace.ledger.recorder import Recorder
 from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.options import KINDS, Options
 from leaktrace.probes.guest import guests
-from leaktrace.probes.memory import DEAR_BLOCKS_NS, BlocksProbe, HeapProbe, PeakProbe, RssProbe
+from leaktrace.probes.memory import HeapProbe, PeakProbe, RssProbe
 from leaktrace.probes.model import Probe
 from leaktrace.probes.resources import probes_of_kinds
 
@@ -36,7 +36,8 @@ def open_recorder(
     """The recorder of a process, with the probes that a watch can afford, and those that others have `given`."""
     own = probes_of_kinds(watched_kinds(options), deep=False)
     return Recorder(
-        probes=(RssProbe(), HeapProbe(), BlocksProbe(dear_ns=DEAR_BLOCKS_NS)),
+        # Blocks are for hunt and replay: a watch judges bytes, and to count blocks walks every arena of a large heap.
+        probes=(RssProbe(), HeapProbe()),
         peak=PeakProbe(),
         journal=journal,
         worker=worker,

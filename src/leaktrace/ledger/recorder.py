@@ -21,15 +21,13 @@ from leaktrace.codec import encode
 from leaktrace.ledger.journal import VERSION, Journal
 from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger, Settlement
 from leaktrace.ledger.things import ThingsKeeper
-from leaktrace.probes.memory import BlocksProbe, PeakProbe, UssProbe
+from leaktrace.probes.memory import PeakProbe, UssProbe
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Thing, Unread
 from leaktrace.probes.settle import collect, trim
 
 
 T = TypeVar("T")
 
-WEIGH_EVERY = 64
-"""Tests between two looks at what a reading costs: heaps grow while a suite runs."""
 MAX_IMPORTS = 20
 """Names of imported packages kept for one test."""
 
@@ -75,6 +73,9 @@ class Recorder:
             collection=array("q", zeros),
             repeats=array("q", zeros),
         )
+        numbers = f"[{','.join(['%d'] * n)}]"
+        parts = ",".join(f'"{part}":{numbers}' for part in ("start", *PHASES))
+        self._line = f'{{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d,{parts}%s,"next":%s}}'
         self._last, self._start, self._scratch = array("q", zeros), array("q", zeros), array("q", zeros)
         self._phases, self._zeros = array("q", zeros * 3), array("q", zeros * 3)
         self._at = 0  # where in the phases' numbers growth is credited now
@@ -124,12 +125,13 @@ class Recorder:
         last = self._last
         for i, read in self._reads:
             value = read()
-            try:
-                into[at + i] += value - last[i]  # type: ignore[operator]
-            except TypeError:
-                self._disable(i, value)
-            else:
-                last[i] = value  # type: ignore[assignment]
+            if value != last[i]:
+                try:
+                    into[at + i] += value - last[i]  # type: ignore[operator]
+                except TypeError:
+                    self._disable(i, value)
+                else:
+                    last[i] = value  # type: ignore[assignment]
 
     def _disable(self, i: int, value: object) -> None:
         """Stop reading a counter for the rest of the run: half a column would be taken for zeros."""
@@ -140,11 +142,6 @@ class Recorder:
         self._last[i] = 0
         if self._journal is not None:
             self._journal.record("unread", counter=counter.name, why=why)
-
-    def _weigh(self) -> None:
-        for probe in self._probes:
-            if isinstance(probe, BlocksProbe):
-                probe.weigh()
 
     # --- the run ------------------------------------------------------------------------------------------------
 
@@ -167,9 +164,8 @@ class Recorder:
         """A test begins: before its first fixture."""
         if self._paused or self._getpid() != self._pid:
             return  # a repeat in place; or a fork of a test went on running pytest, and its readings are not ours
-        if self._row % WEIGH_EVERY == 0:
-            self._weigh()
-        self._credit(self.ledger.harness, 0)
+        if self._moved():
+            self._credit(self.ledger.harness, 0)
         self._nodeid = nodeid
         self._start[:] = self._last
         self._phases[:] = self._zeros
@@ -193,8 +189,8 @@ class Recorder:
     def _moved(self) -> bool:
         """Whether resident memory has changed since the last boundary.
 
-        At the end of a phase in which it has not, the dearer counters are not read: what they rose by is the next
-        phase's, and the test's sum is the same.
+        Where it has not, the dearer counters are read at no boundary but a wider fixture's and the end of a test: what
+        they rose by is the next one's, and the test's sum is the same.
         """
         return not self._reads or self._reads[0][1]() != self._last[0]
 
@@ -257,7 +253,8 @@ class Recorder:
         """A fixture's own setup begins; what it asks for by `getfixturevalue` nests."""
         if not self._in_test:
             return
-        self._boundary()
+        if account.wide or self._moved():
+            self._boundary()
         if account.wide and self._keeper is not None and self._kept(self._keeper.lend_begin):
             self._credit(self.ledger.harness, 0)
         self._active.append(account)
@@ -266,7 +263,8 @@ class Recorder:
         """A fixture's own setup is over."""
         if not self._in_test or not self._active:
             return
-        self._credit_fixture(account)
+        if account.wide or self._moved():
+            self._credit_fixture(account)
         self._active.pop()
         account.setups += 1
         if account.wide:
@@ -352,7 +350,8 @@ class Recorder:
             return
         duration_us = (self._clock_ns() - self._began_ns) // 1000
         self._boundary()
-        self._repay()
+        if self._closed:
+            self._repay()
         peak = self._peak.read()
         limit = self.limit_bytes if limit_bytes is None else limit_bytes
         settlement = self._settle() if self._suspicious(limit) else None
@@ -379,6 +378,8 @@ class Recorder:
 
     def _suspicious(self, limit: int) -> bool:
         n, phases = self._n, self._phases
+        if not self._closed and 3 * max(phases) <= limit:
+            return False
         for i in range(min(2, n)):  # resident and heap bytes
             if phases[i] + phases[n + i] + phases[2 * n + i] > limit:
                 return True
@@ -441,9 +442,8 @@ class Recorder:
         next_nodeid: str | None,
         things: tuple[Thing, ...] | None,
     ) -> None:
-        cells, n, quote = self.ledger.cells, self._n, encode_basestring_ascii
-        at = self._row * self.ledger.width
-        start, phases = at + 3, self._phases.tolist()
+        ledger, quote = self.ledger, encode_basestring_ascii
+        at = self._row * ledger.width
         more = f',"imports":[{",".join(map(quote, imports))}]' if imports else ""
         if settlement is not None:
             raw = ",".join(f'"{name}":{value}' for name, value in settlement.raw.items())
@@ -452,10 +452,14 @@ class Recorder:
         if things:
             more += f',"things":{json.dumps(encode(things))}'
         self._journal.write(  # type: ignore[union-attr]
-            f'{{"t":"test","id":{quote(self._nodeid)},"o":"{OUTCOMES[cells[at]]}","us":{cells[at + 1]},'
-            f'"peak":{cells[at + 2]},"start":{cells[start : start + n].tolist()},'
-            f'"{PHASES[0]}":{phases[:n]},"{PHASES[1]}":{phases[n : 2 * n]},"{PHASES[2]}":{phases[2 * n :]}{more},'
-            f'"next":{quote(next_nodeid) if next_nodeid else "null"}}}'
+            self._line
+            % (
+                quote(self._nodeid),
+                OUTCOMES[self._outcome],
+                *ledger.cells[at + 1 : at + ledger.width],
+                more,
+                quote(next_nodeid) if next_nodeid else "null",
+            )
         )
 
     def _journal_fixture(self, account: FixtureAccount, event: str, numbers: array[int]) -> None:

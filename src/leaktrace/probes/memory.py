@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 import psutil
 
@@ -16,8 +15,6 @@ from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES
 
 STATM = "/proc/self/statm"
 CLEAR_REFS = "/proc/self/clear_refs"
-DEAR_BLOCKS_NS = 15_000
-"""A reading of `blocks` that takes longer than this is left out of a watch: it walks every arena of a large heap."""
 
 
 class RssProbe:
@@ -79,14 +76,14 @@ class HeapProbe:
 
     counter: Counter = HEAP_BYTES
 
-    def __init__(self, heap_info: Callable[[], Iterable[int]] | None = None) -> None:
+    def __init__(self, heap_info: Callable[[], Sequence[int]] | None = None) -> None:
         self._info = heap_info or getattr(psutil, "heap_info", None)
 
     def read(self) -> Value:
         """Bytes in use now."""
         try:
-            used, mapped, *_ = self._info()  # type: ignore[misc]
-            return used + mapped
+            info = self._info()  # type: ignore[misc]
+            return info[0] + info[1]
         except Exception as exc:  # noqa: BLE001 - a platform's own failure must become Unread, whatever it raises
             return Unread(counter=self.counter.name, why=f"psutil.heap_info is not to be had on this platform ({exc})")
 
@@ -96,8 +93,7 @@ class BlocksProbe:
 
     counter: Counter = BLOCKS
 
-    def __init__(self, *, dear_ns: int | None = None) -> None:
-        self._dear_ns = dear_ns
+    def __init__(self) -> None:
         self._read: Callable[[], int] | None = getattr(sys, "getallocatedblocks", None)
         self._why = ""
         if self._read is None:
@@ -106,22 +102,10 @@ class BlocksProbe:
             self._why = "PYTHONMALLOC=malloc: Python's allocator counts no blocks"
 
     def read(self) -> Value:
-        """Blocks in use now, or Unread where they are not counted or are too dear to count."""
+        """Blocks in use now, or Unread where they are not counted."""
         if self._why or self._read is None:
             return Unread(counter=self.counter.name, why=self._why)
         return self._read()
-
-    def weigh(self, clock_ns: Callable[[], int] = time.perf_counter_ns) -> None:
-        """Stop reading if one reading costs more than the probe was allowed: the price grows with the heap."""
-        if self._dear_ns is None or self._why or self._read is None:
-            return
-        cost = self._dear_ns + 1
-        for _ in range(3):  # the best of three: a single one may have been interrupted
-            start = clock_ns()
-            self._read()
-            cost = min(cost, clock_ns() - start)
-        if cost > self._dear_ns:
-            self._why = f"one reading takes {cost // 1000} µs at this heap size; hunt and replay read it all the same"
 
 
 class PeakProbe:
