@@ -18,7 +18,8 @@ import pytest
 from leaktrace.named import plain_name, where_of
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
-from leaktrace.probes.model import Probe, Unread
+from leaktrace.probes.model import REFS, Probe, Unread
+from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.left import Births, name_things, relative
@@ -164,7 +165,9 @@ class ReplayDoor:
             tell("end", {})
             return
         kinds = (set(self._order.kinds) - DEAR_KINDS) | set(task.kinds)
-        probes, unread = readable((RssProbe(), HeapProbe(), BlocksProbe(), *self._probes(kinds, session.config)))
+        references = (RefsProbe(),) if task.references else ()
+        own = (RssProbe(), HeapProbe(), BlocksProbe(), *references)
+        probes, unread = readable((*own, *self._probes(kinds, session.config)))
         suspected = {group_of(kind) for kind in task.kinds}
 
         def wants_more(readings: Readings, spent: str | None) -> int:
@@ -225,7 +228,7 @@ class ReplayDoor:
         if grown:
             self._name(repeat, self._tell(task), items[0].config, grown)
         if memory is not None and "memory" in {group_of(kind) for kind in task.kinds}:
-            self._trace(repeat, self._tell(task), items, memory.rates)
+            self._trace(repeat, self._tell(task), items, memory)
 
     def _name(self, repeat: Repeat, tell: Any, config: pytest.Config, kinds: Collection[str]) -> None:
         """The very things that each run leaves; whatever goes wrong here costs their names, not the verdict."""
@@ -252,18 +255,20 @@ class ReplayDoor:
             known={probe.counter.name: probe.counter for probe in readings.probes},
         )
 
-    def _trace(self, repeat: Repeat, tell: Any, items: Sequence[pytest.Item], rates: Mapping[str, Any]) -> None:
+    def _trace(self, repeat: Repeat, tell: Any, items: Sequence[pytest.Item], ruling: Ruling) -> None:
         """What keeps it alive; whatever goes wrong here costs the explanation, not the verdict."""
         from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
         from leaktrace.trace.explain import explain  # noqa: PLC0415
 
+        references, rates = ruling.counter == REFS.name, ruling.rates
         rate = max((rates[name].estimate for name in ("heap_bytes", "rss_bytes") if name in rates), default=None)
         try:
             exhibit = explain(
                 repeat.run,
                 settle=settle,
                 test_files=tuple({str(item.path) for item in items}),
-                growth_bytes_per_run=rate,
+                growth_bytes_per_run=None if references else rate,
+                references=references,
             )
             tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
         except Exception as exc:  # noqa: BLE001

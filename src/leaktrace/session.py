@@ -29,6 +29,7 @@ from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.native import followed
 from leaktrace.options import Mode, Options
 from leaktrace.order import Hearing, heard_again
+from leaktrace.probes.model import REFS
 from leaktrace.replay.letters import Settings, Task, targets_of
 from leaktrace.replay.runner import Bounds, replay
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
@@ -216,9 +217,20 @@ def plans(suspects: Sequence[tuple[int, Suspect]], context: Context, options: Op
     tasks: dict[int, Task] = {}
     for several in shared.values():
         first, suspect = several[0]
-        task = replace(plan(first, suspect, context, options), kinds=tuple({each.kind for _number, each in several}))
+        task = replace(
+            plan(first, suspect, context, options),
+            kinds=tuple({each.kind for _number, each in several}),
+            references=any(_by_references(each, context.game) for _number, each in several),
+        )
         tasks.update(dict.fromkeys((number for number, _each in several), task))
     return tasks
+
+
+def _by_references(suspect: Suspect, game: Game | None) -> bool:
+    """Whether a hunt saw the number of references grow, beside others or alone."""
+    prey = game.prey.get(suspect.name) if game is not None else None
+    rate = prey.rates.get(REFS.name) if prey is not None else None
+    return suspect.counter == REFS.name or (rate is not None and rate.low > 0)
 
 
 def plan(number: int, suspect: Suspect, context: Context, options: Options) -> Task:

@@ -283,8 +283,16 @@ def test_many_of_one_cause_are_cut_and_counted():
     assert f"{'':16}and 3 more" in shown
 
 
-@pytest.mark.parametrize("changes", [{"kind": "threads"}, {"verdict": Verdict.UNDECIDED}, {"status": "accepted"}])
-def test_another_kind_verdict_or_status_is_another_cause(changes):
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "threads"},
+        {"verdict": Verdict.UNDECIDED},
+        {"status": "accepted"},
+        {"subject": "fixture", "where": "a:1"},
+    ],
+)
+def test_another_kind_verdict_status_or_subject_is_another_cause(changes):
     assert [len(cause) for cause in causes([of("11111111"), of("11111111", **changes)])] == [1, 1]
 
 

@@ -11,11 +11,12 @@ from leaktrace.verdict.model import Verdict
 def causes(cases: Iterable[Case]) -> list[tuple[Case, ...]]:
     """The cases by cause, in the order in which each comes first: leaks of one kind with equal fingerprints share one.
 
-    A case without a fingerprint, or of another verdict, is alone.
+    A case without a fingerprint, or of another verdict, is alone. What a fixture keeps is mended in the fixture, so it is
+    no test's cause, though the same container holds it.
     """
     found: dict[object, list[Case]] = {}
     for number, case in enumerate(cases):
         mark = case.exhibit.fingerprint
         shared = bool(mark) and case.verdict is Verdict.LEAK
-        found.setdefault((mark, case.kind, case.status) if shared else number, []).append(case)
+        found.setdefault((mark, case.subject, case.kind, case.status) if shared else number, []).append(case)
     return [tuple(each) for each in found.values()]

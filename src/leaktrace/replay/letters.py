@@ -47,6 +47,7 @@ class Task:
         memory_bytes: growth of this process at which it is followed no further.
         kinds: the kinds of leak that it is suspected of; they decide how long it is followed.
         before: tests that are run once, in this order, before the first reading, whatever comes of them.
+        references: whether the number of references is counted, too.
         native: whether only the stacks of native allocations are wanted, as memray tells them.
     """
 
@@ -59,6 +60,7 @@ class Task:
     memory_bytes: int = 1 << 30
     kinds: tuple[str, ...] = ("memory",)
     before: tuple[Target, ...] = ()
+    references: bool = False
     native: bool = False
 
 

@@ -6,10 +6,11 @@ import gc
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from leaktrace.trace import fingerprint, native, proof
+from leaktrace.trace import fingerprint, native, proof, refs
 from leaktrace.trace.adders import LineWatch
-from leaktrace.trace.findings import Finding, Scope, find
+from leaktrace.trace.findings import Finding, Scope, find, search_of
 from leaktrace.trace.fix import fix_for
 from leaktrace.trace.model import Exhibit, Proof, Site
 from leaktrace.trace.notes import Budget, Notes
@@ -46,6 +47,7 @@ def explain(
     own: tuple[str, ...] = ("leaktrace", "_pytest", "pluggy", "pytest"),
     test_files: tuple[str, ...] = (),
     growth_bytes_per_run: float | None = None,
+    references: bool = False,
 ) -> Exhibit:
     """Say why what a suspect leaves behind is alive, where it was made, and prove it.
 
@@ -59,6 +61,7 @@ def explain(
         own: packages that are no part of the suspect and never a holder.
         test_files: source files of tests, whose modules are the last to be named.
         growth_bytes_per_run: by how much the suspect grows a run, all kinds of memory together, where that is known.
+        references: whether only the number of references grows.
 
     Returns:
         What was found; parts that failed are notes in it. Raises nothing but an interrupt.
@@ -79,10 +82,13 @@ def explain(
             with notes.part("the holder"):
                 scope = Scope(own, frozenset(test_files))
                 answer.finding = find(seen, scope, sites=answer.made, notes=notes)
+            if references and answer.finding is None:
+                with notes.part("the references"):
+                    answer.finding = refs.find(run, settle, partial(search_of, seen, scope))
             with notes.part("the adding line"):
-                stacks = _adding_stacks(answer.finding, seen, run, places=places, budget=budget)
+                stacks = _adding_stacks(answer.finding, seen, run, places=places, sources=sources, budget=budget)
                 answer.adding = _adding(stacks, places, sources)
-            if growth_bytes_per_run and not answer.made and answer.finding is None:
+            if growth_bytes_per_run and seen.after and not answer.made and answer.finding is None:
                 answer.native = True  # nothing at all of it is Python's
             if answer.native:
                 with notes.part("native memory"):
@@ -108,7 +114,13 @@ def _find_sites(
 
 
 def _adding_stacks(
-    finding: Finding | None, seen: Observation, run: Callable[[], None], *, places: Places, budget: Budget
+    finding: Finding | None,
+    seen: Observation,
+    run: Callable[[], None],
+    *,
+    places: Places,
+    sources: Sources,
+    budget: Budget,
 ) -> dict[Stack, int]:
     """Where the holder was seen to grow; one that is no container is watched in one more run."""
     if finding is None:
@@ -117,9 +129,10 @@ def _adding_stacks(
         return seen.adders.get(finding.container, {})
     if budget.left_s() < seen.run_s * LINE_TRACE_SLOWDOWN:
         return {}
-    watch = LineWatch([finding.changes], places, budget_s=budget.left_s())
+    watch = LineWatch([finding.changes], places, budget_s=budget.left_s(), signed=finding.falls)
     watch(run)
-    return watch.found[0]
+    found = watch.found[0]
+    return refs.taking(found, finding.holder.entries_per_run, places, sources) if finding.falls else found
 
 
 def _adding(stacks: dict[Stack, int], places: Places, sources: Sources) -> tuple[Site, ...]:

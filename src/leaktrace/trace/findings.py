@@ -30,6 +30,7 @@ class Finding:
         untried: why no proof is possible, or "".
         container: identity of the growing container, or 0.
         changes: a number that rises when a holder that is no container is added to, or None.
+        falls: whether that number also falls again on the way, as a reference count does.
     """
 
     holder: Holder
@@ -39,6 +40,7 @@ class Finding:
     untried: str = ""
     container: int = 0
     changes: Callable[[], int] | None = None
+    falls: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Scope:
 def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes) -> Finding | None:
     """The holder of what the runs left behind, or None where nothing that Python can see was left."""
     newborn = seen.survivors.ids
-    ranked = candidates(seen.growers, _search(seen, scope), newborn)
+    ranked = candidates(seen.growers, search_of(seen, scope), newborn)
     reached = [candidate for candidate in ranked if candidate.path and not candidate.weak]
     if reached:
         return _of_container(reached, seen, notes)
@@ -81,7 +83,7 @@ def _of_survivors(
     for ids, cls, per_run in risen:
         if not ids or cls is None:
             break
-        search = _search(seen, scope)
+        search = search_of(seen, scope)
         chain = from_survivors(ids, seen.survivors.ids, search, per_run=per_run)
         if chain is not None:
             ours, whole = frozenset(ids), not chain.entries
@@ -105,7 +107,8 @@ def newest(seen: Observation) -> list[tuple[set[int], type | None, float]]:
     ] or [(set(), None, 0.0)]
 
 
-def _search(seen: Observation, scope: Scope) -> Search:
+def search_of(seen: Observation, scope: Scope) -> Search:
+    """A search for ways from named roots, of which nothing that we made ourselves is a part."""
     hidden = (seen, seen.survivors.ids, seen.growers, *seen.growers)
     return Search(own=scope.own, test_files=scope.test_files, hidden=hidden)
 
@@ -167,7 +170,7 @@ def _of_pytest(seen: Observation, scope: Scope, ranked: list[Candidate], ids: se
     """What only the test runner keeps, named as its own, never by its internals."""
     if not any(package in {"pytest", "_pytest"} for package in scope.own):
         return None
-    search = _search(seen, Scope(("leaktrace",), scope.test_files))
+    search = search_of(seen, Scope(("leaktrace",), scope.test_files))
     wanted = {id(c.grower.container) for c in ranked if not c.weak} | ids
     reached = search.find(wanted, enough=1) if wanted else set()
     for target in reached:

@@ -56,6 +56,8 @@ FIXES: Mapping[str, str] = MappingProxyType(
         "pytest": "Nothing to do in the test: pytest itself keeps this until the session ends.",
         "c-code": "Look at the line that made it and at the extension module that was called there: no Python object"
         " refers to what is left.",
+        "references": "Look at the line: C code that is called there takes {holder} and does not give them back"
+        " (Py_DECREF).",
         "native": "Look at the line that made it: the memory was allocated by native code and not given back.",
     }
 )

@@ -32,6 +32,10 @@ class Sources:
             return f"{text.strip()[:_LONGEST_LINE]}…"
         return f"{text.strip()}\n{' ' * (start - lead)}{'^' * max(1, end - start)}"
 
+    def has_call(self, file: str, line: int) -> bool:
+        """Whether a call begins and ends on a line."""
+        return _call_on(self._read(file)[1], line) is not None
+
     def function(self, file: str, line: int) -> str:
         """The qualified name of the innermost function around a line, or `<module>`."""
         _lines, tree = self._read(file)

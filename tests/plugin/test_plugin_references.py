@@ -1,0 +1,35 @@
+"""A hunt for references alone: no byte is lost, and still it is a leak that names its object."""
+
+from __future__ import annotations
+
+
+FILES = {
+    "test_a.py": """
+        import ctypes
+
+        take = ctypes.pythonapi.Py_IncRef
+        take.argtypes, take.restype = [ctypes.py_object], None
+
+        class Thing:
+            pass
+
+        def test_forgets():
+            take(Thing)
+
+        def test_uses():
+            Thing()
+        """,
+}
+
+
+def test_a_forgotten_reference_is_a_leak_that_names_the_object_and_the_line(example):
+    ran = example.run("--leaktrace-hunt", files=FILES, expect=0)
+
+    assert [name for name, verdict in ran.verdicts.items() if verdict == "LEAK"] == ["test_forgets"]
+    case = ran.case("test_forgets")
+    assert case.counter == "refs"
+    assert case.per_run["refs"].estimate == 1.0
+    assert case.exhibit.holder.name == "references to class test_a.Thing"
+    said = " ".join(ran.report.split())
+    assert "how much 1 ref a run" in said
+    assert "taken at test_a.py:11 in test_forgets take(Thing)" in said
