@@ -11,8 +11,8 @@ from leaktrace.verdict.model import Verdict
 def causes(cases: Iterable[Case]) -> list[tuple[Case, ...]]:
     """The cases by cause, in the order in which each comes first: leaks of one kind with equal fingerprints share one.
 
-    A case without a fingerprint, or of another verdict, is alone. What a fixture keeps is mended in the fixture, so it is
-    no test's cause, though the same container holds it.
+    A case without a fingerprint, or of another verdict, is alone. What a fixture keeps is mended in the fixture, so it
+    is no test's cause, though the same container holds it.
     """
     found: dict[object, list[Case]] = {}
     for number, case in enumerate(cases):
