@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from leaktrace.casebook.model import Case, Casebook, Fixture, Group, Process
-from leaktrace.ledger.model import Settlement, TestSpan
+from leaktrace.ledger.spans import Settlement, TestSpan
 from leaktrace.probes.model import Unread
 from leaktrace.suspects.model import Note, Suspect
 from leaktrace.trace.model import Exhibit, Frame, Holder, Hop, Proof, Site

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from array import array
 
-from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger, Settlement
+from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger
+from leaktrace.ledger.spans import Settlement
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
 from leaktrace.suspects.groups import group_names

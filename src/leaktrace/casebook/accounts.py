@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from leaktrace.casebook.model import Fixture, Group, Process
-from leaktrace.ledger.model import Growth, Ledger, total
+from leaktrace.ledger.model import Growth, Ledger
+from leaktrace.ledger.spans import total
 from leaktrace.probes.model import RSS_BYTES, Unread
 from leaktrace.suspects.groups import Member, sums
 from leaktrace.verdict.statistics import theil_sen

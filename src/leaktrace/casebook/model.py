@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from leaktrace.ledger.model import Growth, TestSpan
+from leaktrace.ledger.model import Growth
+from leaktrace.ledger.spans import TestSpan
 from leaktrace.probes.model import Thing, Value
 from leaktrace.suspects.model import Note, Subject, Suspect
 from leaktrace.trace.model import Exhibit

@@ -15,14 +15,16 @@ import shutil
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from leaktrace.codec import decode
 from leaktrace.errors import FileError
-from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger, Settlement
+from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
 from leaktrace.probes.descriptor import keep_high
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Thing, Unread
 
+
+if TYPE_CHECKING:
+    from leaktrace.ledger.spans import Settlement
 
 VERSION = 1
 MAX_BYTES = 1 << 30
@@ -116,6 +118,8 @@ def things_of(data: Sequence[Any]) -> tuple[Thing, ...]:
     Raises:
         ValueError: they do not fit.
     """
+    from leaktrace.codec import decode  # noqa: PLC0415 - a journal is written in every run, and read in few
+
     try:
         return tuple(decode(Thing, each, at="things") for each in data)
     except FileError as exc:
@@ -251,6 +255,8 @@ class _Reader:
 
 
 def _settlement(settled: Mapping[str, Any]) -> Settlement:
+    from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - see things_of
+
     uss = settled["uss_bytes"]
     return Settlement(
         raw={str(name): int(value) for name, value in settled["raw"].items()},

@@ -5,9 +5,13 @@ from __future__ import annotations
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 
+
+if TYPE_CHECKING:
+    from leaktrace.ledger.spans import Settlement, TestSpan
 
 PHASES = ("setup", "call", "teardown")
 OUTCOMES = ("unknown", "passed", "failed", "error", "skipped", "xfailed", "xpassed", "rerun")
@@ -15,41 +19,7 @@ Growth = Mapping[str, Value]
 """By counter name, by how much it rose (or fell) over a span."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What was left of a growth over the limit after the process had been quietened.
-
-    Attributes:
-        raw: growth as first read, by counter.
-        garbage_bytes: what a collection alone freed: garbage that had not been collected yet.
-        uss_bytes: unique set size after settling.
-    """
-
-    raw: Mapping[str, int]
-    garbage_bytes: int
-    uss_bytes: Value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TestSpan:
-    """One test from before its first fixture to after its last finalizer, wider fixtures' loans taken out."""
-
-    __test__ = False  # pytest would take the name for a test class where a test module imports it
-
-    nodeid: str
-    worker: str
-    outcome: str
-    duration_s: float
-    start: Growth
-    phases: Mapping[str, Growth]
-    growth: Growth
-    peak_rss_bytes: Value
-    imports: tuple[str, ...] = ()
-    settlement: Settlement | None = None
-    things: tuple[Thing, ...] = ()
-
-
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class FixtureAccount:
     """What one fixture definition lent, and what it kept after its finalizer.
 
@@ -83,7 +53,7 @@ class FixtureAccount:
         return self.scope != "function"
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False, repr=False)
 class Ledger:
     """The spans of one process, append-only, in preallocated columns: about 150 bytes a test.
 
@@ -139,6 +109,8 @@ class Ledger:
 
     def span(self, row: int) -> TestSpan:
         """One test's span as a noun."""
+        from leaktrace.ledger.spans import TestSpan, total  # noqa: PLC0415 - only to judge or report
+
         phases = {phase: self.values(row, 1 + i) for i, phase in enumerate(PHASES)}
         at = row * self.width
         peak: Value = self.cells[at + 2]
@@ -172,18 +144,6 @@ class Ledger:
             )
             for i, counter in enumerate(self.counters)
         }
-
-
-def total(growths: object) -> dict[str, Value]:
-    """The sum of several growths by counter; a counter unread in one of them is unread in the sum."""
-    result: dict[str, Value] = {}
-    for growth in growths:  # type: ignore[attr-defined]
-        for name, value in growth.items():
-            have = result.get(name, 0)
-            if isinstance(have, Unread):
-                continue
-            result[name] = value if isinstance(value, Unread) else have + value
-    return result
 
 
 def is_uneventful(ledger: Ledger, limit_bytes: int) -> bool:

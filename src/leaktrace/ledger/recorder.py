@@ -15,16 +15,18 @@ from array import array
 from collections.abc import Callable, Sequence
 from itertools import islice
 from json.encoder import encode_basestring_ascii
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from leaktrace.codec import encode
 from leaktrace.ledger.journal import VERSION, Journal
-from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger, Settlement
+from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
 from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.probes.memory import PeakProbe, UssProbe
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Thing, Unread
 from leaktrace.probes.settle import collect, trim
 
+
+if TYPE_CHECKING:
+    from leaktrace.ledger.spans import Settlement
 
 T = TypeVar("T")
 
@@ -390,6 +392,8 @@ class Recorder:
 
     def _settle(self) -> Settlement:
         """Collect, trim, read again; what falls is taken from the closed loans first, then from the test."""
+        from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - on suspicion only
+
         n, phases, last = self._n, self._phases, self._last
         raw = {c.name: phases[i] + phases[n + i] + phases[2 * n + i] for i, c in enumerate(self.ledger.counters)}
         before = {c.name: last[i] for i, c in enumerate(self.ledger.counters)}
@@ -450,7 +454,7 @@ class Recorder:
             uss = settlement.uss_bytes if isinstance(settlement.uss_bytes, int) else "null"
             more += f',"settled":{{"raw":{{{raw}}},"garbage_bytes":{settlement.garbage_bytes},"uss_bytes":{uss}}}'
         if things:
-            more += f',"things":{json.dumps(encode(things))}'
+            more += f',"things":{json.dumps(_encoded(things))}'
         self._journal.write(  # type: ignore[union-attr]
             self._line
             % (
@@ -491,6 +495,12 @@ class Recorder:
             counter="peak_rss_bytes", why=ledger.unread.get("peak_rss_bytes", "not read")
         )
         if self._journal is not None:
-            gone = [[row, encode(things)] for row, things in ledger.gone.items()]
+            gone = [[row, _encoded(things)] for row, things in ledger.gone.items()]
             self._journal.record("end", at=self._last.tolist(), **({"gone": gone} if gone else {}))
             self._journal.close()
+
+
+def _encoded(things: tuple[Thing, ...]) -> Any:
+    from leaktrace.codec import encode  # noqa: PLC0415 - most tests leave nothing
+
+    return encode(things)

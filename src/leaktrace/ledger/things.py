@@ -35,7 +35,7 @@ LARGE_BYTES = 1 << 20
 """Growth of a counter of bytes that is worth a look."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Shelf:
     """One probe, its last count, and the things that it knew then."""
 
@@ -58,7 +58,7 @@ class _Shelf:
 _Born = dict[tuple[int, Hashable], Thing]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class _Left:
     """What somebody left, until the end of the run tells whether it is still there."""
 

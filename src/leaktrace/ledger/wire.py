@@ -8,7 +8,8 @@ from typing import Any
 
 from leaktrace.codec import decode, encode
 from leaktrace.ledger.journal import KNOWN, things_of
-from leaktrace.ledger.model import FixtureAccount, Ledger, Settlement
+from leaktrace.ledger.model import FixtureAccount, Ledger
+from leaktrace.ledger.spans import Settlement
 from leaktrace.probes.model import Counter, Unread, Value
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import pytest
 
-from leaktrace.probes.model import Probe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from leaktrace.probes.model import Probe
 
 
 @pytest.hookspec

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from leaktrace.probes.callables import callable_name, is_kind_of
 from leaktrace.probes.model import Counter, Thing, Unread, Value
-from leaktrace.probes.procfs import ON_LINUX, HeldDir, names_in, text
+from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, names_in, text
 
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 TEMP_FILES = Counter(name="temp_files", unit="count", kind="files", exact=False)
 SHARED_MEMORY = Counter(name="shared_memory", unit="count", kind="files", exact=False)
 
-SHM_FOLDER = "/dev/shm"  # noqa: S108 - where POSIX shared memory lives, not a place that we write to
 TICK_NS = 20_000_000
 NEVER = (-1, -1, -1)
 _PYTESTS_OWN = "pytest-of-"

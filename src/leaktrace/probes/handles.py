@@ -12,10 +12,9 @@ import psutil
 
 from leaktrace.probes.aio import loops_by_fd
 from leaktrace.probes.descriptor import floor
-from leaktrace.probes.files import SHM_FOLDER
 from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
 from leaktrace.probes.processes import helpers_by_design
-from leaktrace.probes.procfs import ON_LINUX, HeldDir, link_of, names_in, text
+from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, link_of, names_in, text
 from leaktrace.probes.sockets import SOCKETS, socket_names
 from leaktrace.probes.waiting import wait_for_fall
 

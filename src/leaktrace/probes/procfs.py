@@ -12,6 +12,7 @@ from leaktrace.probes.descriptor import keep_high
 
 
 ON_LINUX = sys.platform.startswith("linux")
+SHM_FOLDER = "/dev/shm"  # noqa: S108 - where POSIX shared memory lives, not a place that we write to
 
 _Stat = Callable[[int], os.stat_result]
 # Bound here: a test may replace the names in `os`.
