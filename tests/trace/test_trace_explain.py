@@ -149,6 +149,30 @@ def leak():
     assert exhibit.holder.name == "specimen_full.DEEP[0][0][0]"
 
 
+def test_the_line_that_lengthens_a_string_in_place_is_named_and_not_one_that_makes_an_object_anew(load):
+    source = """
+NOTE = "x" * 1000
+LAST = {}
+def leak():
+    global NOTE
+    LAST["now"] = [object()]
+    NOTE += "y" * 35
+"""
+    module = load("string", source)
+
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0, growth_bytes_per_run=35.0)
+
+    assert [site.code.splitlines()[0] for site in exhibit.sites] == ['NOTE += "y" * 35']
+
+
+def test_a_line_that_allocates_next_to_nothing_of_the_growth_is_not_named(load):
+    module = load("little", "LAST = {}\ndef leak():\n    LAST['now'] = [object()]\n")
+
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0, growth_bytes_per_run=10_000_000.0)
+
+    assert exhibit.sites == ()
+
+
 CACHED = """
 import functools
 class Shop:

@@ -106,7 +106,13 @@ def _find_sites(
 ) -> None:
     runs = seen.batches[-1]
     answer.made = sites_between(
-        seen.before, seen.after, runs=runs, places=places, preferred=seen.preferred, sources=sources
+        seen.before,
+        seen.after,
+        runs=runs,
+        places=places,
+        preferred=seen.preferred,
+        sources=sources,
+        growth_bytes_per_run=growth_bytes_per_run,
     )
     if growth_bytes_per_run is not None and growth_bytes_per_run >= _LEAST_NATIVE_BYTES:
         python_bytes = bytes_between(seen.before, seen.after, runs=runs, places=places)

@@ -24,6 +24,8 @@ Live: TypeAlias = "dict[Stack, tuple[int, int]]"
 DEPTH = 25
 _MOST_SITES = 5
 _LONGEST_STACK = 10
+_LEAST_SHARE = 0.02
+"""Of the whole growth: a line that allocates less explains nothing."""
 
 
 def live_allocations(snapshot: tracemalloc.Snapshot) -> Live:
@@ -124,7 +126,14 @@ class Places:
 
 
 def sites_between(
-    before: Live, after: Live, *, runs: int, places: Places, preferred: Mapping[Stack, int], sources: Sources
+    before: Live,
+    after: Live,
+    *,
+    runs: int,
+    places: Places,
+    preferred: Mapping[Stack, int],
+    sources: Sources,
+    growth_bytes_per_run: float | None = None,
 ) -> tuple[Site, ...]:
     """The lines whose living allocations rose from one reading to the next.
 
@@ -135,6 +144,7 @@ def sites_between(
         places: tells the suspect's files.
         preferred: stacks of the leaked objects themselves, which come first.
         sources: gives code and function names.
+        growth_bytes_per_run: what the suspect was seen to grow by, where that is known.
     """
     merged: dict[tuple[str, int], tuple[int, int, int, Stack]] = {}
     for stack, (count, size) in after.items():
@@ -148,7 +158,11 @@ def sites_between(
         rank, total_count, total_size, best = merged.get(part[0], (0, 0, 0, part))
         rank = max(rank, preferred.get(stack, 0))
         merged[part[0]] = (rank, total_count + more_count, total_size + more_size, best)
-    rising = [(frame, facts) for frame, facts in merged.items() if facts[1] * 2 >= runs or facts[0]]
+    least = (growth_bytes_per_run or 0) * runs * _LEAST_SHARE
+    rising = [(frame, facts) for frame, facts in merged.items() if facts[0] or facts[2] >= least]
+    # One a run, or one object that grows in place; one per two runs may be an object that is only made anew each time.
+    every_run = [entry for entry in rising if entry[1][0] or entry[1][1] >= runs or entry[1][1] <= 0]
+    rising = every_run or [entry for entry in rising if entry[1][1] * 2 >= runs]
     rising.sort(key=lambda entry: (-entry[1][0], -entry[1][2], entry[0]))
     return tuple(
         Site(
