@@ -28,14 +28,14 @@ IN_PLACE = Rules(follow_runs=36, steady_runs=24, late_quiet_runs=9, max_runs=60,
 SHORT_S = 0.001
 LONG_S = 0.02
 AMPLE = 2.4
-HEAD_START_S = 5.0
+HEAD_START_S = 2.0
 
 
 def screen_of() -> Screen:
     """A screen with every counter that can be read exactly in a living process, and RSS."""
 
-    def judged(readings: Readings, spent: str | None) -> tuple[bool, int]:
-        rulings = rulings_of(readings, spent).values()
+    def judged(readings: Readings, batch: int, spent: str | None) -> tuple[bool, int]:
+        rulings = rulings_of(readings, batch, spent).values()
         return any(map(is_suspicious, rulings)), max((ruling.more for ruling in rulings), default=0)
 
     probes = (BlocksProbe(), HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
@@ -47,14 +47,14 @@ def is_suspicious(ruling: Ruling) -> bool:
     return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)
 
 
-def rulings_of(readings: Readings, spent: str | None) -> dict[str, Ruling]:
+def rulings_of(readings: Readings, batch: int, spent: str | None) -> dict[str, Ruling]:
     """What the in-place readings say, by kind of leak."""
     return judge_kinds(
         record_of(
             [probe.counter.name for probe in readings.probes],
             [readings.row(number) for number in range(readings.taken)],
             warmups=0,
-            batch_runs=FOLLOW_BATCH,
+            batch_runs=batch,
             unread=readings.unread,
             spent=spent,
         ),
@@ -119,17 +119,18 @@ class Game:
         self._began = self.clock()
         return True
 
-    def patience(self, duration_s: float) -> int:
-        """How many repeats a clean test gets after the first, which is not read.
+    def patience(self, duration_s: float) -> tuple[int, int]:
+        """How many repeats a clean test gets after the first, which is not read, and each batch of one that grew.
 
         Four meet a leak of 1 per 4 runs wherever it starts. They are for short tests, and for all while the repeats
         together have cost less than a head start and `AMPLE` times the plain run so far: a hunt is to stay below four
         times the suite.
         """
         plain_s = self.clock() - self._started - self.spent_s
+        long = duration_s >= LONG_S
         if duration_s < SHORT_S or self.spent_s + 5 * duration_s < HEAD_START_S + AMPLE * plain_s:
-            return 4
-        return 2 if duration_s < LONG_S else 1
+            return 4, 1 if long else FOLLOW_BATCH
+        return (1, 1) if long else (2, FOLLOW_BATCH)
 
     def screened(self, nodeid: str, grown: Grown | None) -> None:
         """A test was repeated without failing."""
@@ -137,7 +138,7 @@ class Game:
         if grown is None:
             self.clean.add(nodeid)
             return
-        rulings = rulings_of(grown.readings, grown.spent)
+        rulings = rulings_of(grown.readings, grown.batch_runs, grown.spent)
         self.runs += grown.runs
         self.prey[nodeid] = Prey(
             nodeid=nodeid,

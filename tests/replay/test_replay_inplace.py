@@ -37,13 +37,16 @@ def test_a_no_op_reads_zero_on_every_exact_counter_in_a_hundred_of_a_hundred_run
 
 
 def runs_needed(work, *, batch=4):
-    """Repeats that let a clean function go, the best of five: another thread may move a counter in a single try."""
+    """Repeats that let a clean function go, the best of five: another thread may move a counter in a single try.
+
+    `work` is told the number of the repeat.
+    """
 
     def once():
         runs = [0]
 
         def run():
-            work()
+            work(runs[0])
             runs[0] += 1
 
         assert screen_of().screen(run, batch=batch) is None
@@ -53,16 +56,36 @@ def runs_needed(work, *, batch=4):
 
 
 def test_a_clean_function_is_let_go_after_one_batch():
-    assert runs_needed(lambda: None) == 5
+    assert runs_needed(lambda _number: None) == 5
 
 
 def test_what_replaces_the_run_before_is_let_go_after_one_batch():
     registry = {}
 
-    def work():
+    def work(_number):
         registry["last"] = type("Made", (), dict.fromkeys(map("name{}".format, range(40))))
 
     assert runs_needed(work) == 5
+
+
+def test_what_stops_growing_is_followed_for_two_batches():
+    kept = []
+
+    def work(number):
+        if number <= 1 + 2 * 4:
+            kept.append([object() for _ in range(50)])
+
+    assert runs_needed(work) == 1 + 2 * 4 + 1 + 2 * 3
+
+
+def test_a_slow_test_is_read_after_each_repeat():
+    kept = []
+
+    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), batch=1, follow_batch=1)
+
+    assert grown is not None
+    assert grown.batch_runs == 1
+    assert grown.readings.grown("blocks") >= 50 * (grown.readings.taken - 1)
 
 
 def test_growth_that_goes_on_is_kept_with_its_readings():

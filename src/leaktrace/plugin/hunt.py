@@ -67,7 +67,8 @@ class HuntDoor:
         dice = _dice()
         try:
             with muted(item.config):
-                grown = self._screen.screen(run, batch=self.game.patience(self._recorder.last_duration_s()))
+                batch, follow_batch = self.game.patience(self._recorder.last_duration_s())
+                grown = self._screen.screen(run, batch=batch, follow_batch=follow_batch)
                 self.game.screened(item.nodeid, grown)
                 tear_down(item.session, nextitem)
         except RunFailed as exc:

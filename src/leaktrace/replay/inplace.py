@@ -22,6 +22,8 @@ from leaktrace.replay.measure import Effort, Readings, RunFailed
 
 
 FOLLOW_BATCH = 3
+LEAST_BATCHES = 3
+"""Batches that the judge gets however long they take."""
 ROUNDS = 3
 """Batches at most before a test is let go or followed."""
 RSS_STEP = 512 * 1024
@@ -30,8 +32,8 @@ GRACE_S = 0.2
 FULL_EVERY = 30
 """A full collection may come again after this many times its own duration: what died frozen has to go some time."""
 
-Judged = Callable[[Readings, "str | None"], "tuple[bool, int]"]
-"""Readings and why no more can be had → whether it may be a leak, and how many further batches are wanted."""
+Judged = Callable[[Readings, int, "str | None"], "tuple[bool, int]"]
+"""Readings, runs a batch, why no more can be had → whether it may be a leak, how many further batches are wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +74,7 @@ class Screen:
         self._ours = False
         self._next_full = 0.0
         self._two = Readings(self._probes, rows=ROUNDS + 1)
-        self._followed = Readings(self._probes, rows=2 + follow_runs // FOLLOW_BATCH)
+        self._followed = Readings(self._probes, rows=2 + follow_runs)
 
     def thaw(self) -> None:
         """Give the user's next run the collector as it would be without us."""
@@ -80,12 +82,13 @@ class Screen:
             gc.unfreeze()
             self._ours = False
 
-    def screen(self, run: Callable[[], None], *, batch: int) -> Grown | None:
+    def screen(self, run: Callable[[], None], *, batch: int, follow_batch: int = FOLLOW_BATCH) -> Grown | None:
         """Repeat a test; None when it is clean.
 
         Args:
             run: one repeat.
             batch: repeats before the reading that lets a clean test go; four meet every leak of 1 per 4 runs.
+            follow_batch: repeats between two readings of one that is followed.
 
         Raises:
             RunFailed: a repeat did not pass.
@@ -97,7 +100,7 @@ class Screen:
         run()  # not to count: it may set wider fixtures up again, and draw other examples than the run before
         if self._is_quiet(run, batch):
             return None
-        return self._follow(run, 1 + 2 * batch)
+        return self._follow(run, 2 + 2 * batch, follow_batch)
 
     def _freeze(self) -> None:
         """Take all that is alive out of the collections to come, unless the user has frozen something."""
@@ -153,30 +156,33 @@ class Screen:
         falling = (i for i, probe in enumerate(self._probes) if probe.counter.exact and probe.counter.name != REFS.name)
         return any(readings.step(i) < 0 for i in falling)
 
-    def _follow(self, run: Callable[[], None], runs: int) -> Grown | None:
+    def _follow(self, run: Callable[[], None], runs: int, batch: int) -> Grown | None:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
         followed, effort = self._followed, Effort(self._clock)
+        suspicious, more, spent = True, 1, None  # made before the first reading, as all that is kept must be
+        followed.taken = 0
+        followed.take()
+        self._judged(followed, batch, None)  # so that the judge's own caches are full as well
         followed.taken = 0
         clear_caches()
+        run()  # makes anew what stays where a cache has been emptied once
+        clear_caches()
         self._read(followed)
-        self._judged(followed, None)  # let the judge fill its own caches before they could count
-        spent, more = None, 1
-        suspicious = True
         while more and spent is None:
-            for _ in range(FOLLOW_BATCH):
+            for _ in range(batch):
                 run()
-            runs += FOLLOW_BATCH
+            runs += batch
             clear_caches()
             self._read(followed)
             self._grew(followed)
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"
-            elif effort.spent_s() > self._follow_s and followed.taken > FOLLOW_BATCH:
+            elif effort.spent_s() > self._follow_s and followed.taken > LEAST_BATCHES:
                 spent = "time"
-            suspicious, more = self._judged(followed, spent)
+            suspicious, more = self._judged(followed, batch, spent)
         if not suspicious:
             return None
-        return Grown(readings=followed, batch_runs=FOLLOW_BATCH, runs=runs, spent=spent or "runs")
+        return Grown(readings=followed, batch_runs=batch, runs=runs, spent=spent or "runs")
 
 
 __all__ = ["Grown", "RunFailed", "Screen"]
