@@ -230,6 +230,17 @@ def test_c_code_that_allocates_is_shown_with_the_way_out_to_the_suspects_own_lin
     assert f"made in C {way} made at shop/orders.py:40 in Order.refund" in text
 
 
+@pytest.mark.parametrize("verdict", [Verdict.STEADY, Verdict.ONE_TIME])
+def test_a_hunt_says_nothing_of_what_it_acquits_of_next_to_nothing(verdict):
+    small = case(verdict=verdict, reason="no", suspect_counter="blocks", grew_by=12)
+    large = case(verdict=verdict, reason="no", suspect_counter="rss_bytes", grew_by=20 * MB)
+
+    assert terminal.is_quiet(book(mode="hunt", suspects=(suspect(),), cases=(small,)))
+    assert not terminal.is_quiet(book(mode="hunt", suspects=(suspect(),), cases=(large,)))
+    assert not terminal.is_quiet(book(mode="confirm", suspects=(suspect(),), cases=(small,)))
+    assert terminal.title(book(mode="hunt", cases=(small, case()))) == "leaktrace: 1 LEAK"
+
+
 def test_an_acquittal_is_short():
     acquitted = case(verdict=Verdict.ONE_TIME, imports=("pandas",), reason="grew in the first run alone")
     shown = lines(book(mode="confirm", suspects=(suspect(),), cases=(acquitted,)))

@@ -29,15 +29,25 @@ def title(book: Casebook) -> str:
     """What stands in the section's rule."""
     if book.mode == "watch" or not book.cases:
         return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
-    told: dict[str, list[tuple[Case, ...]]] = {}
-    for cause in causes(book.cases):
-        told.setdefault("KNOWN" if is_known(cause[0]) else cause[0].verdict.value, []).append(cause)
+    found: dict[str, list[tuple[Case, ...]]] = {}
+    for cause in causes(told(book)):
+        found.setdefault("KNOWN" if is_known(cause[0]) else cause[0].verdict.value, []).append(cause)
     words = []
     for word in (*(verdict.value for verdict in Verdict), "KNOWN"):
-        if word in told:
-            cases = sum(map(len, told[word]))
-            words.append(f"{len(told[word])} {word}" + (f" in {cases} cases" if cases > len(told[word]) else ""))
-    return f"leaktrace: {', '.join(words)}"
+        if word in found:
+            cases = sum(map(len, found[word]))
+            words.append(f"{len(found[word])} {word}" + (f" in {cases} cases" if cases > len(found[word]) else ""))
+    return f"leaktrace: {', '.join(words) or 'no leak'}"
+
+
+def told(book: Casebook) -> list[Case]:
+    """The cases that are worth a word: not what a hunt looked at more closely, and acquitted of next to nothing."""
+    return [case for case in book.cases if not (book.mode == "hunt" and _is_trifle(case, book.limit_bytes))]
+
+
+def _is_trifle(case: Case, limit_bytes: int) -> bool:
+    small = case.grew_by < limit_bytes or not case.suspect_counter.endswith("_bytes")
+    return case.verdict in (Verdict.STEADY, Verdict.ONE_TIME) and case.subject == "test" and small and not case.things
 
 
 def one_line(book: Casebook, tests: int) -> str:
@@ -47,6 +57,8 @@ def one_line(book: Casebook, tests: int) -> str:
 
 def is_quiet(book: Casebook) -> bool:
     """Whether there is nothing to report but one line."""
+    if book.mode == "hunt" and book.cases and not book.left_out:
+        return not (told(book) or book.notes or book.warnings or _died(book))
     return not (book.suspects or book.cases or book.notes or book.warnings or _died(book))
 
 
@@ -57,7 +69,7 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
         if len(book.suspects) > SHOWN:
             yield f"and {len(book.suspects) - SHOWN} more: see --leaktrace-json=PATH"
     else:
-        for case, *others in sorted(causes(book.cases), key=lambda cause: is_known(cause[0])):
+        for case, *others in sorted(causes(told(book)), key=lambda cause: is_known(cause[0])):
             if not is_moot(case):
                 yield from known(case, others) if is_known(case) else block(case, others)
         changed = [suspect for suspect in book.suspects if suspect.kind == "state"]
