@@ -15,16 +15,15 @@ from typing import Any
 
 import pytest
 
-from leaktrace.named import plain_name, where_of
+from leaktrace.child_explain import follow_native, name_left, trace
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
-from leaktrace.probes.model import REFS, Probe, Unread
+from leaktrace.probes.model import Probe, Unread
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
-from leaktrace.replay.left import Births, name_things, relative
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
-from leaktrace.replay.measure import Readings, RunFailed, measure, settle
+from leaktrace.replay.measure import Readings, RunFailed, measure
 from leaktrace.replay.steady import deactivate_opcache
 from leaktrace.seam import Footprint, QuietRuns, forget_run, repeat, tear_down
 from leaktrace.verdict.evidence import record_of
@@ -69,7 +68,6 @@ NEUTRAL: Mapping[str, object] = {
     "cacheclear": False,
     "memray": False,
 }
-OWN = ("leaktrace", "_pytest", "pluggy", "pytest")
 RUN_STATE_PLUGINS = ("lfplugin", "nfplugin", "stepwiseplugin")
 """Plugins that write into the parent's cache which tests failed last."""
 
@@ -161,7 +159,7 @@ class ReplayDoor:
         self._precede([*self._found(task.before), items[0]], tell)
         again = Repeat(self._quiet, items, task.scope, terminal)
         if task.native:
-            self._follow_native(task, again, tell, items)
+            follow_native(again.run, tell, items, warmups=task.warmups)
             tell("end", {})
             return
         kinds = (set(self._order.kinds) - DEAR_KINDS) | set(task.kinds)
@@ -204,45 +202,16 @@ class ReplayDoor:
         )
         return [*own, *(guest for guest in given if guest.counter.kind in kinds)]
 
-    @staticmethod
-    def _follow_native(task: Task, repeat: Repeat, tell: Any, items: Sequence[pytest.Item]) -> None:
-        """The stacks of what native code allocates, as memray tells them; nothing is measured here."""
-        from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
-        from leaktrace.trace.native import memray_sites  # noqa: PLC0415
-        from leaktrace.trace.sites import Places  # noqa: PLC0415
-
-        try:
-            for _ in range(task.warmups):
-                repeat.run()
-            settle()
-            sites = memray_sites(repeat.run, settle=settle, places=Places(OWN))
-            tell("exhibit", {"exhibit": _relative({"sites": encode(sites)}, items[0].config.rootpath)})
-        except Exception as exc:  # noqa: BLE001
-            tell("exhibit", {"exhibit": {"notes": [f"memray could not follow it: {type(exc).__name__}: {exc}"]}})
-
     def _explain(self, task: Task, repeat: Repeat, readings: Readings, items: Sequence[pytest.Item]) -> None:
         """Name the things that stay, then say what keeps memory alive: that empties the holder at its end."""
         rulings = judge_kinds(self._record(task, readings, "runs"))
         grown = {kind: ruling for kind, ruling in rulings.items() if _accused(ruling)}
         memory = grown.pop("memory", None)
         if grown:
-            self._name(repeat, self._tell(task), items[0].config, grown)
+            config = items[0].config
+            name_left(repeat.run, self._tell(task), config, lambda origins: self._probes(grown, config, origins))
         if memory is not None and "memory" in {group_of(kind) for kind in task.kinds}:
-            self._trace(repeat, self._tell(task), items, memory)
-
-    def _name(self, repeat: Repeat, tell: Any, config: pytest.Config, kinds: Collection[str]) -> None:
-        """The very things that each run leaves; whatever goes wrong here costs their names, not the verdict."""
-        from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
-
-        door = FixtureBirths(config.rootpath)
-        config.pluginmanager.register(door, "leaktrace-births")
-        try:
-            things = name_things(repeat.run, lambda origins: self._probes(kinds, config, origins), settle, door.watch)
-            tell("things", {"things": [encode(each) for each in relative(things, f"{config.rootpath}{os.sep}")]})
-        except Exception as exc:  # noqa: BLE001
-            tell("exhibit", {"exhibit": {"notes": [f"what is left could not be named: {type(exc).__name__}: {exc}"]}})
-        finally:
-            config.pluginmanager.unregister(door)
+            trace(repeat.run, self._tell(task), items, memory)
 
     def _record(self, task: Task, readings: Readings, spent: str | None) -> Any:
         return record_of(
@@ -255,25 +224,6 @@ class ReplayDoor:
             known={probe.counter.name: probe.counter for probe in readings.probes},
         )
 
-    def _trace(self, repeat: Repeat, tell: Any, items: Sequence[pytest.Item], ruling: Ruling) -> None:
-        """What keeps it alive; whatever goes wrong here costs the explanation, not the verdict."""
-        from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
-        from leaktrace.trace.explain import explain  # noqa: PLC0415
-
-        references, rates = ruling.counter == REFS.name, ruling.rates
-        rate = max((rates[name].estimate for name in ("heap_bytes", "rss_bytes") if name in rates), default=None)
-        try:
-            exhibit = explain(
-                repeat.run,
-                settle=settle,
-                test_files=tuple({str(item.path) for item in items}),
-                growth_bytes_per_run=None if references else rate,
-                references=references,
-            )
-            tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
-        except Exception as exc:  # noqa: BLE001
-            tell("exhibit", {"exhibit": {"notes": [f"the trace failed: {type(exc).__name__}: {exc}"]}})
-
     def _not_collected(self, targets: Sequence[Target]) -> str:
         why = f"the child collected no test {targets[0].nodeid}"
         if self._collect_errors:
@@ -283,31 +233,6 @@ class ReplayDoor:
 
 def _accused(ruling: Ruling) -> bool:
     return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)
-
-
-class FixtureBirths:
-    """Tells which fixture is being set up while things come to be."""
-
-    def __init__(self, rootpath: Path) -> None:
-        self._rootpath = rootpath
-        self._births: Births | None = None
-
-    def watch(self, births: Births | None) -> None:
-        """Tell these births from now on, or nobody."""
-        self._births = births
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
-        """A fixture's own setup; those that it asks for nest."""
-        births = self._births
-        if births is not None:
-            name, where = plain_name(fixturedef.argname), where_of(fixturedef.func, self._rootpath)
-            births.begin(f"fixture `{name}` ({where})")
-        try:
-            return (yield)
-        finally:
-            if births is not None:
-                births.end()
 
 
 class Repeat:
@@ -356,12 +281,3 @@ def readable(probes: Sequence[Probe]) -> tuple[list[Probe], dict[str, str]]:
         if isinstance(value, Unread):
             unread[value.counter] = value.why
     return [probe for probe in probes if probe.counter.name not in unread], unread
-
-
-def _relative(exhibit: dict[str, Any], rootpath: Path) -> dict[str, Any]:
-    """Files below the root are named from there, as node ids are."""
-    root = f"{rootpath}{os.sep}"
-    for site in exhibit["sites"]:
-        for place in (site, *site["stack"]):
-            place["file"] = place["file"].removeprefix(root)
-    return exhibit

@@ -1,0 +1,116 @@
+"""The part of the child's door that explains: what stays, what keeps it alive, which C code allocates.
+
+Whatever goes wrong in here costs the explanation, never the verdict.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from leaktrace.named import plain_name, where_of
+from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
+from leaktrace.probes.origins import Origins
+from leaktrace.replay.left import Births, name_things, relative
+from leaktrace.replay.measure import settle
+from leaktrace.verdict.model import Ruling
+
+
+OWN = ("leaktrace", "_pytest", "pluggy", "pytest")
+Tell = Callable[[str, Mapping[str, object]], None]
+
+
+def name_left(
+    run: Callable[[], None], tell: Tell, config: pytest.Config, probes: Callable[[Origins | None], Sequence[Probe]]
+) -> None:
+    """Tell the very things that each run leaves, as these probes name them."""
+    from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
+
+    door = FixtureBirths(config.rootpath)
+    config.pluginmanager.register(door, "leaktrace-births")
+    try:
+        things = name_things(run, probes, settle, door.watch)
+        tell("things", {"things": [encode(each) for each in relative(things, f"{config.rootpath}{os.sep}")]})
+    except Exception as exc:  # noqa: BLE001
+        _excuse(tell, f"what is left could not be named: {type(exc).__name__}: {exc}")
+    finally:
+        config.pluginmanager.unregister(door)
+
+
+def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], ruling: Ruling) -> None:
+    """Tell what keeps it alive; that empties the holder at its end."""
+    from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
+    from leaktrace.trace.explain import explain  # noqa: PLC0415
+
+    references, rates = ruling.counter == REFS.name, ruling.rates
+    sizes = [rates[name].estimate for name in (HEAP_BYTES.name, RSS_BYTES.name) if name in rates]
+    try:
+        exhibit = explain(
+            run,
+            settle=settle,
+            own=OWN,
+            test_files=tuple({str(item.path) for item in items}),
+            growth_bytes_per_run=None if references else max(sizes, default=None),
+            references=references,
+        )
+        tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
+    except Exception as exc:  # noqa: BLE001
+        _excuse(tell, f"the trace failed: {type(exc).__name__}: {exc}")
+
+
+def follow_native(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], *, warmups: int) -> None:
+    """Tell the stacks of what native code allocates, as memray sees them; nothing may be measured after this."""
+    from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
+    from leaktrace.trace.native import memray_sites  # noqa: PLC0415
+    from leaktrace.trace.sites import Places  # noqa: PLC0415
+
+    try:
+        for _ in range(warmups):
+            run()
+        settle()
+        sites = memray_sites(run, settle=settle, places=Places(OWN))
+        tell("exhibit", {"exhibit": _relative({"sites": encode(sites)}, items[0].config.rootpath)})
+    except Exception as exc:  # noqa: BLE001
+        _excuse(tell, f"memray could not follow it: {type(exc).__name__}: {exc}")
+
+
+def _excuse(tell: Tell, why: str) -> None:
+    tell("exhibit", {"exhibit": {"notes": [why]}})
+
+
+class FixtureBirths:
+    """Tells which fixture is being set up while things come to be."""
+
+    def __init__(self, rootpath: Path) -> None:
+        self._rootpath = rootpath
+        self._births: Births | None = None
+
+    def watch(self, births: Births | None) -> None:
+        """Tell these births from now on, or nobody."""
+        self._births = births
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
+        """A fixture's own setup; those that it asks for nest."""
+        births = self._births
+        if births is not None:
+            name, where = plain_name(fixturedef.argname), where_of(fixturedef.func, self._rootpath)
+            births.begin(f"fixture `{name}` ({where})")
+        try:
+            return (yield)
+        finally:
+            if births is not None:
+                births.end()
+
+
+def _relative(exhibit: dict[str, Any], rootpath: Path) -> dict[str, Any]:
+    """Files below the root are named from there, as node ids are."""
+    root = f"{rootpath}{os.sep}"
+    for site in exhibit["sites"]:
+        for place in (site, *site["stack"]):
+            place["file"] = place["file"].removeprefix(root)
+    return exhibit
