@@ -162,6 +162,18 @@ def test_a_test_sees_the_collector_as_the_user_left_it(example):
     assert set(ran.outcomes.values()) == {"passed"}
 
 
+def test_a_suite_that_breaks_what_the_hunt_calls_runs_on(example):
+    suite = """
+        import random
+        def test_breaks(): random.getstate = None
+        def test_runs_on(): pass
+        """
+    ran = example.run("--leaktrace-hunt", files={"test_breaks.py": suite}, expect=0)
+
+    assert set(ran.outcomes.values()) == {"passed"}
+    assert ran.verdicts == {}
+
+
 def test_a_budget_takes_one_variant_of_each_function_first_and_lists_what_it_left(example):
     suite = """
         import time, pytest

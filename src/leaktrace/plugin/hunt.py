@@ -6,7 +6,6 @@ import contextlib
 import random
 import sys
 from collections.abc import Generator
-from typing import Any
 
 import pytest
 
@@ -26,6 +25,7 @@ class HuntDoor:
         self.game = Game(options)
         self.quiet = QuietRuns()
         self._screen = screen_of()
+        self._dice = Dice()
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -63,10 +63,9 @@ class HuntDoor:
             if why is not None:
                 raise RunFailed(why)
 
-        self._recorder.pause()
-        dice = _dice()
         try:
-            with muted(item.config):
+            self._recorder.pause()
+            with self._dice.kept(), muted(item.config):
                 batch, follow_batch = self.game.patience(self._recorder.last_duration_s())
                 grown = self._screen.screen(run, batch=batch, follow_batch=follow_batch)
                 self.game.screened(item.nodeid, grown)
@@ -75,11 +74,10 @@ class HuntDoor:
             self.game.failed(item.nodeid, str(exc))
             _swept(item.session, nextitem)
         except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:  # noqa: BLE001
-            # A wider fixture's own fault when it ends once more; the run that counts has told of it.
+            # A wider fixture's own fault when it ends once more, of which the run that counts has told, or one of ours.
             self.game.failed(item.nodeid, f"{type(exc).__name__}: {exc}")
             _swept(item.session, nextitem)
         finally:
-            _roll_back(dice)
             self._recorder.resume()
 
 
@@ -89,14 +87,21 @@ def _swept(session: pytest.Session, nextitem: pytest.Item | None) -> None:
         tear_down(session, nextitem)
 
 
-def _dice() -> tuple[Any, Any]:
+class Dice:
     """The states of the global generators: a repeat must not change what the next test draws."""
-    numpy_random = sys.modules.get("numpy.random")
-    return random.getstate(), numpy_random.get_state() if numpy_random is not None else None
 
+    def __init__(self) -> None:
+        self._get, self._set = random.getstate, random.setstate  # a test may patch them, for good
 
-def _roll_back(dice: tuple[Any, Any]) -> None:
-    random.setstate(dice[0])
-    numpy_random = sys.modules.get("numpy.random")
-    if numpy_random is not None and dice[1] is not None:
-        numpy_random.set_state(dice[1])
+    @contextlib.contextmanager
+    def kept(self) -> Generator[None, None, None]:
+        """Give back at the end the states of the beginning."""
+        state = self._get()
+        numpys = sys.modules.get("numpy.random")
+        numpys_state = numpys.get_state() if numpys is not None else None
+        try:
+            yield
+        finally:
+            self._set(state)
+            if numpys is not None and numpys_state is not None:
+                numpys.set_state(numpys_state)
