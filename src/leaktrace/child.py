@@ -25,7 +25,7 @@ from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
 from leaktrace.replay.measure import Readings, RunFailed, measure
 from leaktrace.replay.steady import deactivate_opcache
-from leaktrace.seam import Footprint, QuietRuns, forget_run, repeat, tear_down
+from leaktrace.seam import Footprint, QuietRuns, forget_run, namespaces_of, repeat, tear_down
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import group_of, judge_kinds
 from leaktrace.verdict.model import Ruling, Verdict
@@ -164,6 +164,8 @@ class ReplayDoor:
             return
         kinds = (set(self._order.kinds) - DEAR_KINDS) | set(task.kinds)
         references = (RefsProbe(),) if task.references else ()
+        for probe in references:
+            probe.refresh(namespaces_of(items[0]))
         own = (RssProbe(), HeapProbe(), BlocksProbe(), *references)
         probes, unread = readable((*own, *self._probes(kinds, session.config)))
         suspected = {group_of(kind) for kind in task.kinds}

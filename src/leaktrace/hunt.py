@@ -23,7 +23,7 @@ from leaktrace.verdict.model import Rate, Ruling, Verdict
 from leaktrace.verdict.rules import Rules
 
 
-IN_PLACE = Rules(follow_runs=36, steady_runs=24, late_quiet_runs=9, max_runs=60, alone_runs=30)
+IN_PLACE = Rules(quiet_runs=12, follow_runs=36, steady_runs=24, late_quiet_runs=9, max_runs=60, alone_runs=30)
 """A screen only sorts: what still grows after some forty runs goes to a child, which follows it to the end."""
 SHORT_S = 0.001
 LONG_S = 0.02

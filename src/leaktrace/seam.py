@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import types
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -106,6 +107,8 @@ def unwritten(config: pytest.Config) -> Iterator[None]:
         del xml.node_reporters_ordered[nodes:], xml.global_properties[properties:]
 
 
+MOST_GLOBALS = 500
+"""Globals of a module beyond which it is a library's door, too many to look at in every test."""
 SETTINGS, SEED = "_hypothesis_internal_use_settings", "_hypothesis_internal_use_seed"
 STRATEGY_CACHES = (
     ("hypothesis.internal.conjecture.data", "STRUCTURAL_COVERAGE_CACHE"),
@@ -155,6 +158,16 @@ def run_phases(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | Non
 def tear_down(session: pytest.Session, nextitem: pytest.Item | None) -> None:
     """Tear down all that `nextitem` does not need."""
     session._setupstate.teardown_exact(nextitem)  # noqa: SLF001
+
+
+def namespaces_of(item: pytest.Item) -> list[Mapping[str, object]]:
+    """The globals of a test's module, and of the modules that it names there, but for the interpreter's own."""
+    module = getattr(item, "module", None)
+    if not isinstance(module, types.ModuleType):
+        return []
+    named = [value for value in vars(module).values() if type(value) is types.ModuleType]
+    foreign = [each for each in named if each.__name__.partition(".")[0] not in sys.stdlib_module_names]
+    return [vars(each) for each in (module, *foreign) if len(vars(each)) <= MOST_GLOBALS]
 
 
 @contextlib.contextmanager

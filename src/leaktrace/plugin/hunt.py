@@ -14,7 +14,7 @@ from leaktrace.ledger.recorder import Recorder
 from leaktrace.options import Options
 from leaktrace.plugin.watch import WatchDoor
 from leaktrace.replay.inplace import RunFailed
-from leaktrace.seam import Footprint, QuietRuns, muted, repeat, tear_down
+from leaktrace.seam import Footprint, QuietRuns, muted, namespaces_of, repeat, tear_down
 
 
 class HuntDoor:
@@ -67,7 +67,7 @@ class HuntDoor:
             self._recorder.pause()
             with self._dice.kept(), muted(item.config):
                 batch, follow_batch = self.game.patience(self._recorder.last_duration_s())
-                grown = self._screen.screen(run, batch=batch, follow_batch=follow_batch)
+                grown = self._screen.screen(run, batch=batch, follow_batch=follow_batch, namespaces=namespaces_of(item))
                 self.game.screened(item.nodeid, grown)
                 tear_down(item.session, nextitem)
         except RunFailed as exc:

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
+import types
+from collections.abc import Iterator, Mapping, Sequence
 
 from leaktrace.probes.model import OBJECTS, REFS, Counter, Unread, Value
 
 
 SINGLETONS: tuple[object, ...] = (None, True, False, Ellipsis, NotImplemented, (), "", b"", frozenset())
+
+FICKLE = frozenset(
+    {str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.FunctionType}
+    | {types.BuiltinFunctionType, types.CodeType}
+)
+"""Types of globals whose reference counts say nothing: shared by everyone, or counted already."""
 
 
 class ObjectsProbe:
@@ -26,8 +33,8 @@ class RefsProbe:
     """References, of which a C extension may forget one without allocating anything.
 
     A debug build counts them all (`sys.gettotalrefcount`). Elsewhere the reference counts of every class and, where
-    they are not immortal (before 3.12), of the singletons are summed up: a forgotten reference to an instance shows in
-    blocks, one to its class or to None only here.
+    they are not immortal (before 3.12), of the singletons are summed up, and those of the globals that the test can
+    see: a forgotten reference to a new instance shows in blocks, one to its class, to None or to an old one only here.
     """
 
     counter: Counter = REFS
@@ -35,12 +42,18 @@ class RefsProbe:
     def __init__(self) -> None:
         self._total = getattr(sys, "gettotalrefcount", None)
         self._classes: list[type] = []
+        self._namespaces: Sequence[Mapping[str, object]] = ()
         self._modules = 0
         self._why = "" if hasattr(sys, "getrefcount") else "this interpreter has no reference counts"
         self.refresh()
 
-    def refresh(self) -> None:
-        """Learn the classes that have come since; to be called between tests, not between two readings."""
+    def refresh(self, namespaces: Sequence[Mapping[str, object]] = ()) -> None:
+        """Learn the classes that have come since; to be called between tests, not between two readings.
+
+        Args:
+            namespaces: globals whose values are looked at, anew at each reading: to keep those would keep them alive.
+        """
+        self._namespaces = namespaces
         if self._total is None and not self._why and len(sys.modules) != self._modules:
             self._modules = len(sys.modules)
             self._classes = list(_classes())
@@ -52,7 +65,10 @@ class RefsProbe:
         if self._total is not None:
             return int(self._total())
         count = sys.getrefcount
-        return sum(map(count, self._classes)) + sum(map(count, SINGLETONS))
+        seen = sum(
+            count(value) for names in self._namespaces for value in list(names.values()) if type(value) not in FICKLE
+        )
+        return sum(map(count, self._classes)) + sum(map(count, SINGLETONS)) + seen
 
 
 def _classes() -> Iterator[type]:

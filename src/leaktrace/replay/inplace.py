@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leaktrace.probes.model import REFS, RSS_BYTES, NamingProbe, Probe
@@ -82,20 +82,28 @@ class Screen:
             gc.unfreeze()
             self._ours = False
 
-    def screen(self, run: Callable[[], None], *, batch: int, follow_batch: int = FOLLOW_BATCH) -> Grown | None:
+    def screen(
+        self,
+        run: Callable[[], None],
+        *,
+        batch: int,
+        follow_batch: int = FOLLOW_BATCH,
+        namespaces: Sequence[Mapping[str, object]] = (),
+    ) -> Grown | None:
         """Repeat a test; None when it is clean.
 
         Args:
             run: one repeat.
             batch: repeats before the reading that lets a clean test go; four meet every leak of 1 per 4 runs.
             follow_batch: repeats between two readings of one that is followed.
+            namespaces: globals that the test sees, to whose values references may be forgotten.
 
         Raises:
             RunFailed: a repeat did not pass.
         """
         for probe in self._probes:
             if isinstance(probe, RefsProbe):
-                probe.refresh()
+                probe.refresh(namespaces)
         self._freeze()
         run()  # not to count: it may set wider fixtures up again, and draw other examples than the run before
         if self._is_quiet(run, batch):

@@ -1,0 +1,39 @@
+"""References that something has forgotten to give back, without a block that would tell."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+
+import pytest
+
+from leaktrace.probes.objects import RefsProbe
+
+
+class Thing: ...
+
+
+pytestmark = pytest.mark.skipif(hasattr(sys, "gettotalrefcount"), reason="a debug build counts every reference")
+
+
+def test_a_reference_to_an_old_object_that_a_test_sees_counts():
+    names = {"SHARED": Thing(), "NAME": "a name", "NUMBER": 3}
+    probe, held = RefsProbe(), [None] * 5
+    probe.refresh([names])
+    before = min(probe.read() for _ in range(3))
+
+    held[:] = [names["SHARED"]] * 5
+
+    assert min(probe.read() for _ in range(3)) - before == 5 - (5 if sys.version_info < (3, 12) else 0)
+
+
+def test_what_a_global_was_before_is_not_kept_alive():
+    names = {"SHARED": Thing()}
+    probe = RefsProbe()
+    probe.refresh([names])
+    probe.read()
+    gone = weakref.ref(names["SHARED"])
+
+    names["SHARED"] = None
+
+    assert gone() is None
