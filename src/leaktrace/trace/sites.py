@@ -26,6 +26,7 @@ _MOST_SITES = 5
 _LONGEST_STACK = 10
 _LEAST_SHARE = 0.02
 """Of the whole growth: a line that allocates less explains nothing."""
+_GOOD_SHARE = 0.25
 
 
 def live_allocations(snapshot: tracemalloc.Snapshot) -> Live:
@@ -160,9 +161,11 @@ def sites_between(
         merged[part[0]] = (rank, total_count + more_count, total_size + more_size, best)
     least = (growth_bytes_per_run or 0) * runs * _LEAST_SHARE
     rising = [(frame, facts) for frame, facts in merged.items() if facts[0] or facts[2] >= least]
-    # One a run, or one object that grows in place; one per two runs may be an object that is only made anew each time.
+    # One a run, or one object that grows in place. One per two runs may be no more than an object made anew each time,
+    # from a free list, unless it is a good part of the growth.
     every_run = [entry for entry in rising if entry[1][0] or entry[1][1] >= runs or entry[1][1] <= 0]
-    rising = every_run or [entry for entry in rising if entry[1][1] * 2 >= runs]
+    telling = (growth_bytes_per_run or 0) * runs * _GOOD_SHARE
+    rising = every_run or [entry for entry in rising if entry[1][1] * 2 >= runs and entry[1][2] >= telling > 0]
     rising.sort(key=lambda entry: (-entry[1][0], -entry[1][2], entry[0]))
     return tuple(
         Site(
