@@ -151,12 +151,10 @@ class Bisection:
         failure = alone.failure or whole.failure
         if failure is not None:
             return self._end("failed", symptom=failure)
-        wanted = [name for name in whole.symptoms if name not in alone.symptoms]
-        if not wanted:
+        name = difference(alone, whole)
+        if name is None:
             same = next(iter(alone.symptoms.values()), None)
             return self._end("gone") if same is None else self._end("alone", symptom=same)
-        # What leaks on each run says more than what came once.
-        name = next((each for each in wanted if each != FIRST_RUN), FIRST_RUN)
         best, ended = tuple(before), False
         with contextlib.suppress(OutOfTimeError):
             for smaller in shrinking(before, lambda part: name in self._trial(part).symptoms):
@@ -222,6 +220,16 @@ def trial_of(answer: Answer, *, limit_bytes: int) -> Trial:
     if first > limit_bytes:
         symptoms[FIRST_RUN] = f"its first run keeps {first:,} bytes, and those that follow do not"
     return Trial(symptoms=symptoms)
+
+
+def difference(alone: Trial, whole: Trial) -> str | None:
+    """The symptom that the other tests bring about, or None; a leak on each run says more than what came once."""
+    new = [name for name in whole.symptoms if name not in alone.symptoms]
+    leaks = [name for name in new if name != FIRST_RUN]
+    if leaks:
+        return leaks[0]
+    # A test that leaks alone needs no other, though its first run after others may take more.
+    return FIRST_RUN if FIRST_RUN in new and not alone.symptoms else None
 
 
 def reproduction(before: Sequence[Target], name: str) -> str:

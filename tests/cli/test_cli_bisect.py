@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pty
 import re
 import subprocess
 import sys
@@ -23,7 +22,7 @@ SUITE = {
     "test_early.py": """
         import pytest, shop
 
-        @pytest.mark.parametrize("spy", list("za"))
+        @pytest.mark.parametrize("spy", ["a"])
         def test_spies(spy): shop.SPIES.add(spy)
         def test_fails(): assert 0
         def test_last_spy(): shop.SPIES.add("b")
@@ -31,8 +30,8 @@ SUITE = {
     "test_late.py": """
         import shop
 
-        def test_quiet(): pass
         def test_serves(): shop.serve()
+        def test_quiet(): pass
         def test_grows(): shop.KEPT.append(bytearray(3_000_000))
         """,
     "pytest.ini": "[pytest]\n",
@@ -68,7 +67,7 @@ def test_the_tests_that_matter_are_found_and_the_leak_is_explained_after_them(su
     said = " ".join(ran.stdout.split())
     needed = "test_early.py::test_spies[a] test_early.py::test_last_spy"
     assert f"test_late.py::test_serves leaks after these tests: {needed} Without any of them it does not" in said
-    assert "among the 5 tests before it, in the order of collection" in said
+    assert "among the 3 tests before it, in the order of collection" in said
     assert "held by shop.KEPT" in said
     command = "pytest --leaktrace-hunt 'test_early.py::test_spies[a]' test_early.py::test_last_spy"
     assert f"again {command} test_late.py::test_serves" in said
@@ -80,7 +79,7 @@ def test_a_test_that_leaks_alone_needs_no_other(suite):
     ran = run(suite, "bisect", "test_late.py::test_grows", "--after", "test_late.py::test_quiet")
 
     assert ran.returncode == 1
-    assert "needs no other test to leak: alone, too, it grew by" in " ".join(ran.stdout.split())
+    assert "needs no other test to leak. Alone, too: grew by" in " ".join(ran.stdout.split())
     assert "pytest --leaktrace test_late.py::test_grows" in ran.stdout
 
 
@@ -94,8 +93,9 @@ def test_tests_that_are_given_and_do_not_bring_it_back_are_told(suite):
 @pytest.mark.parametrize(
     ("args", "said"),
     [
-        (("bisect", "test_late.py::test_gone"), "no test test_late.py::test_gone is collected among 7"),
+        (("bisect", "test_late.py::test_gone"), "no test test_late.py::test_gone is collected among 6"),
         (("bisect", "test_late.py::test_serves", "--", "--no-such-flag"), "unrecognized arguments: --no-such-flag"),
+        (("bisect", "test_late.py::test_serves", "--", "-q"), "does not load leaktrace with these arguments"),
         (("bisect", "x", "--budget", "soon"), "argument --budget: got 'soon'"),
         (("bisect",), "the following arguments are required: NODEID"),
         ((), "required: COMMAND"),
@@ -112,6 +112,8 @@ def test_what_the_user_has_to_mend_is_told_without_a_traceback(suite, args, said
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
 def test_on_a_terminal_one_line_tells_how_far_it_is_and_is_wiped_at_the_end(suite):
+    import pty
+
     ours, theirs = pty.openpty()
     args = ("bisect", "test_late.py::test_quiet", "--after", "test_early.py::test_fails")
     with subprocess.Popen(

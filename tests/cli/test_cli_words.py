@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from leaktrace.bisect import FIRST_RUN, Bisected, find_target, predecessors, trial_of
+from leaktrace.bisect import FIRST_RUN, Bisected, Trial, difference, find_target, predecessors, trial_of
 from leaktrace.cli.bisect import lines
 from leaktrace.errors import ReplayError
 from leaktrace.replay.letters import Answer, Target
@@ -81,6 +81,25 @@ def test_a_trial_tells_a_leak_on_each_run_and_growth_of_the_first_run_alone():
     once = trial_of(answer(0, *[20 * MB] * 12), limit_bytes=10 * MB).symptoms
     assert once == {FIRST_RUN: "its first run keeps 20,000,000 bytes, and those that follow do not"}
     assert trial_of(answer(*[0] * 12), limit_bytes=10 * MB).symptoms == {}
+
+
+@pytest.mark.parametrize(
+    ("alone", "whole", "name"),
+    [
+        ((), ("memory",), "memory"),
+        ((), (FIRST_RUN,), FIRST_RUN),
+        ((), (FIRST_RUN, "threads"), "threads"),
+        (("threads",), ("threads", "memory"), "memory"),
+        (("memory",), ("memory", FIRST_RUN), None),
+        (("memory",), ("memory",), None),
+        ((FIRST_RUN,), (FIRST_RUN,), None),
+        ((FIRST_RUN,), (FIRST_RUN, "memory"), "memory"),
+        (("memory",), (), None),
+        ((), (), None),
+    ],
+)
+def test_what_the_others_bring_about_is_what_the_test_does_not_show_alone(alone, whole, name):
+    assert difference(*(Trial(symptoms=dict.fromkeys(names, "seen")) for names in (alone, whole))) == name
 
 
 def test_a_trial_that_could_not_be_run_has_no_symptom_but_a_reason():

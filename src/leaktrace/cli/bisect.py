@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from leaktrace.bisect import Bisected, Bisection, find_target, predecessors, reproduction
+from leaktrace.errors import ReplayError
 from leaktrace.options import Options, parse_duration, parse_size
 from leaktrace.replay.children import interpreter
 from leaktrace.replay.letters import Settings, Target
@@ -83,6 +84,8 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
     try:
         progress("collecting")
         roll = call_roll(settings, folder, timeout_s=options.timeout)
+        if not roll.folder:
+            raise ReplayError("pytest does not load leaktrace with these arguments: add `-- -p leaktrace.plugin`")
         target = find_target(roll, options.nodeid, cwd)
         if options.after:
             before, order = [find_target(roll, name, cwd) for name in options.after], "as given"
@@ -111,7 +114,7 @@ def lines(found: Bisected, target: Target, before: Sequence[Target], order: str)
     if found.outcome == "failed":
         yield from _said(f"{name} could not be judged: {found.symptom}")
     elif found.outcome == "alone":
-        yield from _said(f"{name} needs no other test to leak: alone, too, it {found.symptom}.")
+        yield from _said(f"{name} needs no other test to leak. Alone, too: {found.symptom}.")
         yield f"  pytest --leaktrace {name}"
     elif found.outcome == "gone":
         yield from _said(f"{name} does not leak, neither alone nor after the {others}.")
