@@ -14,6 +14,9 @@ from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.probes.model import Unread
 
 
+NOBODY = 2**22 + 1  # above the highest process id of any system
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "runs" / "1" / "main.jsonl"
@@ -241,8 +244,8 @@ def test_a_journal_that_cannot_be_written_complains_once(tmp_path):
 
 def test_old_runs_are_removed_beyond_the_number_to_keep(tmp_path):
     for day in range(1, 8):
-        (tmp_path / f"2026010{day}-120000-7").mkdir()
-        (tmp_path / f"2026010{day}-120000-7" / "main.jsonl").write_text("x", encoding="utf-8")
+        (tmp_path / f"2026010{day}-120000-{NOBODY}").mkdir()
+        (tmp_path / f"2026010{day}-120000-{NOBODY}" / "main.jsonl").write_text("x", encoding="utf-8")
     (tmp_path / "readme.txt").write_text("not a run", encoding="utf-8")
 
     prune(tmp_path, 3)
@@ -252,16 +255,25 @@ def test_old_runs_are_removed_beyond_the_number_to_keep(tmp_path):
 
 @pytest.mark.parametrize("keep", [0, 1])
 def test_pruning_to_few_keeps_exactly_as_many(tmp_path, keep):
-    (tmp_path / "20260101-120000-7").mkdir()
-    (tmp_path / "20260102-120000-7").mkdir()
+    (tmp_path / f"20260101-120000-{NOBODY}").mkdir()
+    (tmp_path / f"20260102-120000-{NOBODY}").mkdir()
 
     prune(tmp_path, keep)
 
     assert len(list(tmp_path.iterdir())) == keep
 
 
+def test_a_run_that_goes_on_beside_this_one_is_not_removed(tmp_path):
+    (tmp_path / f"20260101-120000-{os.getpid()}").mkdir()
+    (tmp_path / f"20260102-120000-{NOBODY}").mkdir()
+
+    prune(tmp_path, 0)
+
+    assert [each.name for each in tmp_path.iterdir()] == [f"20260101-120000-{os.getpid()}"]
+
+
 def test_folders_that_are_no_runs_are_not_removed(tmp_path):
-    for name in ("experiment-1", "20260101", "20260101-120000-x", "20260101-120000-7"):
+    for name in ("experiment-1", "20260101", "20260101-120000-x", f"20260101-120000-{NOBODY}"):
         (tmp_path / name).mkdir()
 
     prune(tmp_path, 0)

@@ -127,12 +127,12 @@ def test_a_bad_marker_is_a_usage_error_that_names_the_test(example, marker, mess
 def test_journals_lie_in_pytests_cache_and_old_ones_are_pruned(example):
     runs = example.path / ".pytest_cache" / "d" / "leaktrace" / "runs"
     for day in range(1, 8):
-        (runs / f"2020010{day}-120000-7").mkdir(parents=True)
+        (runs / f"2020010{day}-120000-4194305").mkdir(parents=True)
 
     ran = example.run("--leaktrace-keep=3", files=FILES, expect=0)
 
     left = sorted(each.name for each in runs.iterdir())
-    assert left[:2] == ["20200106-120000-7", "20200107-120000-7"]
+    assert left[:2] == ["20200106-120000-4194305", "20200107-120000-4194305"]
     assert len(left) == 3
     journal = ran.journals["main"]
     assert (journal.complete, len(journal), len(journal.span(0).phases)) == (True, 5, 3)

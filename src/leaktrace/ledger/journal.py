@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psutil
+
 from leaktrace.errors import FileError
 from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
 from leaktrace.probes.descriptor import keep_high
@@ -266,8 +268,12 @@ def _settlement(settled: Mapping[str, Any]) -> Settlement:
 
 
 def prune(runs: Path, keep: int) -> None:
-    """Remove the oldest folders of runs beyond `keep`; ids sort by time; what is not named so is left alone."""
+    """Remove the oldest folders of runs beyond `keep`; ids sort by time; what is not named so is left alone.
+
+    So is a run whose process still lives: several may share a folder, and one that replays needs its letters.
+    """
     with contextlib.suppress(OSError):
         ours = sorted(entry for entry in runs.iterdir() if entry.is_dir() and RUN_ID.fullmatch(entry.name))
         for folder in ours[: max(0, len(ours) - keep)]:
-            shutil.rmtree(folder, ignore_errors=True)
+            if not psutil.pid_exists(int(folder.name.rpartition("-")[2])):
+                shutil.rmtree(folder, ignore_errors=True)

@@ -68,7 +68,7 @@ def start(
     Args:
         order: what to do; its path of the answer, its settings and its temporary folder are filled in here.
         settings: the parent's own.
-        folder: must be there.
+        folder: for its files; made where it is not there.
         name: tells this child's files from those of others.
         metered: whether malloc is to count every object; else the allocators are those of the user.
         now: when it starts.
@@ -76,6 +76,7 @@ def start(
     Raises:
         OSError: it cannot be started.
     """
+    folder.mkdir(parents=True, exist_ok=True)
     order_path, answer, log = (folder / f"{part}-{name}" for part in ("order", "answer", "log"))
     environ = {variable: value for variable, value in settings.environ.items() if variable not in COVERAGE}
     restore: dict[str, str | None] = {}
