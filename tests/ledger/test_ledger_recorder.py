@@ -339,3 +339,11 @@ def test_what_lies_outside_of_tests_changes_no_test(run):
     run.recorder.end(None)
 
     assert len(run.ledger) == 0
+
+
+def test_what_is_imported_between_two_tests_is_neithers(run, monkeypatch):
+    run.whole("t.py::a")
+    monkeypatch.setitem(sys.modules, "ours", types.ModuleType("ours"))
+    run.whole("t.py::b")
+
+    assert run.ledger.imports == {}

@@ -44,6 +44,7 @@ class Recorder:
         limit_bytes: growth that raises suspicion, upon which the process is settled and read again.
         complain: told once of each probe that failed.
         keeper: counts what is not memory, at fewer boundaries.
+        phased: whether it is told the ends of phases; if not, a test's growth is in its call.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Recorder:
         limit_bytes: int,
         complain: Callable[[str], None],
         keeper: ThingsKeeper | None = None,
+        phased: bool = True,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.limit_bytes = limit_bytes
@@ -80,7 +82,7 @@ class Recorder:
         self._line = f'{{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d,{parts}%s,"next":%s}}'
         self._last, self._start, self._scratch = array("q", zeros), array("q", zeros), array("q", zeros)
         self._phases, self._zeros = array("q", zeros * 3), array("q", zeros * 3)
-        self._at = 0  # where in the phases' numbers growth is credited now
+        self._at = self._first_at = 0 if phased else n  # where in the phases' numbers growth is credited now
         self._active: list[FixtureAccount] = []
         self._closed: list[FixtureAccount] = []
         self._closing: FixtureAccount | None = None
@@ -155,7 +157,6 @@ class Recorder:
             self._journal.record("collected", tests=count, next=first, at=self._last.tolist())
         if self._keeper is not None:
             self._kept(self._keeper.begin, self.ledger)
-        self._modules = len(sys.modules)
         self._credit(self.ledger.harness, 0)
 
     def _reserve(self, count: int) -> None:
@@ -169,9 +170,10 @@ class Recorder:
         if self._moved():
             self._credit(self.ledger.harness, 0)
         self._nodeid = nodeid
+        self._modules = len(sys.modules)  # what we ourselves have imported since the last test is not this one's
         self._start[:] = self._last
         self._phases[:] = self._zeros
-        self._at, self._outcome = 0, 0
+        self._at, self._outcome = self._first_at, 0
         self._active.clear()
         self._closed.clear()
         self._closing, self._finalizing = None, False
@@ -414,11 +416,10 @@ class Recorder:
 
     def _new_imports(self) -> tuple[str, ...]:
         """Top-level packages that came into `sys.modules` during this test."""
-        count, known = len(sys.modules), self._modules
-        self._modules = count
-        if count <= known:
+        count = len(sys.modules) - self._modules
+        if count <= 0:
             return ()
-        newest = list(islice(reversed(sys.modules), count - known))
+        newest = list(islice(reversed(sys.modules), count))
         names = dict.fromkeys(name.partition(".")[0] for name in reversed(newest))
         fresh = [name for name in names if name in newest] or list(names)
         return tuple(fresh[:MAX_IMPORTS])

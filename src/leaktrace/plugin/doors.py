@@ -16,7 +16,7 @@ from leaktrace.ledger.journal import Journal, prune
 from leaktrace.ledger.opening import open_recorder
 from leaktrace.options import Mode, Options, Source
 from leaktrace.plugin.start import Start
-from leaktrace.plugin.watch import WatchDoor
+from leaktrace.plugin.watch import PhaseDoor, WatchDoor
 
 
 if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
@@ -133,6 +133,8 @@ def _watch(config: pytest.Config, shared: Shared) -> None:
     recorder = open_recorder(shared.options, journal, shared.worker, shared.complain, given=given)
     shared.watch = WatchDoor(recorder, shared.options, config.rootpath, shared.complain)
     config.pluginmanager.register(shared.watch, "leaktrace-watch")
+    if shared.options.json_path is not None:
+        config.pluginmanager.register(PhaseDoor(shared.watch), "leaktrace-phases")
     if shared.options.mode is Mode.HUNT:
         from leaktrace.plugin.hunt import HuntDoor  # noqa: PLC0415 - only for a hunt
 

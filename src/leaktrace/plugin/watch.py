@@ -43,8 +43,9 @@ class WatchDoor:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make room for the tests, and read the markers once."""
         self.items = session.items
+        is_marked = markings()
         for item in session.items:
-            if "leaktrace" in item.keywords:
+            if is_marked(item):
                 self.marked[item.nodeid] = marked_options(item, self._options)
         try:
             if self._recorder is not None:
@@ -57,15 +58,16 @@ class WatchDoor:
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
         """Around all that happens to one test, reruns and all fixtures included."""
+        nodeid = item.nodeid
         try:
             if self._recorder is not None:
-                self._recorder.start(item.nodeid)
+                self._recorder.start(nodeid)
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
         try:
             return (yield)
         finally:
-            self._end(item.nodeid, nextitem)
+            self._end(nodeid, nextitem)
 
     def _end(self, nodeid: str, nextitem: pytest.Item | None) -> None:
         try:
@@ -78,9 +80,8 @@ class WatchDoor:
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
-        """The end of a phase; read here, before pytest builds and keeps a report."""
+    def phase_ended(self, call: pytest.CallInfo[None]) -> None:
+        """A boundary between the phases of a test."""
         try:
             if self._recorder is not None:
                 self._recorder.phase(call.when, failed=call.excinfo is not None)
@@ -170,6 +171,18 @@ class WatchDoor:
         return self._ledger
 
 
+class PhaseDoor:
+    """Where a casebook is asked for, which alone tells the phases of a test: their ends are boundaries, too."""
+
+    def __init__(self, watch: WatchDoor) -> None:
+        self._watch = watch
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
+        """Read here, before pytest builds and keeps a report."""
+        self._watch.phase_ended(call)
+
+
 def outcome_of(report: pytest.TestReport) -> str:
     """One of the ledger's outcomes for one report."""
     xfail = hasattr(report, "wasxfail")
@@ -180,6 +193,21 @@ def outcome_of(report: pytest.TestReport) -> str:
     if report.outcome == "passed":
         return "xpassed" if xfail else "passed"
     return "rerun"  # pytest-rerunfailures' own word
+
+
+def markings() -> Callable[[pytest.Item], bool]:
+    """A function that tells whether an item, or a node above it, bears our marker; each node above is asked once."""
+    known: dict[Any, bool] = {None: False}
+
+    def bears(node: Any) -> bool:
+        return any(mark.name == "leaktrace" for mark in node.own_markers) or above(node.parent)
+
+    def above(node: Any) -> bool:
+        if node not in known:
+            known[node] = bears(node)
+        return known[node]
+
+    return bears
 
 
 def marked_options(item: pytest.Item, options: Options) -> Options:
