@@ -162,6 +162,15 @@ def test_a_test_sees_the_collector_as_the_user_left_it(example):
     assert set(ran.outcomes.values()) == {"passed"}
 
 
+def test_the_end_of_the_session_sees_the_collector_as_the_user_left_it(example):
+    conftest = """
+        import gc
+        def pytest_runtest_logfinish(): assert gc.get_freeze_count() < 1000
+        def pytest_sessionfinish(): assert gc.get_freeze_count() < 1000
+        """
+    example.run("--leaktrace-hunt", files={"conftest.py": conftest, "test_one.py": "def test_one(): pass"}, expect=0)
+
+
 def test_a_suite_that_breaks_what_the_hunt_calls_runs_on(example):
     suite = """
         import random

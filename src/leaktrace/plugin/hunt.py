@@ -36,10 +36,9 @@ class HuntDoor:
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:
-        """The user's own run with the collector as the user left it, and then ours."""
+        """The user's own run, and then ours, after which the collector is as the user left it."""
         if self.quiet.running:
             return (yield)
-        self._screen.thaw()
         result = yield
         if self._may_repeat(item):
             self._repeat(item, nextitem)
@@ -78,6 +77,7 @@ class HuntDoor:
             self.game.failed(item.nodeid, f"{type(exc).__name__}: {exc}")
             _swept(item.session, nextitem)
         finally:
+            self._screen.thaw()
             self._recorder.resume()
 
 

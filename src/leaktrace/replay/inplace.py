@@ -2,8 +2,8 @@
 
 A clean test is let go after one batch. One that grew in two batches running is followed further, with every cache
 cleared, until the judge acquits it or it has to go to a replay child. What was alive before the repeats is frozen
-meanwhile, so that collecting costs what the test itself made, whatever the size of the heap; it is thawed before the
-next test is run. The first repeat comes after the freeze and is not read: what it puts in the place of what is frozen
+meanwhile, so that collecting costs what the test itself made, whatever the size of the heap; it is thawed when the
+repeats are over. The first repeat comes after the freeze and is not read: what it puts in the place of what is frozen
 can be collected when its own turn has come, while the frozen, no longer reachable, is garbage that stays.
 """
 
@@ -77,7 +77,7 @@ class Screen:
         self._followed = Readings(self._probes, rows=2 + follow_runs)
 
     def thaw(self) -> None:
-        """Give the user's next run the collector as it would be without us."""
+        """Give the collector back as it would be without us."""
         if self._ours:
             gc.unfreeze()
             self._ours = False
