@@ -42,7 +42,7 @@ def open_recorder(
         journal=journal,
         worker=worker,
         limit_bytes=options.limit_bytes,
-        phased=options.json_path is not None,
+        detailed=options.json_path is not None,
         complain=complain,
         keeper=ThingsKeeper(
             own,

@@ -44,7 +44,8 @@ class Recorder:
         limit_bytes: growth that raises suspicion, upon which the process is settled and read again.
         complain: told once of each probe that failed.
         keeper: counts what is not memory, at fewer boundaries.
-        phased: whether it is told the ends of phases; if not, a test's growth is in its call.
+        detailed: whether it is told of phases and function-scoped fixtures, as a casebook has them; if not, a test's
+            growth is in its call.
     """
 
     def __init__(
@@ -57,10 +58,10 @@ class Recorder:
         limit_bytes: int,
         complain: Callable[[str], None],
         keeper: ThingsKeeper | None = None,
-        phased: bool = True,
+        detailed: bool = True,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        self.limit_bytes = limit_bytes
+        self.limit_bytes, self.detailed = limit_bytes, detailed
         self._probes = tuple(probes)
         self._reads = tuple(enumerate(probe.read for probe in probes))
         self._peak, self._journal, self._complain, self._clock_ns = peak, journal, complain, clock_ns
@@ -82,7 +83,7 @@ class Recorder:
         self._line = f'{{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d,{parts}%s,"next":%s}}'
         self._last, self._start, self._scratch = array("q", zeros), array("q", zeros), array("q", zeros)
         self._phases, self._zeros = array("q", zeros * 3), array("q", zeros * 3)
-        self._at = self._first_at = 0 if phased else n  # where in the phases' numbers growth is credited now
+        self._at = self._first_at = 0 if detailed else n  # where in the phases' numbers growth is credited now
         self._active: list[FixtureAccount] = []
         self._closed: list[FixtureAccount] = []
         self._closing: FixtureAccount | None = None

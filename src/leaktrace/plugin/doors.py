@@ -133,7 +133,7 @@ def _watch(config: pytest.Config, shared: Shared) -> None:
     recorder = open_recorder(shared.options, journal, shared.worker, shared.complain, given=given)
     shared.watch = WatchDoor(recorder, shared.options, config.rootpath, shared.complain)
     config.pluginmanager.register(shared.watch, "leaktrace-watch")
-    if shared.options.json_path is not None:
+    if recorder.detailed:
         config.pluginmanager.register(PhaseDoor(shared.watch), "leaktrace-phases")
     if shared.options.mode is Mode.HUNT:
         from leaktrace.plugin.hunt import HuntDoor  # noqa: PLC0415 - only for a hunt

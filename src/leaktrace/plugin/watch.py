@@ -29,7 +29,7 @@ class WatchDoor:
         self._stopped: Recorder | None = None
         self._ledger = recorder.ledger
         self._options, self._rootpath, self._complain = options, rootpath, complain
-        self._accounts: dict[pytest.FixtureDef[Any], FixtureAccount] = {}
+        self._accounts: dict[pytest.FixtureDef[Any], FixtureAccount | None] = {}
         self.items: Sequence[pytest.Item] = ()
         self.marked: dict[str, Options] = {}
 
@@ -109,8 +109,11 @@ class WatchDoor:
         account = None
         try:
             if self._recorder is not None:
-                account = self._accounts.get(fixturedef) or self._account(fixturedef)
-                self._recorder.fixture_begin(account)
+                if fixturedef not in self._accounts:
+                    self._accounts[fixturedef] = self._account(fixturedef, self._recorder)
+                account = self._accounts[fixturedef]
+                if account is not None:
+                    self._recorder.fixture_begin(account)
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
         try:
@@ -142,13 +145,13 @@ class WatchDoor:
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
 
-    def _account(self, fixturedef: pytest.FixtureDef[Any]) -> FixtureAccount:
-        assert self._recorder is not None
-        account = self._recorder.account(
+    def _account(self, fixturedef: pytest.FixtureDef[Any], recorder: Recorder) -> FixtureAccount | None:
+        """An account for a wider fixture; what a function-scoped one keeps is its test's, and only a casebook tells."""
+        if fixturedef.scope == "function" and not recorder.detailed:
+            return None
+        return recorder.account(
             name=plain_name(fixturedef.argname), scope=fixturedef.scope, where=where_of(fixturedef.func, self._rootpath)
         )
-        self._accounts[fixturedef] = account
-        return account
 
     def is_left_out(self, nodeid: str) -> bool:
         """Whether a marker leaves a test out."""
