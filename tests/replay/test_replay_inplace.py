@@ -8,6 +8,8 @@ import sys
 import pytest
 
 from leaktrace.hunt import screen_of
+from leaktrace.probes.model import BLOCKS, HEAP_BYTES
+from leaktrace.replay.inplace import Screen
 from leaktrace.replay.measure import RunFailed
 
 
@@ -68,14 +70,14 @@ def test_what_replaces_the_run_before_is_let_go_after_one_batch():
     assert runs_needed(work) == 5
 
 
-def test_what_stops_growing_is_followed_for_two_batches():
+def test_what_stops_growing_is_followed_for_twelve_runs():
     kept = []
 
     def work(number):
         if number <= 1 + 2 * 4:
             kept.append([object() for _ in range(50)])
 
-    assert runs_needed(work) == 1 + 2 * 4 + 1 + 2 * 3
+    assert runs_needed(work) == 1 + 2 * 4 + 1 + 12
 
 
 def test_a_slow_test_is_read_after_each_repeat():
@@ -86,6 +88,34 @@ def test_a_slow_test_is_read_after_each_repeat():
     assert grown is not None
     assert grown.batch_runs == 1
     assert grown.readings.grown("blocks") >= 50 * (grown.readings.taken - 1)
+
+
+class Scripted:
+    """A counter that reads what it was told to, and the last of it from then on."""
+
+    def __init__(self, counter, *values):
+        self.counter, self.values = counter, [*values]
+
+    def read(self):
+        return self.values.pop(0) if len(self.values) > 1 else self.values[0]
+
+
+@pytest.mark.parametrize(
+    ("heap", "blocks", "followed"),
+    [
+        ((0, 96, 96, 192), (0,), True),
+        ((0, 96, 80, 192), (0,), True),
+        ((0, 96, 96, 96), (0,), False),
+        ((0, 0, 96, 192), (0,), False),
+        ((0, 96, 96, 192), (0, 2, 2, 4), False),
+    ],
+)
+def test_a_small_native_leak_is_followed_though_one_batch_seems_flat(heap, blocks, followed):
+    probes = [Scripted(BLOCKS, *blocks), Scripted(HEAP_BYTES, *heap)]
+
+    grown = Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(lambda: None, batch=4)
+
+    assert (grown is not None) is followed
 
 
 def test_growth_that_goes_on_is_kept_with_its_readings():

@@ -14,6 +14,7 @@ from leaktrace.ledger.recorder import Recorder
 from leaktrace.options import Options
 from leaktrace.plugin.watch import WatchDoor
 from leaktrace.replay.inplace import RunFailed
+from leaktrace.replay.steady import deactivate_opcache
 from leaktrace.seam import Footprint, QuietRuns, muted, namespaces_of, repeat, tear_down
 
 
@@ -24,6 +25,7 @@ class HuntDoor:
         self._watch, self._recorder = watch, recorder
         self.game = Game(options)
         self.quiet = QuietRuns()
+        deactivate_opcache()
         self._screen = screen_of()
         self._dice = Dice()
 
