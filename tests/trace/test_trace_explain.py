@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import gc
 import os
 import subprocess
@@ -12,6 +13,8 @@ import tracemalloc
 import pytest
 
 from leaktrace.trace.explain import explain
+from leaktrace.trace.findings import newest
+from leaktrace.trace.observe import Observation
 
 
 THING = "class Thing: ...\n"
@@ -368,3 +371,14 @@ def test_native_memory_is_pinned_to_the_line_that_was_running(tmp_path):
     done = subprocess.run([sys.executable, script], env=env, capture_output=True, text=True, timeout=60, check=False)
 
     assert done.stdout.split() == ["True", "7", "50000.0"], done.stderr
+
+
+def test_the_inner_nodes_of_a_context_are_nobodys_leak_though_they_rise_most():
+    variable = contextvars.ContextVar("variable")
+    variable.set(1)
+    [node] = [each for each in gc.get_referents(contextvars.copy_context()) if type(each).__name__ == "hamt"]
+    seen = Observation(batches=[2, 2, 2])
+    seen.survivors.types = {id(cls): cls for cls in (type(node), list)}
+    seen.survivors.counts = [{id(type(node)): runs * 3, id(list): runs} for runs in (2, 4, 6)]
+
+    assert [(cls, rate) for _ids, cls, rate in newest(seen)] == [(list, 1.0)]

@@ -11,7 +11,7 @@ from leaktrace.trace.holder import Candidate, Chain, Search, candidates, describ
 from leaktrace.trace.model import Holder, Hop, Site
 from leaktrace.trace.notes import Notes
 from leaktrace.trace.observe import Observation
-from leaktrace.trace.things import is_interesting_type
+from leaktrace.trace.things import is_innards, is_interesting_type
 
 
 _MOST_TYPES = 3
@@ -97,13 +97,13 @@ def newest(seen: Observation) -> list[tuple[set[int], type | None, float]]:
     """The survivors of the types that rise most, a user's types first; each with its type, and how many a run."""
     first, last = seen.survivors.counts[0], seen.survivors.counts[-1]
     runs = max(1, sum(seen.batches[1:]))
-    rates = {key: (last.get(key, 0) - first.get(key, 0)) / runs for key in seen.survivors.types}
+    types = {key: cls for key, cls in seen.survivors.types.items() if not is_innards(cls)}
+    rates = {key: (last.get(key, 0) - first.get(key, 0)) / runs for key in types}
     risen = [key for key, rate in rates.items() if rate > 0.2]  # noqa: PLR2004 - 1 in 4 runs, with some air
-    risen.sort(key=lambda key: (is_interesting_type(seen.survivors.types[key]), rates[key]), reverse=True)
+    risen.sort(key=lambda key: (is_interesting_type(types[key]), rates[key]), reverse=True)
     alive = living(seen.survivors.ids)
     return [
-        ({id(obj) for obj in alive if id(type(obj)) == key}, seen.survivors.types[key], rates[key])
-        for key in risen[:_MOST_TYPES]
+        ({id(obj) for obj in alive if id(type(obj)) == key}, types[key], rates[key]) for key in risen[:_MOST_TYPES]
     ] or [(set(), None, 0.0)]
 
 

@@ -35,6 +35,11 @@ def is_interesting_type(cls: type) -> bool:
     return module not in _PLUMBING and not safe.is_within(module, ("leaktrace",))
 
 
+def is_innards(cls: type) -> bool:
+    """Whether instances of `cls` are parts of a context, whose number depends on hashes; no user ever holds one."""
+    return safe.module_of(cls) == "builtins" and safe.qualname_of(cls).startswith("hamt")
+
+
 def label(obj: Any) -> str:
     """What the leaked thing is called in a sentence."""
     function = safe.callable_name(obj)
