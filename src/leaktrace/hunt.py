@@ -10,8 +10,9 @@ from leaktrace.casebook.cases import case_of
 from leaktrace.casebook.model import Case
 from leaktrace.options import Options, Source
 from leaktrace.probes.handles import HandlesProbe
-from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
+from leaktrace.probes.memory import BlocksProbe, RssProbe
 from leaktrace.probes.objects import RefsProbe
+from leaktrace.probes.parked import UsedHeapProbe
 from leaktrace.probes.threads import ThreadsProbe
 from leaktrace.replay.inplace import FOLLOW_BATCH, Grown, Screen
 from leaktrace.replay.measure import Readings
@@ -38,7 +39,7 @@ def screen_of() -> Screen:
         rulings = rulings_of(readings, batch, spent).values()
         return any(map(is_suspicious, rulings)), max((ruling.more for ruling in rulings), default=0)
 
-    probes = (BlocksProbe(), HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
+    probes = (BlocksProbe(), UsedHeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
     return Screen(probes, judged)
 
 

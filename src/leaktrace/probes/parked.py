@@ -2,50 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Iterable
+from operator import mul
+from pathlib import Path
+
+from leaktrace.probes.memory import HeapProbe
+from leaktrace.probes.model import HEAP_BYTES, Counter, Value
 
 
-SMALLEST, LARGEST, STEP = 24, 1032, 16
-"""What chunks of glibc's thread cache hold, in bytes, on 64 bits; each size is 16 more than the one before."""
-PYTHONS_OWN = 512
-"""Requests up to this go to Python's own allocator and not to malloc."""
-EACH = 7
-"""Freed chunks of each size that are kept for the thread (`glibc.malloc.tcache_count`)."""
+CLASSES = 64
+SIZES = tuple(32 + 16 * number for number in range(CLASSES))
+"""Bytes of the chunks of each class of glibc's thread cache, on 64 bits."""
+STRUCT_BYTES = 0x290
+"""The chunk that holds the cache's own book: a count of two bytes and a pointer for each class (malloc.c, glibc 2.30
+to 2.41); the lowest bit of its size says that the chunk before it, which is none, is in use."""
+ASKED = 88
+"""A request that is served from the class below."""
+CLASS_ASKED = (ASKED + 8 - 32) // 16
 
 
-class ParkedChunks:
-    """Fills glibc's thread cache before a reading, so that two readings count the same number of freed chunks.
+class UsedHeapProbe:
+    """Bytes that malloc has handed out, without those that it keeps parked for the main thread.
 
-    Else a class that died since the last reading shows as bytes kept, and what leaks a few bytes takes parked chunks
-    first and shows as nothing. A replay child needs none of it: there the cache is switched off.
+    In one process a leak of a few bytes takes parked chunks first and shows as nothing, and a class that dies parks
+    some and shows as growth. A replay child needs none of this: there the cache is switched off.
     """
 
+    counter: Counter = HEAP_BYTES
+
     def __init__(self) -> None:
-        self._large = tuple(size - 1 for size in range(PYTHONS_OWN + STEP, LARGEST + 1, STEP) for _ in range(EACH))
-        self._small = tuple(size for size in range(SMALLEST, PYTHONS_OWN + 1, STEP) for _ in range(EACH))
-        self._calls = _calls()
+        self._heap, self._counts = HeapProbe(), counts_of_parked()
 
-    def fill(self) -> None:
-        """Take as many chunks of each size as are kept, and give them back: 0.2 ms."""
-        if self._calls is None:
-            return
-        malloc, free = self._calls
-        for address in list(map(malloc, self._small)):
-            free(address)
-        list(map(bytearray, self._large))  # it asks for a byte more than its size; cheaper than a call of malloc
+    def read(self) -> Value:
+        """Bytes in use now."""
+        used = self._heap.read()
+        return used - sum(map(mul, self._counts, SIZES)) if isinstance(used, int) else used
 
 
-def _calls() -> tuple[Callable[[int], Any], Callable[[int], Any]] | None:
-    """Glibc's malloc and free, or None where there is another C library or no ctypes."""
+def counts_of_parked() -> Iterable[int]:
+    """How many chunks of each class glibc keeps for the main thread, live; () where that cannot be known.
+
+    The cache's book is the first chunk of the heap, for it is made at the first request of all.
+    """
     try:
         import ctypes  # noqa: PLC0415 - only for a hunt
 
         library = ctypes.PyDLL(None)
         library.gnu_get_libc_version  # noqa: B018 - that it is there tells glibc
         malloc, free = library.malloc, library.free
-    except (ImportError, OSError, TypeError, AttributeError):
-        return None
+        start = _start_of_heap()
+        if not start or ctypes.c_size_t.from_address(start + 8).value != STRUCT_BYTES + 1:
+            return ()
+    except (ImportError, OSError, TypeError, AttributeError, ValueError):
+        return ()
     malloc.argtypes, malloc.restype = (ctypes.c_size_t,), ctypes.c_void_p
     free.argtypes, free.restype = (ctypes.c_void_p,), None
-    return malloc, free
+    counts = (ctypes.c_uint16 * CLASSES).from_address(start + 16)
+    chunk = malloc(ASKED)
+    before = counts[CLASS_ASKED]
+    free(chunk)
+    return counts if counts[CLASS_ASKED] == before + 1 else ()
+
+
+def _start_of_heap() -> int:
+    with Path("/proc/self/maps").open(encoding="ascii", errors="replace") as maps:
+        return next((int(line.partition("-")[0], 16) for line in maps if line.rstrip().endswith("[heap]")), 0)

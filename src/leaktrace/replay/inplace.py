@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, NamingProbe, Probe
 from leaktrace.probes.objects import RefsProbe
-from leaktrace.probes.parked import ParkedChunks
 from leaktrace.probes.settle import clear_caches, collect, has_users_freeze
 from leaktrace.replay.measure import Effort, Readings, RunFailed
 
@@ -70,7 +69,6 @@ class Screen:
     ) -> None:
         self._probes, self._judged, self._clock = list(probes), judged, clock
         self._follow_runs, self._follow_s = follow_runs, follow_s
-        self._parked = ParkedChunks()
         self._ours = False
         self._next_full = 0.0
         self._two = Readings(self._probes, rows=ROUNDS + 1)
@@ -152,7 +150,6 @@ class Screen:
 
     def _read(self, readings: Readings) -> None:
         collect()
-        self._parked.fill()
         readings.take()
 
     def _grew(self, readings: Readings) -> bool:
