@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process
 WORKER_KEY = "leaktrace"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)  # what is not needed is not made: every session waits for it
 class Shared:
     """What the doors of one process have in common.
 
