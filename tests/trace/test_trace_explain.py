@@ -373,6 +373,33 @@ def test_native_memory_is_pinned_to_the_line_that_was_running(tmp_path):
     assert done.stdout.split() == ["True", "7", "50000.0"], done.stderr
 
 
+KEPT_TOKEN = """
+import contextvars
+SPANS = contextvars.ContextVar("specimen_spans")
+SPANS.set([])
+TOKENS = [contextvars.ContextVar("specimen_user").set("Ada")]
+OTHER = contextvars.copy_context()
+HIDDEN = contextvars.ContextVar("specimen_hidden")
+OTHER.run(HIDDEN.set, [])
+def current(): SPANS.get().append({})
+def kept(): OTHER.run(HIDDEN.get).append({})
+"""
+
+
+def test_the_current_value_of_a_variable_is_named_by_it_and_not_by_a_token_that_is_kept(load):
+    exhibit = explain(load("token", KEPT_TOKEN).current, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "contextvar 'specimen_spans'"
+
+
+def test_what_only_a_context_that_is_kept_holds_is_found_in_it(load):
+    exhibit = explain(load("kept", KEPT_TOKEN).kept, settle=gc.collect)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name.startswith("specimen_kept.OTHER")
+
+
 def test_the_inner_nodes_of_a_context_are_nobodys_leak_though_they_rise_most():
     variable = contextvars.ContextVar("variable")
     variable.set(1)

@@ -7,6 +7,7 @@ import types
 from array import array
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextvars import Context
 from typing import Any
 
 from leaktrace.trace import safe
@@ -17,7 +18,7 @@ _ATOMS = (
     types.GetSetDescriptorType, types.MemberDescriptorType, types.WrapperDescriptorType, types.MethodDescriptorType,
     types.ClassMethodDescriptorType,
 )  # fmt: skip
-_WALK, _SKIP, _CLASS, _FRAME = range(4)
+_WALK, _SKIP, _CLASS, _FRAME, _LATER = range(5)
 _FLAGS = type.__dict__["__flags__"].__get__
 _TYPE_SUBCLASS = 1 << 31
 _SEARCHED = (dict, list, tuple, set, frozenset, deque)
@@ -30,7 +31,7 @@ class Graph:
     depend on how a CPython version stores attributes.
     """
 
-    __slots__ = ("_atoms", "_found", "_kept", "_manners", "_nodes", "_own", "_parents", "_queue", "_seen")
+    __slots__ = ("_atoms", "_found", "_kept", "_later", "_manners", "_nodes", "_own", "_parents", "_queue", "_seen")
 
     def __init__(self, *, own: tuple[str, ...], hidden: Iterable[int] = ()) -> None:
         self._own = own
@@ -42,7 +43,10 @@ class Graph:
         self._kept: list[type] = []
         self._found: dict[int, int] = {}
         self._queue: deque[int] = deque()
-        self._seen.update(id(part) for part in (self._seen, self._nodes, self._atoms, self._manners, self._kept))
+        self._later: list[int] = []
+        self._seen.update(
+            id(part) for part in (self._seen, self._nodes, self._atoms, self._manners, self._kept, self._later)
+        )
 
     def sweep(  # noqa: C901, PLR0912 - one tight loop over every living object: a call more is a second more
         self, roots: Sequence[Any], targets: set[int], *, enough: int | None = None
@@ -88,18 +92,28 @@ class Graph:
                     if manner < 0:
                         manner = self._judge(type(child))
                 seen.add(key)
-                if manner and self._is_own(child, manner):
+                if manner == _LATER:
+                    self._later.append(len(nodes))
+                elif manner and self._is_own(child, manner):
                     continue
                 if key in wanted:
                     wanted.discard(key)
                     found[key] = len(nodes)
                 if direct and type(child) is dict:
                     queue.appendleft(len(nodes))
-                else:
+                elif manner != _LATER:
                     queue.append(len(nodes))
                 nodes.append(child)
                 parents.append(index)
         return set(found)
+
+    def enter_contexts(self) -> None:
+        """Let the next sweep walk on through the contexts that were met: those that are kept, in tokens and tasks.
+
+        What the current one holds has a name of its own, the variable's, and it is the better one.
+        """
+        self._queue.extend(self._later)
+        self._later.clear()
 
     def _unmet(self, targets: set[int]) -> set[int]:
         """The targets that were not met yet, after a look at what earlier sweeps walked through."""
@@ -130,6 +144,8 @@ class Graph:
             manner = _SKIP
         elif _FLAGS(cls) & _TYPE_SUBCLASS:
             manner = _CLASS
+        elif cls is Context:
+            manner = _LATER
         else:
             manner = _FRAME if cls is types.FrameType else _WALK
         self._manners[id(cls)] = manner

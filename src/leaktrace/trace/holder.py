@@ -119,6 +119,9 @@ class Search:
                 for root in self._others:
                     self._by_id.setdefault(id(root.obj), root)
             found = self._graph.sweep([root.obj for root in self._others], targets, enough=enough)
+        if len(targets & found) < (enough or len(targets)):
+            self._graph.enter_contexts()
+            found = self._graph.sweep([], targets, enough=enough)
         return found & targets
 
     def path(self, target: int) -> tuple[roots.Root | None, list[Any]]:
