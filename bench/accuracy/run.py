@@ -44,7 +44,8 @@ What to keep in mind:
   After first answers of leaktrace were seen, one leak was rewritten (log records in a buffer with a declared capacity,
   which leaktrace had called a cache, became a plain list), the resource or task itself was admitted as a right name,
   one adding line was changed, and "held by C code" was ruled to be no name; of the rates, five leaks that keep whole
-  frames were left out and what pytest itself keeps was taken off. All of it was in leaktrace's favour.
+  frames were left out and what pytest itself keeps was taken off; the old object whose references are forgotten was
+  admitted as the name of that leak. All of it was in leaktrace's favour.
 - A holder is named right when the name holds the words of the truth table in order; where nothing in Python holds the
   leak, the only right name is none. Most peers do not set out to name holders, kinds or rates.
 - psleak tests functions, not tests: our plugin repeats each body, but not its fixtures, setup and teardown, inside

@@ -259,7 +259,7 @@ _ROWS = (
     ("test_leak_native.py::test_object_never_released", "", "take_reference()(object())"),
     (
         "test_leak_native.py::test_reference_to_an_old_object",
-        "",
+        "SHARED",
         "take_reference()(SHARED)",
         {"kind": "objects", "counter": "refs"},
     ),
