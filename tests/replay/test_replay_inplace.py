@@ -7,10 +7,10 @@ import sys
 
 import pytest
 
-from leaktrace.hunt import screen_of
+from leaktrace.hunt import is_suspicious, rulings_of, screen_of
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES
 from leaktrace.replay.inplace import Screen
-from leaktrace.replay.measure import RunFailed
+from leaktrace.replay.measure import Readings, RunFailed
 
 
 NOOP = """
@@ -116,6 +116,25 @@ def test_a_small_native_leak_is_followed_though_one_batch_seems_flat(heap, block
     grown = Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(lambda: None, batch=4)
 
     assert (grown is not None) is followed
+
+
+def runs_followed(heap):
+    """Runs after which readings of malloc's bytes are asked no more, and whether they are suspicious then."""
+    readings = Readings([Scripted(HEAP_BYTES, *heap)], rows=len(heap))
+    for runs in range(len(heap)):
+        readings.take()
+        ruling = rulings_of(readings, 1, None)["memory"]
+        if runs and not ruling.more:
+            return runs, is_suspicious(ruling)
+    return len(heap), is_suspicious(ruling)
+
+
+def test_bytes_that_only_waver_are_followed_for_eighteen_runs():
+    assert runs_followed([5000 + 16 * (run % 2) for run in range(40)]) == (18, False)
+
+
+def test_a_leak_of_sixteen_bytes_a_run_that_wavers_stays_suspicious():
+    assert runs_followed([5000 + 16 * run - 48 * (run % 3 == 0) for run in range(40)])[1]
 
 
 def test_growth_that_goes_on_is_kept_with_its_readings():
