@@ -25,7 +25,6 @@ from leaktrace.verdict.rules import Rules
 
 
 IN_PLACE = Rules(
-    quiet_runs=12,
     follow_runs=36,
     steady_runs=24,
     late_quiet_runs=9,

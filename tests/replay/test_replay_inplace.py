@@ -70,14 +70,14 @@ def test_what_replaces_the_run_before_is_let_go_after_one_batch():
     assert runs_needed(work) == 5
 
 
-def test_what_stops_growing_is_followed_for_twelve_runs():
+def test_what_stops_growing_is_followed_for_two_batches():
     kept = []
 
     def work(number):
         if number <= 1 + 2 * 4:
             kept.append([object() for _ in range(50)])
 
-    assert runs_needed(work) == 1 + 2 * 4 + 1 + 12
+    assert runs_needed(work) == 1 + 2 * 4 + 1 + 2 * 3
 
 
 def test_a_slow_test_is_read_after_each_repeat():

@@ -83,6 +83,7 @@ def explain(
                 scope = Scope(own, frozenset(test_files))
                 answer.finding = find(seen, scope, sites=answer.made, notes=notes)
             if references and answer.finding is None:
+                answer.made = ()  # what was allocated meanwhile has nothing to do with it
                 with notes.part("the references"):
                     answer.finding = refs.find(run, settle, partial(search_of, seen, scope))
             with notes.part("the adding line"):
