@@ -359,8 +359,8 @@ class Recorder:
             self._repay()
         peak = self._peak.read()
         limit = self.limit_bytes if limit_bytes is None else limit_bytes
-        settlement = self._settle() if self._suspicious(limit) else None
         imports = self._new_imports() if len(sys.modules) != self._modules else ()
+        settlement = self._settle() if self._suspicious(limit) else None
         things = self._kept(self._keeper.end, self._row) if self._keeper is not None else None
         self._write_row(duration_us, peak if isinstance(peak, int) else 0, imports, settlement)
         if things:
@@ -395,8 +395,6 @@ class Recorder:
 
     def _settle(self) -> Settlement:
         """Collect, trim, read again; what falls is taken from the closed loans first, then from the test."""
-        from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - on suspicion only
-
         n, phases, last = self._n, self._phases, self._last
         raw = {c.name: phases[i] + phases[n + i] + phases[2 * n + i] for i, c in enumerate(self.ledger.counters)}
         before = {c.name: last[i] for i, c in enumerate(self.ledger.counters)}
@@ -405,6 +403,8 @@ class Recorder:
         garbage = [before[name] - last[i] for i, name in enumerate(before) if name in {RSS_BYTES.name, HEAP_BYTES.name}]
         trim()
         self._credit_settled()
+        from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - on suspicion only, and no growth of the test's
+
         return Settlement(raw=raw, garbage_bytes=max([0, *garbage]), uss_bytes=UssProbe().read())
 
     def _credit_settled(self) -> None:
