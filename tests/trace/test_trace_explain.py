@@ -334,6 +334,7 @@ def test_a_slow_suspect_is_run_less_often_and_the_notes_say_so():
 def test_the_trace_leaves_tracing_and_the_collector_as_they_were(load):
     module = load("after", THING + "KEPT = []\ndef leak():\n    KEPT.append(Thing())\n")
 
+    gc.unfreeze()  # what another test has left frozen
     before = sys.gettrace()
     explain(module.leak, settle=gc.collect, runs=3, budget_s=60.0)
 
