@@ -56,7 +56,7 @@ class RefsProbe:
         self._namespaces = namespaces
         if self._total is None and not self._why and len(sys.modules) != self._modules:
             self._modules = len(sys.modules)
-            self._classes = list(_classes())
+            self._classes = list(every_class())
 
     def read(self) -> Value:
         """The sum of references now."""
@@ -71,8 +71,8 @@ class RefsProbe:
         return sum(map(count, self._classes)) + sum(map(count, SINGLETONS)) + seen
 
 
-def _classes() -> Iterator[type]:
-    """Every class, by way of `type.__subclasses__`, which no metaclass of a user can intercept."""
+def every_class() -> Iterator[type]:
+    """Every class, the interpreter's own too, by `type.__subclasses__`, which no metaclass of a user can intercept."""
     seen: set[int] = set()
     waiting: list[type] = [object]
     while waiting:

@@ -6,10 +6,10 @@ import gc
 import itertools
 import sys
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
-from leaktrace.probes.objects import SINGLETONS
+from leaktrace.probes.objects import SINGLETONS, every_class
 from leaktrace.trace import naming, safe
 from leaktrace.trace.findings import Finding
 from leaktrace.trace.growth import repeat
@@ -113,23 +113,9 @@ def _hops(obj: Any, search: Search, per_run: float) -> tuple[Hop, ...] | None:
 
 def _everything() -> list[Any]:
     """All that the collector tracks, all classes, and the singletons, each once."""
-    found = {id(obj): obj for obj in itertools.chain(gc.get_objects(), _classes(), SINGLETONS)}
+    found = {id(obj): obj for obj in itertools.chain(gc.get_objects(), every_class(), SINGLETONS)}
     own = id(found)
     return [obj for key, obj in found.items() if key != own]
-
-
-def _classes() -> Iterator[type]:
-    """Every class, the interpreter's own too, which the collector does not track."""
-    seen: set[int] = set()
-    waiting: list[type] = [object]
-    while waiting:
-        cls = waiting.pop()
-        if id(cls) not in seen:
-            seen.add(id(cls))
-            yield cls
-            if cls is not type:
-                waiting.extend(type.__subclasses__(cls))
-    yield type
 
 
 def _counts(objects: list[Any]) -> array[int]:
