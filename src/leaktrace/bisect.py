@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
-from leaktrace.casebook.cases import after_others, case_of
+from leaktrace.casebook.cases import after_others, case_of, evidence
 from leaktrace.casebook.model import Case
 from leaktrace.errors import FileError, ReplayError
 from leaktrace.ledger.journal import RUN_ID, read_journal
@@ -22,10 +22,8 @@ from leaktrace.replay.roll import Roll
 from leaktrace.replay.runner import Bounds, replay
 from leaktrace.replay.smallest import shrinking
 from leaktrace.suspects.model import Suspect
-from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import judge_kinds
 from leaktrace.verdict.model import Verdict
-from leaktrace.verdict.rules import Rules
 
 
 FIRST_RUN = "first run"
@@ -202,18 +200,9 @@ class Bisection:
 
 def trial_of(answer: Answer, *, limit_bytes: int) -> Trial:
     """What an answer shows; pure."""
-    batches = len(answer.readings) - 1 - answer.warmups
-    if answer.failure is not None and batches < Rules().min_batches:
+    record = evidence(answer)
+    if record is None:
         return Trial(failure=answer.failure)
-    record = record_of(
-        answer.counters,
-        answer.readings,
-        warmups=answer.warmups,
-        batch_runs=answer.batch_runs,
-        unread=answer.unread,
-        spent=answer.failure or answer.spent or "runs",
-        known=answer.defined,
-    )
     rulings = judge_kinds(record)
     symptoms = {kind: ruling.reason for kind, ruling in rulings.items() if ruling.verdict is Verdict.LEAK}
     first = _first_growth(answer)

@@ -62,12 +62,12 @@ def with_rates(case: Case, rates: Mapping[str, Rate]) -> Case:
     return replace(case, per_run={**rates, **case.per_run}) if rates else case
 
 
-def _judged(case: Case, answer: Answer) -> Case:
+def evidence(answer: Answer) -> Record | None:
+    """The record that an answer is judged by; None where it failed before there was enough to judge."""
     batches = len(answer.readings) - 1 - answer.warmups
-    case = replace(case, runs=answer.runs, warmups=answer.warmups, batch_runs=answer.batch_runs)
     if answer.failure is not None and batches < Rules().min_batches:
-        return replace(case, reason=_failure(answer))
-    record = record_of(
+        return None
+    return record_of(
         answer.counters,
         answer.readings,
         warmups=answer.warmups,
@@ -76,6 +76,13 @@ def _judged(case: Case, answer: Answer) -> Case:
         spent=answer.failure or answer.spent or "runs",
         known=answer.defined,
     )
+
+
+def _judged(case: Case, answer: Answer) -> Case:
+    case = replace(case, runs=answer.runs, warmups=answer.warmups, batch_runs=answer.batch_runs)
+    record = evidence(answer)
+    if record is None:
+        return replace(case, reason=_failure(answer))
     ruling = judge_kinds(record).get(group_of(case.kind), NOT_READ)
     things = _things(case, answer)
     share = max(1, len(case.nodeids)) if case.subject == "group" else 1
