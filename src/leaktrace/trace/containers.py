@@ -94,6 +94,14 @@ def lru_caches() -> type:
     return functools._lru_cache_wrapper  # noqa: SLF001 - it has no public name
 
 
+def fill_of(obj: object) -> tuple[int | None, int] | None:
+    """How many entries an `lru_cache` takes at most (None: no bound) and has now; None for anything else."""
+    if type(obj) is not lru_caches():
+        return None
+    info = lru_caches().cache_info(obj)  # type: ignore[attr-defined]
+    return info.maxsize, info.currsize
+
+
 def _is_mutable(cls: type) -> bool:
     names = ("append", "add", "put", "insert", "__setitem__", "extend", "register")
     return any(safe.class_attribute(cls, name) is not None for name in names)

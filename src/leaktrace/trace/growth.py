@@ -91,8 +91,8 @@ class Pool:
     def fill(self, own_ids: frozenset[int]) -> None:
         """Take in every container that the collector knows, and the untracked ones that those refer to."""
         tracked = gc.get_objects()
-        dangerous = safe.never_asked()
-        tracked[:] = [obj for obj in tracked if id(obj) not in dangerous]
+        if dangerous := safe.never_asked():
+            tracked[:] = [obj for obj in tracked if id(obj) not in dangerous]
         untracked = _untracked(tracked, set())
         deeper = _untracked(untracked, {id(obj) for obj in untracked})
         ours = own_ids | {id(tracked), id(untracked), id(deeper), id(self._groups)}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leaktrace.trace import naming, roots, safe
-from leaktrace.trace.containers import lru_caches
+from leaktrace.trace.containers import fill_of, lru_caches
 from leaktrace.trace.graph import Graph
 from leaktrace.trace.growth import Grower
 from leaktrace.trace.kinds import are_lost, bound_of, kind_of
@@ -286,10 +286,8 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
 
 def _is_full(obj: object) -> bool:
     """Whether it is a cache that lets go of an entry for each new one: what it holds is new, and no growth."""
-    if type(obj) is not lru_caches():
-        return False
-    info = lru_caches().cache_info(obj)  # type: ignore[attr-defined]
-    return info.maxsize is not None and info.currsize >= info.maxsize > 1
+    most, filled = fill_of(obj) or (None, 0)
+    return most is not None and filled >= most > 1
 
 
 def _attributes(above: list[Step], first: Step, root: roots.Root, per_run: float, ids: set[int]) -> Chain:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from leaktrace.trace import safe
-from leaktrace.trace.containers import lru_caches
+from leaktrace.trace.containers import fill_of
 from leaktrace.trace.naming import Step
 
 
@@ -73,9 +73,8 @@ def bound_of(steps: Sequence[Step]) -> tuple[int, int] | None:
     """How many entries the container at the end takes at most, and has now; None where nothing bounds it."""
     container = steps[-1].obj
     owner = steps[-2].obj if len(steps) > 1 else None
-    if type(owner) is lru_caches():
-        info = lru_caches().cache_info(owner)  # type: ignore[attr-defined]
-        return (info.maxsize, info.currsize) if info.maxsize is not None else None
+    if (fill := fill_of(owner)) is not None:
+        return (fill[0], fill[1]) if fill[0] is not None else None
     if safe.inherits(container, deque):
         bound = deque.__dict__["maxlen"].__get__(container)
         if bound is not None:
