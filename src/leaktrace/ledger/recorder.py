@@ -1,4 +1,4 @@
-"""Takes the readings of a run and writes them into the ledger and its journal.
+"""Takes the readings of a run and says whose each growth is.
 
 The recorder knows boundaries, not pytest. At each boundary every counter is read, and what it rose by since the one
 before is credited to whoever was at work in between: the harness, a phase of a test, a fixture. The hot path makes no
@@ -7,21 +7,21 @@ object that outlives it: readings go into preallocated arrays.
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
 from array import array
 from collections.abc import Callable, Sequence
 from itertools import islice
-from json.encoder import encode_basestring_ascii
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from leaktrace.ledger.journal import VERSION, Journal
-from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
+from leaktrace.ledger.journal import Journal
+from leaktrace.ledger.loans import Loans
+from leaktrace.ledger.model import OUTCOMES, FixtureAccount
+from leaktrace.ledger.rows import Rows
 from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.probes.memory import PeakProbe, UssProbe
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Thing, Unread
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Unread
 from leaktrace.probes.settle import collect, trim
 
 
@@ -32,6 +32,9 @@ T = TypeVar("T")
 
 MAX_IMPORTS = 20
 """Names of imported packages kept for one test."""
+COARSE_BYTES = 1 << 18
+"""The kernel sums up resident pages by processor: a peak and a reading of the same moment differ by up to this much."""
+_PASSED = OUTCOMES.index("passed")
 
 
 class Recorder:
@@ -64,64 +67,35 @@ class Recorder:
         self.limit_bytes, self.detailed = limit_bytes, detailed
         self._probes = tuple(probes)
         self._reads = tuple(enumerate(probe.read for probe in probes))
-        self._peak, self._journal, self._complain, self._clock_ns = peak, journal, complain, clock_ns
-        self._keeper = keeper
+        self._peak, self._complain, self._clock_ns, self._keeper = peak, complain, clock_ns, keeper
         self._pid, self._getpid = os.getpid(), os.getpid
         self._modules = len(sys.modules)
         n = self._n = len(self._probes)
-        zeros = [0] * n
-        self.ledger = Ledger(
-            counters=tuple(probe.counter for probe in probes),
-            worker=worker,
-            pid=self._pid,
-            harness=array("q", zeros),
-            collection=array("q", zeros),
-            repeats=array("q", zeros),
-        )
-        numbers = f"[{','.join(['%d'] * n)}]"
-        parts = ",".join(f'"{part}":{numbers}' for part in ("start", *PHASES))
-        self._line = f'{{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d,{parts}%s,"next":%s}}'
-        self._last, self._start, self._scratch = array("q", zeros), array("q", zeros), array("q", zeros)
-        self._phases, self._zeros = array("q", zeros * 3), array("q", zeros * 3)
+        self._rows = Rows(tuple(probe.counter for probe in probes), worker, journal)
+        self.ledger = self._rows.ledger
+        self._last, self._start = array("q", [0] * n), array("q", [0] * n)
+        self._phases, self._zeros = array("q", [0] * 3 * n), array("q", [0] * 3 * n)
+        self._loans = Loans(n, self._phases, self._credit)
         self._at = self._first_at = 0 if detailed else n  # where in the phases' numbers growth is credited now
-        self._active: list[FixtureAccount] = []
-        self._closed: list[FixtureAccount] = []
-        self._closing: FixtureAccount | None = None
-        self._finalizing = False
-        self._in_test = False
-        self._paused = False
+        self._in_test = self._paused = False
         self._nodeid = ""
         self._began_ns = 0
         self._outcome = 0
-        self._capacity = 0
-        self._row = 0
+        self._peak_bytes = sys.maxsize  # the mark stands as high as this, or higher than is known
         self._first_reading()
 
     def _first_reading(self) -> None:
-        journal, self._journal = self._journal, None  # its first record is the run's
-        self._credit(self._scratch, 0)
-        self._journal = journal
-        if self._peak is not None:
-            value = self._peak.read()
-            if isinstance(value, Unread):
-                self.ledger.unread[value.counter] = value.why
         for i, probe in enumerate(self._probes):
-            name = probe.counter.name
-            why = self.ledger.unread.get(name)
-            self.ledger.first[name] = self._last[i] if why is None else Unread(counter=name, why=why)
-        if self._journal is not None:
-            self._journal.record(
-                "run",
-                v=VERSION,
-                worker=self.ledger.worker,
-                pid=self._pid,
-                started_at=time.time(),
-                python=sys.version.split()[0],
-                counters=[counter.name for counter in self.ledger.counters],
-                first={name: value for name, value in self.ledger.first.items() if isinstance(value, int)},
-            )
-            for name, why in self.ledger.unread.items():
-                self._journal.record("unread", counter=name, why=why)
+            value, name = probe.read(), probe.counter.name
+            if isinstance(value, int):
+                self._last[i] = self.ledger.first[name] = value
+            else:
+                self.ledger.unread[name] = self._give_up(i, value)
+                self.ledger.first[name] = Unread(counter=name, why=self.ledger.unread[name])
+        peak = self._peak.read()
+        if isinstance(peak, Unread):
+            self.ledger.unread[peak.counter] = peak.why
+        self._rows.opened()
 
     # --- readings -----------------------------------------------------------------------------------------------
 
@@ -134,60 +108,52 @@ class Recorder:
                 try:
                     into[at + i] += value - last[i]  # type: ignore[operator]
                 except TypeError:
-                    self._disable(i, value)
+                    self._rows.unread(self._probes[i].counter.name, self._give_up(i, value))
                 else:
                     last[i] = value  # type: ignore[assignment]
 
-    def _disable(self, i: int, value: object) -> None:
-        """Stop reading a counter for the rest of the run: half a column would be taken for zeros."""
-        counter = self._probes[i].counter
-        why = value.why if isinstance(value, Unread) else f"the probe returned {type(value).__name__}, not an integer"
+    def _give_up(self, i: int, value: object) -> str:
+        """Stop reading a counter for the rest of the run, half a column would be taken for zeros; returns why."""
         self._reads = tuple((k, read) for k, read in self._reads if k != i)
-        self.ledger.unread[counter.name] = why
         self._last[i] = 0
-        if self._journal is not None:
-            self._journal.record("unread", counter=counter.name, why=why)
+        return value.why if isinstance(value, Unread) else f"the probe returned {type(value).__name__}, not an integer"
 
     # --- the run ------------------------------------------------------------------------------------------------
 
     def collected(self, count: int, first: str | None) -> None:
         """Collection is over: credit it, make room for `count` tests, note which comes first."""
         self._credit(self.ledger.collection, 0)
-        self._reserve(count)
-        if self._journal is not None:
-            self._journal.record("collected", tests=count, next=first, at=self._last.tolist())
+        self._rows.collected(count, first, self._last)
         if self._keeper is not None:
             self._kept(self._keeper.begin, self.ledger)
         self._credit(self.ledger.harness, 0)
 
-    def _reserve(self, count: int) -> None:
-        self._capacity += count
-        self.ledger.cells.frombytes(bytes(8 * self.ledger.width * count))
-
     def start(self, nodeid: str) -> None:
         """A test begins: before its first fixture."""
-        if self._paused or self._getpid() != self._pid:
-            return  # a repeat in place; or a fork of a test went on running pytest, and its readings are not ours
+        if self._paused:
+            return  # a repeat in place
+        last = self._last
         if self._moved():
             self._credit(self.ledger.harness, 0)
+            self._peak.reset()
+        elif self._peak_bytes > last[0] + COARSE_BYTES:
+            self._peak.reset()
         self._nodeid = nodeid
         self._modules = len(sys.modules)  # what we ourselves have imported since the last test is not this one's
-        self._start[:] = self._last
+        self._start[:] = last
         self._phases[:] = self._zeros
         self._at, self._outcome = self._first_at, 0
-        self._active.clear()
-        self._closed.clear()
-        self._closing, self._finalizing = None, False
+        if self._loans.busy:
+            self._loans.clear()
         self._in_test = True
-        self._peak.reset()
         self._began_ns = self._clock_ns()
 
     def phase(self, name: str, *, failed: bool = False) -> None:
         """A phase of the running test ends (`setup`, `call` or `teardown`), perhaps not for the first time."""
         if not self._in_test or name == "teardown":
             return  # the end of the test is read right after the end of its teardown
-        if self._active or self._closing is not None or self._moved():
-            self._boundary()
+        if self._loans.busy or self._moved():
+            self._loans.boundary(self._at)
         # A rerun's setup goes on where the teardown before it ended; a setup that failed is followed by teardown.
         self._at = self._n if name == "setup" and not failed else 2 * self._n
 
@@ -202,17 +168,10 @@ class Recorder:
     def outcome(self, name: str, when: str) -> None:
         """What a report of the running test said."""
         code = OUTCOMES.index(name)
-        if when == "setup" or code > 1 or self._outcome == 0:
-            self._outcome = 0 if when == "setup" and name == "passed" else code
-
-    def _boundary(self) -> None:
-        """Credit growth to whoever is at work: an active fixture, one just closed, or the phase."""
-        if self._active:
-            self._credit_fixture(self._active[-1])
-        elif self._closing is not None:
-            self._credit_closing(self._closing)
-        else:
-            self._credit(self._phases, self._at)
+        if when == "setup":
+            self._outcome = 0 if code == _PASSED else code  # a rerun's setup begins anew
+        elif code > _PASSED or not self._outcome:
+            self._outcome = code
 
     # --- repeats in place ---------------------------------------------------------------------------------------
 
@@ -228,6 +187,7 @@ class Recorder:
             self._kept(self._keeper.forget_repeats)
             self._credit(self.ledger.harness, 0)
         self._paused = False
+        self._peak_bytes = sys.maxsize
 
     def last_outcome(self) -> str:
         """The outcome of the test that ended last."""
@@ -235,7 +195,8 @@ class Recorder:
 
     def last_duration_s(self) -> float:
         """How long the test that ended last took."""
-        return self.ledger.cells[(self._row - 1) * self.ledger.width + 1] / 1e6 if self._row else 0.0
+        count = self._rows.count
+        return self.ledger.cells[(count - 1) * self.ledger.width + 1] / 1e6 if count else 0.0
 
     def _kept(self, ask: Callable[..., T], *args: object) -> T | None:
         """What the keeper says; whatever fails in it, or in what a test has patched, costs the things alone."""
@@ -259,90 +220,34 @@ class Recorder:
         if not self._in_test:
             return
         if account.wide or self._moved():
-            self._boundary()
+            self._loans.boundary(self._at)
         if account.wide and self._keeper is not None and self._kept(self._keeper.lend_begin):
             self._credit(self.ledger.harness, 0)
-        self._active.append(account)
+        self._loans.begin(account)
 
     def fixture_end(self, account: FixtureAccount) -> None:
         """A fixture's own setup is over."""
-        if not self._in_test or not self._active:
+        if not self._in_test or not self._loans.end(account, self._at, look=account.wide or self._moved()):
             return
-        if account.wide or self._moved():
-            self._credit_fixture(account)
-        self._active.pop()
-        account.setups += 1
         if account.wide:
-            self._journal_fixture(account, "setup", account.open)
+            self._rows.fixture(account, "setup", account.open)
             if self._keeper is not None and self._kept(self._keeper.lend_end, account):
                 self._credit(self.ledger.harness, 0)
-
-    def _credit_fixture(self, account: FixtureAccount) -> None:
-        scratch, phases, at = self._scratch, self._phases, self._at
-        for i in range(self._n):
-            scratch[i] = 0
-        self._credit(scratch, 0)
-        for i in range(self._n):
-            account.lent[i] += scratch[i]
-            if account.wide:
-                account.open[i] += scratch[i]
-            else:
-                phases[at + i] += scratch[i]
 
     def closing_begin(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer begins; those that depend on it are closed already."""
         if self._in_test:
-            self._boundary()
+            self._loans.boundary(self._at)
             if self._keeper is not None:
                 self._kept(self._keeper.closing, account)
-            self._closing, self._finalizing = account, True
+            self._loans.closing_begin(account)
 
     def closing_end(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer has run; its value dies only after this, until the next boundary."""
         if self._in_test:
-            self._credit_closing(account)
-            self._finalizing = False
-            account.closings += 1
-            for i in range(self._n):
-                account.due[i] += account.open[i]
-                account.open[i] = 0
-            if not any(each is account for each in self._closed):
-                self._closed.append(account)
+            self._loans.closing_end(account, self._at)
             if self._keeper is not None:
                 self._kept(self._keeper.closed, account)
-
-    def _credit_closing(self, account: FixtureAccount) -> None:
-        """Take from the loan what was freed, down to zero; all else is the test's.
-
-        What the finalizer itself allocates is the fixture's own; what falls after it is its value's death.
-        """
-        scratch, phases, at = self._scratch, self._phases, self._at
-        for i in range(self._n):
-            scratch[i] = 0
-        self._credit(scratch, 0)
-        loan = account.open if self._finalizing else account.due
-        for i in range(self._n):
-            change = scratch[i]
-            if change < 0:
-                change = max(change, -max(loan[i], 0))
-            elif not self._finalizing:
-                change = 0
-            loan[i] += change
-            phases[at + i] += scratch[i] - change
-
-    def _repay(self) -> None:
-        """Let what the test itself seems to have freed repay loans closed during it, the last closed first.
-
-        A fixture's value may outlive its finalizer in the test's own arguments; it then falls with the test.
-        """
-        n, phases = self._n, self._phases
-        for account in reversed(self._closed):
-            for i in range(n):
-                freed = -(phases[i] + phases[n + i] + phases[2 * n + i])
-                share = min(freed, account.due[i])
-                if share > 0:
-                    account.due[i] -= share
-                    phases[2 * n + i] += share
 
     # --- the end of a test --------------------------------------------------------------------------------------
 
@@ -352,45 +257,48 @@ class Recorder:
             return
         self._in_test = False
         if self._getpid() != self._pid:
-            return
+            return  # a fork of the test went on running pytest, and its readings are not ours
         duration_us = (self._clock_ns() - self._began_ns) // 1000
-        self._boundary()
-        if self._closed:
-            self._repay()
+        loans, phases = self._loans, self._phases
+        if loans.busy:
+            loans.boundary(self._at)
+            loans.repay()
+        else:
+            self._credit(phases, self._at)
         peak = self._peak.read()
+        self._peak_bytes = peak = peak if isinstance(peak, int) else 0
         limit = self.limit_bytes if limit_bytes is None else limit_bytes
         imports = self._new_imports() if len(sys.modules) != self._modules else ()
-        settlement = self._settle() if self._suspicious(limit) else None
-        things = self._kept(self._keeper.end, self._row) if self._keeper is not None else None
-        self._write_row(duration_us, peak if isinstance(peak, int) else 0, imports, settlement)
-        if things:
-            self.ledger.things[self._row] = things
-        if self._journal is not None:
-            self._journal_test(imports, settlement, next_nodeid, things)
-            for account in self._closed:
-                self._journal_fixture(account, "closing", account.due)
-        for account in self._closed:
-            for i in range(self._n):
-                account.kept[i] += account.due[i]
-                account.due[i] = 0
-        self._row += 1
+        settlement = None
+        if (loans.busy or 3 * max(phases) > limit) and self._suspicious(limit):
+            settlement = self._settle()
+        things = self._kept(self._keeper.end, self._rows.count) if self._keeper is not None else None
+        self._rows.test(
+            self._nodeid,
+            (self._outcome, duration_us, peak, *self._start, *phases),
+            next_nodeid,
+            imports=imports,
+            settlement=settlement,
+            things=things,
+        )
+        if loans.busy:
+            for account in loans.closed:
+                self._rows.fixture(account, "closing", account.due)
+            loans.settled()
 
     def grown_bytes(self) -> int:
         """Resident bytes that the running test has gained so far; a reading of its own, for a verbose run."""
         if self._in_test:
-            self._boundary()
+            self._loans.boundary(self._at)
         return self._phases[0] + self._phases[self._n] + self._phases[2 * self._n]
 
     def _suspicious(self, limit: int) -> bool:
         n, phases = self._n, self._phases
-        if not self._closed and 3 * max(phases) <= limit:
-            return False
         for i in range(min(2, n)):  # resident and heap bytes
             if phases[i] + phases[n + i] + phases[2 * n + i] > limit:
                 return True
-            for account in self._closed:
-                if account.due[i] > limit:
-                    return True
+            if any(account.due[i] > limit for account in self._loans.closed):
+                return True
         return False
 
     def _settle(self) -> Settlement:
@@ -398,22 +306,15 @@ class Recorder:
         n, phases, last = self._n, self._phases, self._last
         raw = {c.name: phases[i] + phases[n + i] + phases[2 * n + i] for i, c in enumerate(self.ledger.counters)}
         before = {c.name: last[i] for i, c in enumerate(self.ledger.counters)}
+        self._at = 2 * n
         collect()
-        self._credit_settled()
+        self._loans.settle(self._at)
         garbage = [before[name] - last[i] for i, name in enumerate(before) if name in {RSS_BYTES.name, HEAP_BYTES.name}]
         trim()
-        self._credit_settled()
+        self._loans.settle(self._at)
         from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - on suspicion only, and no growth of the test's
 
         return Settlement(raw=raw, garbage_bytes=max([0, *garbage]), uss_bytes=UssProbe().read())
-
-    def _credit_settled(self) -> None:
-        self._at = 2 * self._n
-        if self._closed:
-            self._credit_closing(self._closed[-1])
-            self._repay()
-        else:
-            self._credit(self._phases, self._at)
 
     def _new_imports(self) -> tuple[str, ...]:
         """Top-level packages that came into `sys.modules` during this test."""
@@ -425,61 +326,6 @@ class Recorder:
         fresh = [name for name in names if name in newest] or list(names)
         return tuple(fresh[:MAX_IMPORTS])
 
-    def _write_row(self, duration_us: int, peak: int, imports: tuple[str, ...], settlement: Settlement | None) -> None:
-        ledger, row = self.ledger, self._row
-        if row >= self._capacity:
-            self._reserve(256)
-        cells, at, n = ledger.cells, row * ledger.width, self._n
-        cells[at] = self._outcome
-        cells[at + 1] = duration_us
-        cells[at + 2] = peak
-        cells[at + 3 : at + 3 + n] = self._start
-        cells[at + 3 + n : at + 3 + 4 * n] = self._phases
-        ledger.nodeids.append(self._nodeid)
-        if imports:
-            ledger.imports[row] = imports
-        if settlement is not None:
-            ledger.settlements[row] = settlement
-
-    def _journal_test(
-        self,
-        imports: tuple[str, ...],
-        settlement: Settlement | None,
-        next_nodeid: str | None,
-        things: tuple[Thing, ...] | None,
-    ) -> None:
-        ledger, quote = self.ledger, encode_basestring_ascii
-        at = self._row * ledger.width
-        more = f',"imports":[{",".join(map(quote, imports))}]' if imports else ""
-        if settlement is not None:
-            raw = ",".join(f'"{name}":{value}' for name, value in settlement.raw.items())
-            uss = settlement.uss_bytes if isinstance(settlement.uss_bytes, int) else "null"
-            more += f',"settled":{{"raw":{{{raw}}},"garbage_bytes":{settlement.garbage_bytes},"uss_bytes":{uss}}}'
-        if things:
-            more += f',"things":{json.dumps(_encoded(things))}'
-        self._journal.write(  # type: ignore[union-attr]
-            self._line
-            % (
-                quote(self._nodeid),
-                OUTCOMES[self._outcome],
-                *ledger.cells[at + 1 : at + ledger.width],
-                more,
-                quote(next_nodeid) if next_nodeid else "null",
-            )
-        )
-
-    def _journal_fixture(self, account: FixtureAccount, event: str, numbers: array[int]) -> None:
-        if self._journal is not None:
-            self._journal.record(
-                "fixture",
-                event=event,
-                name=account.name,
-                scope=account.scope,
-                where=account.where,
-                user=account.first_user,
-                by=numbers.tolist(),
-            )
-
     def finish(self) -> None:
         """The run is over: the last reading, and the journal's end."""
         if self._getpid() != self._pid:
@@ -488,7 +334,6 @@ class Recorder:
         if self._keeper is not None:
             self._kept(self._keeper.finish, self.ledger)
         ledger = self.ledger
-        del ledger.cells[self._row * ledger.width :]
         for i, counter in enumerate(ledger.counters):
             why = ledger.unread.get(counter.name)
             ledger.last[counter.name] = self._last[i] if why is None else Unread(counter=counter.name, why=why)
@@ -496,13 +341,4 @@ class Recorder:
         ledger.peak_rss_bytes = self._peak.highest or Unread(
             counter="peak_rss_bytes", why=ledger.unread.get("peak_rss_bytes", "not read")
         )
-        if self._journal is not None:
-            gone = [[row, _encoded(things)] for row, things in ledger.gone.items()]
-            self._journal.record("end", at=self._last.tolist(), **({"gone": gone} if gone else {}))
-            self._journal.close()
-
-
-def _encoded(things: tuple[Thing, ...]) -> Any:
-    from leaktrace.codec import encode  # noqa: PLC0415 - most tests leave nothing
-
-    return encode(things)
+        self._rows.closed(self._last)

@@ -91,7 +91,7 @@ class WatchDoor:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """The outcome, as every other plugin has left it."""
         try:
-            if self._recorder is not None:
+            if self._recorder is not None and not (report.when == "teardown" and report.outcome == "passed"):
                 self._recorder.outcome(outcome_of(report), report.when or "call")
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
@@ -188,13 +188,12 @@ class PhaseDoor:
 
 def outcome_of(report: pytest.TestReport) -> str:
     """One of the ledger's outcomes for one report."""
-    xfail = hasattr(report, "wasxfail")
+    if report.outcome == "passed":
+        return "xpassed" if hasattr(report, "wasxfail") else "passed"
     if report.outcome == "failed":
         return "failed" if report.when == "call" else "error"
     if report.outcome == "skipped":
-        return "xfailed" if xfail else "skipped"
-    if report.outcome == "passed":
-        return "xpassed" if xfail else "passed"
+        return "xfailed" if hasattr(report, "wasxfail") else "skipped"
     return "rerun"  # pytest-rerunfailures' own word
 
 

@@ -34,13 +34,12 @@ class HeldDir:
     never closed.
     """
 
-    __slots__ = ("_fd", "_ident", "_path", "_pid")
+    __slots__ = ("_dev", "_fd", "_ino", "_path", "_pid")
 
     def __init__(self, path: str) -> None:
         self._path = path
         self._fd = -1
-        self._ident = (0, 0)
-        self._pid = 0
+        self._dev = self._ino = self._pid = 0
         with contextlib.suppress(OSError, AttributeError):  # `stat` will tell; Windows opens no directories
             self._reopen()  # now, not at the first reading: that one would count what we have opened ourselves
 
@@ -50,13 +49,13 @@ class HeldDir:
         Raises:
             OSError: there is no such directory, or no descriptor is left to open it.
         """
-        if self._fd >= 0 and self._pid == getpid():
+        if self._pid == getpid():
             try:
                 found = fstat(self._fd)
             except OSError:
                 self._fd = -1
             else:
-                if (found.st_dev, found.st_ino) == self._ident and found.st_nlink:
+                if found.st_ino == self._ino and found.st_dev == self._dev and found.st_nlink:
                     return found
         return self._reopen()
 
@@ -65,7 +64,7 @@ class HeldDir:
         self._fd = keep_high(_open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
         self._pid = _getpid()
         found = _fstat(self._fd)
-        self._ident = (found.st_dev, found.st_ino)
+        self._dev, self._ino = found.st_dev, found.st_ino
         return found
 
     def close(self) -> None:
@@ -74,7 +73,7 @@ class HeldDir:
             return
         try:
             found = _fstat(self._fd)
-            if (found.st_dev, found.st_ino) == self._ident:
+            if found.st_ino == self._ino and found.st_dev == self._dev:
                 _close(self._fd)
         except OSError:
             pass

@@ -1,0 +1,146 @@
+"""Writes what a recorder has found out, test by test, into the ledger's columns and the journal's lines."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from array import array
+from json.encoder import encode_basestring_ascii as _quoted
+from typing import TYPE_CHECKING, Any
+
+from leaktrace.ledger.journal import VERSION, Journal
+from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
+from leaktrace.probes.model import Counter, Thing
+
+
+if TYPE_CHECKING:
+    from leaktrace.ledger.spans import Settlement
+
+
+class Rows:
+    """The rows of one process: each goes into the `ledger`, which it makes, and into its journal, if any."""
+
+    def __init__(self, counters: tuple[Counter, ...], worker: str, journal: Journal | None) -> None:
+        zeros = [0] * len(counters)
+        self.ledger = Ledger(
+            counters=counters,
+            worker=worker,
+            pid=os.getpid(),
+            harness=array("q", zeros),
+            collection=array("q", zeros),
+            repeats=array("q", zeros),
+        )
+        self.count = 0
+        self._journal = journal
+        self._width = self.ledger.width
+        self._capacity = 0
+        numbers = f"[{','.join(['%d'] * len(counters))}]"
+        parts = ",".join(f'"{part}":{numbers}' for part in ("start", *PHASES))
+        self._line = f'{{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d,{parts}%s,"next":%s}}'
+
+    def reserve(self, count: int) -> None:
+        """Make room for so many more."""
+        self._capacity += count
+        self.ledger.cells.frombytes(bytes(8 * self._width * count))
+
+    def opened(self) -> None:
+        """The first readings are in the ledger."""
+        ledger = self.ledger
+        if self._journal is not None:
+            self._journal.record(
+                "run",
+                v=VERSION,
+                worker=ledger.worker,
+                pid=ledger.pid,
+                started_at=time.time(),
+                python=sys.version.split()[0],
+                counters=[counter.name for counter in ledger.counters],
+                first={name: value for name, value in ledger.first.items() if isinstance(value, int)},
+            )
+            for name, why in ledger.unread.items():
+                self._journal.record("unread", counter=name, why=why)
+
+    def unread(self, name: str, why: str) -> None:
+        """A counter is given up."""
+        self.ledger.unread[name] = why
+        if self._journal is not None:
+            self._journal.record("unread", counter=name, why=why)
+
+    def collected(self, count: int, first: str | None, at: array[int]) -> None:
+        """So many tests will come, this one first."""
+        self.reserve(count)
+        if self._journal is not None:
+            self._journal.record("collected", tests=count, next=first, at=at.tolist())
+
+    def test(
+        self,
+        nodeid: str,
+        numbers: tuple[int, ...],
+        following: str | None,
+        *,
+        imports: tuple[str, ...],
+        settlement: Settlement | None,
+        things: tuple[Thing, ...] | None,
+    ) -> None:
+        """One test: `numbers` are a row of the ledger, `following` the test that comes next."""
+        ledger, row = self.ledger, self.count
+        if row >= self._capacity:
+            self.reserve(256)
+        at = row * self._width
+        ledger.cells[at : at + self._width] = array("q", numbers)
+        ledger.nodeids.append(nodeid)
+        more = ""
+        if imports or settlement is not None or things:
+            more = self._rare(row, imports, settlement, things)
+        self.count = row + 1
+        if self._journal is not None:
+            outcome, *rest = numbers
+            follows = _quoted(following) if following else "null"
+            self._journal.write(self._line % (_quoted(nodeid), OUTCOMES[outcome], *rest, more, follows))
+
+    def _rare(
+        self, row: int, imports: tuple[str, ...], settlement: Settlement | None, things: tuple[Thing, ...] | None
+    ) -> str:
+        """What few tests have: its place in the ledger, and its text for the journal."""
+        more = ""
+        if imports:
+            self.ledger.imports[row] = imports
+            more += f',"imports":[{",".join(map(_quoted, imports))}]'
+        if settlement is not None:
+            self.ledger.settlements[row] = settlement
+            raw = ",".join(f'"{name}":{value}' for name, value in settlement.raw.items())
+            uss = settlement.uss_bytes if isinstance(settlement.uss_bytes, int) else "null"
+            more += f',"settled":{{"raw":{{{raw}}},"garbage_bytes":{settlement.garbage_bytes},"uss_bytes":{uss}}}'
+        if things:
+            self.ledger.things[row] = things
+            more += f',"things":{json.dumps(_encoded(things))}'
+        return more
+
+    def fixture(self, account: FixtureAccount, event: str, numbers: array[int]) -> None:
+        """A wider fixture's setup or closing."""
+        if self._journal is not None:
+            self._journal.record(
+                "fixture",
+                event=event,
+                name=account.name,
+                scope=account.scope,
+                where=account.where,
+                user=account.first_user,
+                by=numbers.tolist(),
+            )
+
+    def closed(self, at: array[int]) -> None:
+        """The run is over: no room is left over, and the journal has its end."""
+        del self.ledger.cells[self.count * self._width :]
+        if self._journal is not None:
+            gone = [[row, _encoded(things)] for row, things in self.ledger.gone.items()]
+            self._journal.record("end", at=at.tolist(), **({"gone": gone} if gone else {}))
+            self._journal.close()
+
+
+def _encoded(things: tuple[Thing, ...]) -> Any:
+    from leaktrace.codec import encode  # noqa: PLC0415 - most tests leave nothing
+
+    return encode(things)
