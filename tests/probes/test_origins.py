@@ -93,6 +93,42 @@ def test_the_line_that_made_it_is_remembered(specimen, tmp_path):
     assert f"specimen.py:{line}" in done.stdout.split(), done.stderr
 
 
+STEPS = {
+    "a pipe": "writing, reading = os.pipe()",
+    "a duplicate": "first = os.open(sys.argv[0], os.O_RDONLY)\nsecond = os.dup(first)",
+    "an epoll": "import select\npoller = select.epoll()",
+    "a socket whose object is gone": "number = socket.socket().detach()",
+    "a number that was used before": "old = os.open(os.devnull, 0)\nos.close(old)\nnew = os.dup(0)",
+    "what the standard library opens": "from multiprocessing import Pipe\nends = Pipe()",
+    "what a thread opens": """
+def open_it():
+    KEPT.append(os.dup(0))  # MADE
+thread = threading.Thread(target=open_it)
+thread.start()
+thread.join()""",
+}
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed by Linux's /proc")
+@pytest.mark.parametrize("specimen", STEPS)
+def test_the_line_that_ran_when_a_descriptor_appeared_is_remembered(specimen, tmp_path):
+    body = STEPS[specimen]
+    source = "import os, sys, socket, threading\nfrom leaktrace.probes.origins import Origins\nKEPT = []\ndef test():\n"
+    source += textwrap.indent(body, "    ") + "\n    KEPT.append(locals())\n"
+    lines = source.splitlines()
+    line = next((n for n, text in enumerate(lines, 1) if text.endswith("# MADE")), len(lines) - 1)
+    script = tmp_path / "specimen.py"
+    script.write_text(
+        source
+        + "origins = Origins()\norigins.install()\ntest()\norigins.stop()\n"
+        + "for fd in range(3, 100):\n    print(origins.of_fd(fd, ''))\n"
+    )
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+
+    assert f"{script}:{line}" in done.stdout.split(), (done.stdout, done.stderr)
+
+
 def test_nothing_is_remembered_after_the_stop(tmp_path):
     script = tmp_path / "specimen.py"
     script.write_text(

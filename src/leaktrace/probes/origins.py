@@ -1,4 +1,4 @@
-"""Where each resource was made: `file:line` by audit hooks, for a throw-away child only.
+"""Where each resource was made: `file:line` by audit hooks and by its steps, for a throw-away child only.
 
 An audit hook can never be taken out again, so `install` belongs into a replay child. The table grows with what is
 opened (bounded, but not nothing): name in runs of their own, not in those whose memory is measured.
@@ -16,6 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from leaktrace.probes.callables import is_users, outward
+from leaktrace.probes.stepping import Steps
 
 
 LIMIT = 4096
@@ -34,6 +35,7 @@ class Origins:
         self._threads: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
         self._children: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._listening = False
+        self._steps = Steps()
         self._handlers: dict[str, Callable[[tuple[Any, ...], FrameType], None]] = {
             "open": self._opened,
             "sqlite3.connect": self._opened,
@@ -60,17 +62,20 @@ class Origins:
 
             threading._start_new_thread = heard_start  # type: ignore[attr-defined]  # noqa: SLF001
 
+        self._steps.start()
+
     def stop(self) -> None:
         """Remember nothing more."""
+        self._steps.stop()
         self._listening = False
         sys.set_coroutine_origin_tracking_depth(0)
 
     def of_fd(self, fd: int, link: str) -> str | None:
-        """Where a descriptor was opened: by its socket object, else by the path that it leads to."""
+        """Where a descriptor was opened: by its socket object, by the line that ran, by the path that it leads to."""
         for made in list(self._sockets):
             if made.fileno() == fd:
                 return self._sockets[made]
-        return self._paths.get(link.removesuffix(" (deleted)"))
+        return self._steps.of_fd(fd) or self._paths.get(link.removesuffix(" (deleted)"))
 
     def of_path(self, path: str) -> str | None:
         """Where a path was last opened or made."""

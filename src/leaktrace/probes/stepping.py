@@ -1,0 +1,114 @@
+"""The line at which each descriptor came to be, by counting descriptors from line to line; for a throw-away child only.
+
+Audit hooks do not tell of pipes, duplicates, epolls or what a C library opens. A trace function sees every line of the
+user's and the libraries' code: what is open after a line and was not before it, that line has opened.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any
+
+from leaktrace.probes.callables import is_users, outward
+from leaktrace.probes.procfs import ON_LINUX, HeldDir, names_in
+
+
+MOST_STEPS = 300_000
+"""Lines looked at, about a second's worth."""
+_PROC_FD = "/proc/self/fd"
+
+_is_users = functools.lru_cache(maxsize=4096)(is_users)
+
+
+class _Here(threading.local):
+    """Where a thread is: the line that runs in it now."""
+
+    place: str | None = None
+
+
+class Steps:
+    """Watches lines between `start` and `stop`, and remembers which opened each descriptor. Linux only."""
+
+    def __init__(self) -> None:
+        self._here = _Here()
+        self._open: frozenset[int] = frozenset()
+        self._count = -1
+        self._steps = 0
+        self._places: dict[int, str | None] = {}
+        self._dir: HeldDir | None = None
+
+    def start(self) -> None:
+        """Watch from now on, unless somebody else traces already: a debugger's or coverage's lines are its own."""
+        if not ON_LINUX or sys.gettrace() is not None or threading.gettrace() is not None:
+            return
+        self._dir = HeldDir(_PROC_FD)
+        self._look()
+        self._places.clear()
+        threading.settrace(self._called)
+        sys.settrace(self._called)
+
+    def stop(self) -> None:
+        """Watch no more; what was seen is remembered."""
+        if self._dir is None:
+            return
+        self._look()
+        if sys.gettrace() == self._called:
+            sys.settrace(None)
+        if threading.gettrace() == self._called:
+            threading.settrace(None)
+        self._dir.close()
+        self._dir = None
+
+    def of_fd(self, fd: int) -> str | None:
+        """`file:line` that ran when this descriptor appeared, or None."""
+        return self._places.get(fd)
+
+    def _called(self, frame: FrameType, _event: str, _arg: object) -> Any:
+        """A function begins; only the user's and the libraries' own lines are of interest."""
+        if self._dir is None or self._steps > MOST_STEPS or not _is_users(frame.f_code.co_filename):
+            return None
+        self._look()
+        self._here.place = _place((frame,))
+        return self._stepped
+
+    def _stepped(self, frame: FrameType, event: str, _arg: object) -> Any:
+        """A line is about to run, or the function to return to its caller's."""
+        if self._dir is None or self._steps > MOST_STEPS:
+            return None
+        self._look()
+        self._here.place = _place(outward(frame.f_back) if event == "return" else (frame,))
+        return self._stepped
+
+    def _look(self) -> None:
+        """Whatever has appeared since the last look, the line that ran until now has opened."""
+        self._steps += 1
+        with contextlib.suppress(OSError):  # what a trace function raises would break the user's own line
+            count = self._dir.stat().st_size if self._dir is not None else 0
+            if count and count == self._count:  # 0 before Linux 6.2, where only a listing tells
+                return
+            now = frozenset(fd for name in names_in(_PROC_FD) if _is_open(fd := int(name)))
+            for fd in now - self._open:
+                self._places[fd] = self._here.place
+            self._open, self._count = now, count
+
+
+def _is_open(fd: int) -> bool:
+    """Whether it is open still: a listing shows the one that it was made with, too."""
+    try:
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
+
+
+def _place(frames: Iterable[FrameType]) -> str | None:
+    for frame in frames:
+        if _is_users(frame.f_code.co_filename):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return None
