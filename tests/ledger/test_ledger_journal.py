@@ -77,6 +77,29 @@ def test_what_is_written_is_what_is_read(path):
     assert rss(written.harness) == 11 + 13 + 17
 
 
+def test_lines_that_leave_out_what_has_not_changed_tell_the_same(path):
+    times = iter(range(0, 10**12, 10**5))  # each test takes 0.1 ms
+    run = Run(Journal(path, pytest.fail), detailed=False, clock_ns=lambda: next(times))
+    run.recorder.collected(9, "t.py::a")
+    run.grow(7)  # nobody's, after the record of the collection
+    for number in range(20):
+        run.brief(f"t.py::a{number}", size=(0, 0, 4096)[number % 3], heap=100)
+        run.grow(0 if number % 2 else 50)
+    session = run.account()
+    run.recorder.start("t.py::b")
+    run.lend(session, 50 * MB)
+    run.recorder.end("t.py::c")
+    run.brief("t.py::c")
+    run.recorder.finish()
+
+    read, written = read_journal(path), run.ledger
+
+    assert spans_of(read) == spans_of(written)
+    assert (read.harness, read.last) == (written.harness, written.last)
+    lines = path.read_text().splitlines()
+    assert any('"start"' not in line and '"call"' not in line for line in lines if '"t":"test"' in line)
+
+
 def test_a_ledger_survives_the_way_from_worker_to_controller(path):
     written = a_run(path)
     written.unread["heap_bytes"] = "gone"

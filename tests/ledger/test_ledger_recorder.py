@@ -235,6 +235,48 @@ def test_a_counter_that_was_never_to_be_had_is_unread_from_the_start():
     assert run.ledger.first["heap_bytes"] == Unread(counter="heap_bytes", why="no such call")
 
 
+def watch(*, test_us, limit_bytes=10 * MB):
+    """A run that no casebook is asked of, whose tests take so many microseconds each."""
+    times = iter(range(0, 10**12, test_us * 1000))
+    return Run(limit_bytes=limit_bytes, detailed=False, clock_ns=lambda: next(times))
+
+
+def test_a_test_too_short_to_pass_its_limit_has_its_resident_memory_read_alone():
+    run = watch(test_us=999)
+    before = run.heap.reads
+
+    run.brief(size=4096)
+
+    assert run.heap.reads == before
+    assert run.span().growth == {"rss_bytes": 4096, "heap_bytes": 0}
+
+
+@pytest.mark.parametrize("case", [{"test_us": 1001}, {"test_us": 200, "limit_bytes": MB}])
+def test_a_test_that_may_have_passed_its_limit_has_every_counter_read(case):
+    run = watch(**case)
+
+    run.brief(size=4096, heap=5000)
+
+    assert run.span().growth == {"rss_bytes": 4096, "heap_bytes": 5000}
+
+
+def test_what_short_tests_leave_on_the_heap_is_read_with_the_seventeenth_at_the_latest():
+    run = watch(test_us=10)
+
+    for _ in range(17):
+        run.brief(heap=1000)
+
+    assert [span.growth["heap_bytes"] for span in run.ledger.spans()] == [0] * 16 + [17_000]
+
+
+def test_resident_memory_above_the_limit_is_suspicious_in_however_short_a_test():
+    run = watch(test_us=10)
+
+    run.brief(size=20 * MB)
+
+    assert run.span().settlement is not None
+
+
 def test_a_failing_probe_does_not_bill_its_last_value_to_anyone(run):
     run.heap.broken = "the call is gone"
     run.whole(call=5)

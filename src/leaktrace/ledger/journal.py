@@ -212,14 +212,17 @@ class _Reader:
 
     def _test(self, record: Mapping[str, Any]) -> None:
         ledger, row, n = self.ledger, len(self.ledger), len(self.ledger.counters)
+        # What has not moved is left out.
+        start = self._numbers(record, "start") if "start" in record else self.last
+        phases = [self._numbers(record, part) if part in record else array("q", [0] * n) for part in PHASES]
         head = array("q", [OUTCOMES.index(record["o"]), int(record["us"]), int(record["peak"])])
-        start, *phases = (self._numbers(record, part) for part in ("start", *PHASES))
         settlement = _settlement(record["settled"]) if "settled" in record else None
         imports = tuple(str(name) for name in record.get("imports", ()))
         ledger.nodeids.append(str(record["id"]))
         for numbers in (head, start, *phases):
             ledger.cells.extend(numbers)
-        self._credit(ledger.harness, start)
+        if start is not self.last:
+            self._credit(ledger.harness, start)
         for i in range(n):
             self.last[i] += self._lent[i] + sum(phase[i] for phase in phases)
             self._lent[i] = 0

@@ -13,7 +13,7 @@ import time
 from array import array
 from collections.abc import Callable, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from leaktrace.ledger.journal import Journal
 from leaktrace.ledger.loans import Loans
@@ -21,7 +21,7 @@ from leaktrace.ledger.model import OUTCOMES, FixtureAccount
 from leaktrace.ledger.rows import Rows
 from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.probes.memory import PeakProbe, UssProbe
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Unread
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Unread, Value
 from leaktrace.probes.settle import collect, trim
 
 
@@ -29,9 +29,14 @@ if TYPE_CHECKING:
     from leaktrace.ledger.spans import Settlement
 
 T = TypeVar("T")
+_Reads: TypeAlias = "tuple[tuple[int, Callable[[], Value]], ...]"
 
 MAX_IMPORTS = 20
 """Names of imported packages kept for one test."""
+FASTEST_BYTES_PER_US = 10_000
+"""More than memory can be filled at: a test that was over sooner than its limit takes cannot have passed it."""
+MOST_SHORT = 16
+"""Short tests in a row for which that is believed; then the dearer counters are read again."""
 COARSE_BYTES = 1 << 18
 """The kernel sums up resident pages by processor: a peak and a reading of the same moment differ by up to this much."""
 _PASSED = OUTCOMES.index("passed")
@@ -66,7 +71,7 @@ class Recorder:
     ) -> None:
         self.limit_bytes, self.detailed = limit_bytes, detailed
         self._probes = tuple(probes)
-        self._reads = tuple(enumerate(probe.read for probe in probes))
+        self._reads: _Reads = tuple(enumerate(probe.read for probe in probes))
         self._peak, self._complain, self._clock_ns, self._keeper = peak, complain, clock_ns, keeper
         self._pid, self._getpid = os.getpid(), os.getpid
         self._modules = len(sys.modules)
@@ -78,9 +83,12 @@ class Recorder:
         self._loans = Loans(n, self._phases, self._credit)
         self._at = self._first_at = 0 if detailed else n  # where in the phases' numbers growth is credited now
         self._in_test = self._paused = False
+        self._apart = True  # whether the counters have moved since the last row by what is no test's
+        self._apart_before = True
         self._nodeid = ""
         self._began_ns = 0
         self._outcome = 0
+        self._short = 0  # tests since the dearer counters were read
         self._peak_bytes = sys.maxsize  # the mark stands as high as this, or higher than is known
         self._first_reading()
 
@@ -99,10 +107,10 @@ class Recorder:
 
     # --- readings -----------------------------------------------------------------------------------------------
 
-    def _credit(self, into: array[int], at: int) -> None:
-        """Read every counter and add what it rose by since the last boundary to `into[at:]`."""
+    def _credit(self, into: array[int], at: int, reads: _Reads | None = None) -> None:
+        """Read every counter, or those given, and add what each rose by since its last reading to `into[at:]`."""
         last = self._last
-        for i, read in self._reads:
+        for i, read in self._reads if reads is None else reads:
             value = read()
             if value != last[i]:
                 try:
@@ -118,6 +126,11 @@ class Recorder:
         self._last[i] = 0
         return value.why if isinstance(value, Unread) else f"the probe returned {type(value).__name__}, not an integer"
 
+    def _harness(self) -> None:
+        """What has grown since the last boundary is pytest's, its plugins' or ours."""
+        self._credit(self.ledger.harness, 0)
+        self._apart = True
+
     # --- the run ------------------------------------------------------------------------------------------------
 
     def collected(self, count: int, first: str | None) -> None:
@@ -126,7 +139,7 @@ class Recorder:
         self._rows.collected(count, first, self._last)
         if self._keeper is not None:
             self._kept(self._keeper.begin, self.ledger)
-        self._credit(self.ledger.harness, 0)
+        self._harness()
 
     def start(self, nodeid: str) -> None:
         """A test begins: before its first fixture."""
@@ -134,10 +147,11 @@ class Recorder:
             return  # a repeat in place
         last = self._last
         if self._moved():
-            self._credit(self.ledger.harness, 0)
+            self._harness()
             self._peak.reset()
         elif self._peak_bytes > last[0] + COARSE_BYTES:
             self._peak.reset()
+        self._apart_before, self._apart = self._apart, False
         self._nodeid = nodeid
         self._modules = len(sys.modules)  # what we ourselves have imported since the last test is not this one's
         self._start[:] = last
@@ -177,15 +191,16 @@ class Recorder:
 
     def pause(self) -> None:
         """Look away: what follows is a repeat of the test that has just ended."""
-        self._credit(self.ledger.harness, 0)
+        self._harness()
         self._paused = True
 
     def resume(self) -> None:
         """Look again; what the repeats left behind has an account of its own."""
         self._credit(self.ledger.repeats, 0)
+        self._apart = True
         if self._keeper is not None:
             self._kept(self._keeper.forget_repeats)
-            self._credit(self.ledger.harness, 0)
+            self._harness()
         self._paused = False
         self._peak_bytes = sys.maxsize
 
@@ -222,7 +237,7 @@ class Recorder:
         if account.wide or self._moved():
             self._loans.boundary(self._at)
         if account.wide and self._keeper is not None and self._kept(self._keeper.lend_begin):
-            self._credit(self.ledger.harness, 0)
+            self._harness()
         self._loans.begin(account)
 
     def fixture_end(self, account: FixtureAccount) -> None:
@@ -232,7 +247,7 @@ class Recorder:
         if account.wide:
             self._rows.fixture(account, "setup", account.open)
             if self._keeper is not None and self._kept(self._keeper.lend_end, account):
-                self._credit(self.ledger.harness, 0)
+                self._harness()
 
     def closing_begin(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer begins; those that depend on it are closed already."""
@@ -259,32 +274,58 @@ class Recorder:
         if self._getpid() != self._pid:
             return  # a fork of the test went on running pytest, and its readings are not ours
         duration_us = (self._clock_ns() - self._began_ns) // 1000
+        limit = self.limit_bytes if limit_bytes is None else limit_bytes
+        imports = self._new_imports() if len(sys.modules) != self._modules else ()
+        short, settlement = self._is_short(duration_us, limit), None
+        if short:
+            self._short += 1
+            self._credit(self._phases, self._at, self._reads[:1])
+        if not short or self._phases[self._at] > limit:
+            settlement = self._grown(limit)
+        peak = self._last[0] if short and settlement is None else self._peak_bytes
+        things = self._kept(self._keeper.end, self._rows.count) if self._keeper is not None else None
+        self._rows.test(
+            self._nodeid,
+            (self._outcome, duration_us, peak),
+            self._start,
+            self._phases,
+            next_nodeid,
+            moved=self._apart_before,
+            imports=imports,
+            settlement=settlement,
+            things=things,
+        )
+        loans = self._loans
+        if loans.busy:
+            for account in loans.closed:
+                self._rows.fixture(account, "closing", account.due)
+            loans.settled()
+
+    def _is_short(self, duration_us: int, limit: int) -> bool:
+        """Whether it was over too soon to have passed its limit: then resident memory alone is read.
+
+        What the heap rose by nevertheless is the next test's whose heap is read, at most so many tests later.
+        """
+        return (
+            duration_us * FASTEST_BYTES_PER_US < limit
+            and self._short < MOST_SHORT
+            and not (self.detailed or self._loans.busy)
+        )
+
+    def _grown(self, limit: int) -> Settlement | None:
+        """Read every counter; what suspicion brought to light."""
         loans, phases = self._loans, self._phases
+        self._short = 0
         if loans.busy:
             loans.boundary(self._at)
             loans.repay()
         else:
             self._credit(phases, self._at)
         peak = self._peak.read()
-        self._peak_bytes = peak = peak if isinstance(peak, int) else 0
-        limit = self.limit_bytes if limit_bytes is None else limit_bytes
-        imports = self._new_imports() if len(sys.modules) != self._modules else ()
-        settlement = None
+        self._peak_bytes = peak if isinstance(peak, int) else 0
         if (loans.busy or 3 * max(phases) > limit) and self._suspicious(limit):
-            settlement = self._settle()
-        things = self._kept(self._keeper.end, self._rows.count) if self._keeper is not None else None
-        self._rows.test(
-            self._nodeid,
-            (self._outcome, duration_us, peak, *self._start, *phases),
-            next_nodeid,
-            imports=imports,
-            settlement=settlement,
-            things=things,
-        )
-        if loans.busy:
-            for account in loans.closed:
-                self._rows.fixture(account, "closing", account.due)
-            loans.settled()
+            return self._settle()
+        return None
 
     def grown_bytes(self) -> int:
         """Resident bytes that the running test has gained so far; a reading of its own, for a verbose run."""
@@ -330,7 +371,7 @@ class Recorder:
         """The run is over: the last reading, and the journal's end."""
         if self._getpid() != self._pid:
             return
-        self._credit(self.ledger.harness, 0)
+        self._harness()
         if self._keeper is not None:
             self._kept(self._keeper.finish, self.ledger)
         ledger = self.ledger

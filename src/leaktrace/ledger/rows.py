@@ -37,8 +37,9 @@ class Rows:
         self._width = self.ledger.width
         self._capacity = 0
         numbers = f"[{','.join(['%d'] * len(counters))}]"
-        parts = ",".join(f'"{part}":{numbers}' for part in ("start", *PHASES))
-        self._line = f'{{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d,{parts}%s,"next":%s}}'
+        self._line = '{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d%s,"next":%s}'
+        self._start = f',"start":{numbers}'
+        self._phases = "".join(f',"{phase}":{numbers}' for phase in PHASES)
 
     def reserve(self, count: int) -> None:
         """Make room for so many more."""
@@ -77,28 +78,39 @@ class Rows:
     def test(
         self,
         nodeid: str,
-        numbers: tuple[int, ...],
+        head: tuple[int, int, int],
+        start: array[int],
+        phases: array[int],
         following: str | None,
         *,
+        moved: bool,
         imports: tuple[str, ...],
         settlement: Settlement | None,
         things: tuple[Thing, ...] | None,
     ) -> None:
-        """One test: `numbers` are a row of the ledger, `following` the test that comes next."""
+        """One test: outcome, microseconds and peak; the counters at its `start`; what each rose by in its `phases`.
+
+        The journal's line leaves out what has not changed: the start, unless something has `moved` since the test
+        before, and phases in which nothing has. `following` is the test that comes next.
+        """
         ledger, row = self.ledger, self.count
         if row >= self._capacity:
             self.reserve(256)
         at = row * self._width
-        ledger.cells[at : at + self._width] = array("q", numbers)
+        ledger.cells[at : at + self._width] = array("q", (*head, *start, *phases))
         ledger.nodeids.append(nodeid)
+        self.count = row + 1
         more = ""
         if imports or settlement is not None or things:
             more = self._rare(row, imports, settlement, things)
-        self.count = row + 1
         if self._journal is not None:
-            outcome, *rest = numbers
+            if any(phases):
+                more = self._phases % tuple(phases) + more
+            if moved:
+                more = self._start % tuple(start) + more
+            outcome, duration_us, peak = head
             follows = _quoted(following) if following else "null"
-            self._journal.write(self._line % (_quoted(nodeid), OUTCOMES[outcome], *rest, more, follows))
+            self._journal.write(self._line % (_quoted(nodeid), OUTCOMES[outcome], duration_us, peak, more, follows))
 
     def _rare(
         self, row: int, imports: tuple[str, ...], settlement: Settlement | None, things: tuple[Thing, ...] | None
