@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import functools
 import gc
 import os
 import subprocess
@@ -41,6 +42,26 @@ def test_a_chain_is_named_by_its_head_and_cut_to_prove_it(load):
     assert exhibit.holder is not None, exhibit.notes
     assert (exhibit.holder.name, exhibit.holder.kind) == ("specimen_chain.HEAD", "chain")
     assert adding_lines(exhibit) == ["HEAD = Node(HEAD)"]
+    assert exhibit.proof.status == "proved", exhibit.proof.detail
+
+
+def test_an_exception_raised_again_and_again_is_named_though_its_frames_lead_to_the_runner(load):
+    source = "NOT_FOUND = KeyError('order')\ndef find():\n    raise NOT_FOUND\n"
+    module = load("again", source + "def leak():\n    try: find()\n    except KeyError: pass\n")
+    runner = load(
+        "runner", "class Report: ...\ndef run(test):\n    reports = [Report(), Report(), Report()]\n    test()\n"
+    )
+
+    exhibit = explain(
+        functools.partial(runner.run, module.leak),
+        settle=gc.collect,
+        budget_s=60.0,
+        own=("leaktrace", "specimen_runner"),
+    )
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "specimen_again.NOT_FOUND.__traceback__"
+    assert adding_lines(exhibit) == ["raise NOT_FOUND"]
     assert exhibit.proof.status == "proved", exhibit.proof.detail
 
 
@@ -409,4 +430,4 @@ def test_the_inner_nodes_of_a_context_are_nobodys_leak_though_they_rise_most():
     seen.survivors.types = {id(cls): cls for cls in (type(node), list)}
     seen.survivors.counts = [{id(type(node)): runs * 3, id(list): runs} for runs in (2, 4, 6)]
 
-    assert [(cls, rate) for _ids, cls, rate in newest(seen)] == [(list, 1.0)]
+    assert [(cls, rate) for _ids, cls, rate in newest(seen, ())] == [(list, 1.0)]

@@ -132,6 +132,9 @@ def _adding_stacks(
     """Where the holder was seen to grow; one that is no container is watched in one more run."""
     if finding is None:
         return {}
+    if finding.raised is not None:
+        run()
+        return {finding.raised(): 1}
     if finding.changes is None:
         return seen.adders.get(finding.container, {})
     if budget.left_s() < seen.run_s * LINE_TRACE_SLOWDOWN:

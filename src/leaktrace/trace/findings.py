@@ -11,6 +11,7 @@ from leaktrace.trace.holder import Candidate, Chain, Search, candidates, describ
 from leaktrace.trace.model import Holder, Hop, Site
 from leaktrace.trace.notes import Notes
 from leaktrace.trace.observe import Observation
+from leaktrace.trace.sites import Stack
 from leaktrace.trace.things import is_innards, is_interesting_type
 
 
@@ -31,6 +32,7 @@ class Finding:
         container: identity of the growing container, or 0.
         changes: a number that rises when a holder that is no container is added to, or None.
         falls: whether that number also falls again on the way, as a reference count does.
+        raised: tells the stack of the last raise, where a traceback grows with each; or None.
     """
 
     holder: Holder
@@ -41,6 +43,7 @@ class Finding:
     container: int = 0
     changes: Callable[[], int] | None = None
     falls: bool = False
+    raised: Callable[[], Stack] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
     reached = [candidate for candidate in ranked if candidate.path and not candidate.weak]
     if reached:
         return _of_container(reached, seen, notes)
-    risen = newest(seen)
+    risen = newest(seen, scope.own)
     ids, cls, per_run = risen[0]
     if seen.atexit_per_run > 0:
         found = beyond.at_exit(newborn, per_run=seen.atexit_per_run)
@@ -93,14 +96,18 @@ def _of_survivors(
     return None
 
 
-def newest(seen: Observation) -> list[tuple[set[int], type | None, float]]:
-    """The survivors of the types that rise most, a user's types first; each with its type, and how many a run."""
+def newest(seen: Observation, own: tuple[str, ...]) -> list[tuple[set[int], type | None, float]]:
+    """The survivors of the types that rise most; each with its type, and how many a run.
+
+    A user's types come first, those of our `own` packages last: a frame that is kept keeps the runner's locals, too.
+    """
     first, last = seen.survivors.counts[0], seen.survivors.counts[-1]
     runs = max(1, sum(seen.batches[1:]))
     types = {key: cls for key, cls in seen.survivors.types.items() if not is_innards(cls)}
     rates = {key: (last.get(key, 0) - first.get(key, 0)) / runs for key in types}
     risen = [key for key, rate in rates.items() if rate > 0.2]  # noqa: PLR2004 - 1 in 4 runs, with some air
-    risen.sort(key=lambda key: (is_interesting_type(types[key]), rates[key]), reverse=True)
+    foreign = {key: not safe.is_within(safe.module_of(types[key]), own) for key in risen}
+    risen.sort(key=lambda key: (foreign[key], is_interesting_type(types[key]), rates[key]), reverse=True)
     alive = living(seen.survivors.ids)
     return [
         ({id(obj) for obj in alive if id(type(obj)) == key}, types[key], rates[key]) for key in risen[:_MOST_TYPES]
@@ -155,7 +162,7 @@ def _of_chain(chain: Chain, expected: proof.Expected) -> Finding:
     if chain.cut is None:
         return Finding(chain.holder, chain.label, untried=f"{name} cannot be replaced from outside")
     removal = proof.Removal(name, chain.entries, chain.cut)
-    return Finding(chain.holder, chain.label, [removal], expected, changes=chain.changes)
+    return Finding(chain.holder, chain.label, [removal], expected, changes=chain.changes, raised=chain.raised)
 
 
 def _beyond(found: beyond.Beyond) -> Finding:

@@ -19,6 +19,7 @@ from leaktrace.trace.labels import grows_here, propagate
 from leaktrace.trace.model import Holder, Hop
 from leaktrace.trace.naming import Step
 from leaktrace.trace.retained import Retained, nearest, retained
+from leaktrace.trace.sites import Stack
 from leaktrace.trace.slots import slot_of
 from leaktrace.trace.things import doing, is_of_interest, label
 
@@ -76,6 +77,7 @@ class Chain:
         cut: cuts the leaked things off; None where that cannot be done from outside.
         changes: a number that rises when the holder is added to; None where that cannot be seen.
         entries: how many are taken out by that; 0 where the whole is set to None.
+        raised: tells the stack of the raise that was last added to an exception's traceback, where it is that.
     """
 
     holder: Holder
@@ -83,6 +85,7 @@ class Chain:
     cut: Callable[[], object] | None
     changes: Callable[[], int] | None
     entries: int = 0
+    raised: Callable[[], Stack] | None = None
 
 
 class Search:
@@ -281,7 +284,9 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
     kind = ("replaced" if replaced else "chain") if special.endswith("-container") else special
     holder = Holder(name=first.name, kind=kind, path=propagate(hops), entries_per_run=round(per_run, 3))
     slot = slot_of(above[-1].obj, first.obj) if above else None
-    return Chain(holder, label(named[-1].obj), slot.cut if slot else None, slot.changes if slot else None)
+    if slot is None:
+        return Chain(holder, label(named[-1].obj), None, None)
+    return Chain(holder, label(named[-1].obj), slot.cut, slot.changes, raised=slot.raised)
 
 
 def _is_full(obj: object) -> bool:

@@ -1,29 +1,31 @@
-"""One named place that holds one thing: an attribute of a module, a class or an instance, or a key of a dict."""
+"""One named place that holds one thing: an attribute of a module, a class, an instance, or a key of a dict."""
 
 from __future__ import annotations
 
 import types
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from leaktrace.trace import safe
+from leaktrace.trace.sites import Stack
+
+
+_OF_EXCEPTIONS = ("__traceback__", "__cause__", "__context__")
 
 
 class Slot:
-    """A place by owner and name; keeps the owner alive, never the thing in it."""
+    """A place that can be read and emptied; keeps its owner alive, never the thing in it."""
 
-    __slots__ = ("_changes", "_key", "_last", "_owner", "_read")
+    __slots__ = ("_changes", "_last", "_read", "cut", "raised")
 
-    def __init__(self, owner: Any, key: Any, read: Callable[[], Any]) -> None:
-        self._owner, self._key, self._read = owner, key, read
+    def __init__(
+        self, read: Callable[[], Any], cut: Callable[[], object], *, raised: Callable[[], Stack] | None = None
+    ) -> None:
+        self._read, self.raised = read, raised
         self._last, self._changes = id(read()), 0
-
-    def cut(self) -> None:
-        """Put None in its place."""
-        if safe.inherits(self._owner, type):
-            type.__setattr__(self._owner, self._key, None)
-        else:
-            dict.__setitem__(self._owner, self._key, None)
+        self.cut = cut
+        """Puts None in its place."""
 
     def changes(self) -> int:
         """How often something else was found there since the first look."""
@@ -37,7 +39,15 @@ def slot_of(parent: Any, child: Any) -> Slot | None:
     """The place in `parent` that holds `child`; None where it has no plain name."""
     if safe.inherits(parent, type):
         key = _key(dict(safe.namespace(parent)), child)
-        return Slot(parent, key, lambda: safe.namespace(parent).get(key)) if type(key) is str else None
+        if type(key) is not str:
+            return None
+        return Slot(lambda: safe.namespace(parent).get(key), lambda: type.__setattr__(parent, key, None))
+    if safe.inherits(parent, BaseException):
+        for name in _OF_EXCEPTIONS:  # CPython's own descriptors: no code of the user's runs
+            place = BaseException.__dict__[name]
+            if place.__get__(parent) is child:
+                raised = _raised_since(child, parent) if type(child) is types.TracebackType else None
+                return Slot(partial(place.__get__, parent), partial(place.__set__, parent, None), raised=raised)
     if type(parent) is types.ModuleType:
         names = safe.module_namespace(parent)
     else:
@@ -45,7 +55,27 @@ def slot_of(parent: Any, child: Any) -> Slot | None:
     if names is None:
         return None
     key = _key(names, child)
-    return Slot(names, key, lambda: dict.get(names, key)) if key is not None and safe.is_plain(key) else None
+    if key is None or not safe.is_plain(key):
+        return None
+    return Slot(lambda: dict.get(names, key), lambda: dict.__setitem__(names, key, None))
+
+
+def _raised_since(head: types.TracebackType, exception: BaseException) -> Callable[[], Stack]:
+    """A function that tells the stack of the latest raise, innermost first; each one puts its lines before the `head`.
+
+    A traceback is put into its exception where it is caught (up to CPython 3.11): no trace function sees the raise.
+    """
+    old = id(head)
+
+    def raised() -> Stack:
+        lines: list[tuple[str, int]] = []
+        step = BaseException.__dict__["__traceback__"].__get__(exception)
+        while step is not None and id(step) != old:
+            lines.append((step.tb_frame.f_code.co_filename, step.tb_lineno))
+            step = step.tb_next
+        return tuple(reversed(lines))
+
+    return raised
 
 
 def _key(names: dict[Any, Any], child: Any) -> Any:
