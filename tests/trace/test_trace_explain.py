@@ -431,3 +431,14 @@ def test_the_inner_nodes_of_a_context_are_nobodys_leak_though_they_rise_most():
     seen.survivors.counts = [{id(type(node)): runs * 3, id(list): runs} for runs in (2, 4, 6)]
 
     assert [(cls, rate) for _ids, cls, rate in newest(seen, ())] == [(list, 1.0)]
+
+
+def test_what_grows_in_every_second_run_is_watched_until_the_line_that_adds_is_seen(load):
+    source = "import functools, itertools\nN = itertools.count()\n@functools.cache\ndef square(n): return n * n\n"
+    module = load("fitful", source + "def leak():\n    number = next(N) // 2 + 1000\n    square(number)\n")
+
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert adding_lines(exhibit) == ["square(number)"]
+    assert exhibit.proof.detail.startswith("clearing specimen_fitful.square (lru_cache) released ")

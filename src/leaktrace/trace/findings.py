@@ -122,7 +122,7 @@ def search_of(seen: Observation, scope: Scope) -> Search:
 
 def _of_container(reached: list[Candidate], seen: Observation, notes: Notes) -> Finding:
     best = reached[0]
-    fresh_runs = sum(seen.batches[1:]) + (1 if seen.adders else 0)
+    fresh_runs = sum(seen.batches[1:]) + seen.watched_runs
     holder, leaked, label = describe(best, seen.survivors.ids, runs=seen.runs, fresh_runs=fresh_runs)
     finding = Finding(holder, label, container=id(best.grower.container))
     if holder.kind == "thread":
@@ -152,7 +152,7 @@ def _removal(name: str, candidate: Candidate) -> proof.Removal:
             grower.content = None
             type(owner).cache_clear(owner)
 
-        return proof.Removal(name, length - grower.lengths[0], clear)
+        return proof.Removal(name, length - grower.lengths[0], clear, whole=True)
     entries = 0 if grower.handler.buffer else length - grower.lengths[1]
     return proof.Removal(name, entries, lambda: grower.handler.restore(grower.container, grower.content))
 

@@ -19,6 +19,8 @@ from leaktrace.trace.things import is_of_interest
 
 
 _WATCHED = 8
+_MOST_WATCHED_RUNS = 8
+_WATCHING_SHARE = 0.2
 _SHARE = 0.6
 _PREFERRED = 30
 LINE_TRACE_SLOWDOWN = 15.0
@@ -42,6 +44,7 @@ class Observation:
     Attributes:
         growers: containers that rose in the first batch and after it.
         adders: stacks of the lines that added, by identity of the container, with how often.
+        watched_runs: runs after the batches, in which those lines were looked for.
         survivors: newborn objects and counts of their types.
         before, after: living allocations around the last batch.
         preferred: stacks of the leaked objects themselves, by rank.
@@ -52,6 +55,7 @@ class Observation:
 
     growers: list[Grower] = field(default_factory=list)
     adders: dict[int, dict[Stack, int]] = field(default_factory=dict)
+    watched_runs: int = 0
     survivors: Survivors = field(default_factory=Survivors)
     before: Live = field(default_factory=dict)
     after: Live = field(default_factory=dict)
@@ -184,7 +188,7 @@ def _watch_lines(
     places: Places,
     notes: Notes,
 ) -> None:
-    watched = [grower for grower in seen.growers if grower.steady][:_WATCHED]
+    watched = sorted(seen.growers, key=lambda grower: not grower.steady)[:_WATCHED]
     if not watched:
         return
     if budget.left_s() < run_s * LINE_TRACE_SLOWDOWN:
@@ -196,8 +200,13 @@ def _watch_lines(
             places,
             budget_s=budget.left_s(),
         )
-        watch(run)
-        settle()
+        enough_s = budget.left_s() * (1 - _WATCHING_SHARE)
+        for _ in range(_MOST_WATCHED_RUNS):  # what grows in every run shows in the first, what does not is waited for
+            watch(run)
+            settle()
+            seen.watched_runs += 1
+            if all(watch.found) or budget.left_s() < enough_s:
+                break
         for grower, found in zip(watched, watch.found, strict=True):
             seen.adders[id(grower.container)] = found
 

@@ -22,13 +22,15 @@ class Removal:
 
     Attributes:
         holder: name of what they are taken out of.
-        entries: how many.
+        entries: how many; 0 where they are cut off as a whole.
         act: does it; may raise anything.
+        whole: whether older entries go with them.
     """
 
     holder: str
     entries: int
     act: Callable[[], object]
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,8 @@ def prove(
         removed or nothing could be watched.
     """
     watched, kind = (expected.noun_ids, expected.noun_type) if expected.noun_ids else (expected.ids, 0)
+    if not watched:
+        settle()  # what the trace itself has left would be weighed as released
     before_bytes = heap_bytes()
     if not watched and (before_bytes is None or not expected.bytes_exclusive):
         return Proof(status="untried", detail="what is leaked can neither be counted nor weighed")
@@ -147,6 +151,10 @@ def _noun(expected: Expected) -> str:
 
 
 def _taking(removal: Removal) -> str:
+    if removal.whole:
+        return f"clearing {removal.holder}"
+    if removal.whole:
+        return f"clearing {removal.holder}"
     return f"taking the {_entries(removal.entries)} out" if removal.entries else f"cutting {removal.holder} back"
 
 
