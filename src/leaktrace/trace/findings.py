@@ -67,9 +67,10 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
         found = beyond.at_exit(newborn, per_run=seen.atexit_per_run)
         if found is not None:
             return _beyond(found)
-    if (chain := _of_survivors(risen, seen, scope)) is not None:
+    search = search_of(seen, scope)
+    if (chain := _of_survivors(risen, seen, search)) is not None:
         return chain
-    own = _of_pytest(seen, scope, ranked, ids)
+    own = _of_pytest(seen, scope, ranked, ids, search)
     if own is not None:
         return own
     if ids and cls is not None:
@@ -80,13 +81,12 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
 
 
 def _of_survivors(
-    risen: Sequence[tuple[set[int], type | None, float]], seen: Observation, scope: Scope
+    risen: Sequence[tuple[set[int], type | None, float]], seen: Observation, search: Search
 ) -> Finding | None:
     """What holds the survivors of the first type; of the next, where only a full cache was found for that."""
     for ids, cls, per_run in risen:
         if not ids or cls is None:
             break
-        search = search_of(seen, scope)
         chain = from_survivors(ids, seen.survivors.ids, search, per_run=per_run)
         if chain is not None:
             ours, whole = frozenset(ids), not chain.entries
@@ -173,11 +173,13 @@ def _beyond(found: beyond.Beyond) -> Finding:
     return Finding(found.holder, found.label, [removal], expected, changes=found.changes)
 
 
-def _of_pytest(seen: Observation, scope: Scope, ranked: list[Candidate], ids: set[int]) -> Finding | None:
+def _of_pytest(
+    seen: Observation, scope: Scope, ranked: list[Candidate], ids: set[int], search: Search
+) -> Finding | None:
     """What only the test runner keeps, named as its own, never by its internals."""
     if not any(package in {"pytest", "_pytest"} for package in scope.own):
         return None
-    search = search_of(seen, Scope(("leaktrace",), scope.test_files))
+    search.widen(("leaktrace",))
     wanted = {id(c.grower.container) for c in ranked if not c.weak} | ids
     reached = search.find(wanted, enough=1) if wanted else set()
     for target in reached:

@@ -31,7 +31,19 @@ class Graph:
     depend on how a CPython version stores attributes.
     """
 
-    __slots__ = ("_atoms", "_found", "_kept", "_later", "_manners", "_nodes", "_own", "_parents", "_queue", "_seen")
+    __slots__ = (
+        "_atoms",
+        "_found",
+        "_kept",
+        "_later",
+        "_manners",
+        "_nodes",
+        "_own",
+        "_parents",
+        "_queue",
+        "_seen",
+        "_shut",
+    )
 
     def __init__(self, *, own: tuple[str, ...], hidden: Iterable[int] = ()) -> None:
         self._own = own
@@ -44,8 +56,10 @@ class Graph:
         self._found: dict[int, int] = {}
         self._queue: deque[int] = deque()
         self._later: list[int] = []
+        self._shut: list[tuple[Any, int]] = []  # what is our own, and where it was met
         self._seen.update(
-            id(part) for part in (self._seen, self._nodes, self._atoms, self._manners, self._kept, self._later)
+            id(part)
+            for part in (self._seen, self._nodes, self._atoms, self._manners, self._kept, self._later, self._shut)
         )
 
     def sweep(  # noqa: C901, PLR0912 - one tight loop over every living object: a call more is a second more
@@ -95,6 +109,7 @@ class Graph:
                 if manner == _LATER:
                     self._later.append(len(nodes))
                 elif manner and self._is_own(child, manner):
+                    self._shut.append((child, index))
                     continue
                 if key in wanted:
                     wanted.discard(key)
@@ -114,6 +129,22 @@ class Graph:
         """
         self._queue.extend(self._later)
         self._later.clear()
+
+    def enter(self, own: tuple[str, ...], shown: Iterable[int]) -> None:
+        """Let the next sweep walk on through what was our own and is so no longer, and what is `shown` again."""
+        self._own = own
+        self._manners.clear()
+        self._seen.difference_update(shown)
+        shut = self._shut[:]
+        self._shut.clear()
+        for obj, parent in shut:
+            manner = self._judge(type(obj))
+            if manner and manner != _LATER and self._is_own(obj, manner):
+                self._shut.append((obj, parent))
+                continue
+            self._queue.append(len(self._nodes))
+            self._nodes.append(obj)
+            self._parents.append(parent)
 
     def _unmet(self, targets: set[int]) -> set[int]:
         """The targets that were not met yet, after a look at what earlier sweeps walked through."""

@@ -113,6 +113,16 @@ class Search:
         self.avoided = True
         self.clear()
 
+    def widen(self, own: tuple[str, ...]) -> None:
+        """Take fewer packages for our own; what was walked through already is not walked through again."""
+        hidden = {id(obj) for obj in roots.own_modules(own)}
+        shown = [id(obj) for obj in roots.own_modules(self._own) if id(obj) not in hidden]
+        known = self._by_id.keys()
+        more = [root for root in roots.modules(own, frozenset()) if id(root.obj) not in known]
+        self._own, self._modules, self._others = own, [*self._modules, *more], None
+        self._by_id.update((id(root.obj), root) for root in more)
+        self._graph.enter(own, shown)
+
     def find(self, targets: set[int], *, enough: int | None = None) -> set[int]:
         """The targets that a root reaches; stacks and hooks are asked only for what no module reaches."""
         found = self._graph.sweep([root.obj for root in self._modules], targets, enough=enough)
