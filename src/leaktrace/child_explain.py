@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -53,6 +54,7 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
             run,
             settle=settle,
             own=OWN,
+            plugins=plugins_of(items[0].config),
             test_files=tuple({str(item.path) for item in items}),
             growth_bytes_per_run=None if references else max(sizes, default=None),
             references=references,
@@ -72,10 +74,16 @@ def follow_native(run: Callable[[], None], tell: Tell, items: Sequence[pytest.It
         for _ in range(warmups):
             run()
         settle()
-        sites = memray_sites(run, settle=settle, places=Places(OWN))
+        sites = memray_sites(run, settle=settle, places=Places(OWN, plugins_of(items[0].config)))
         tell("exhibit", {"exhibit": _relative({"sites": encode(sites)}, items[0].config.rootpath)})
     except Exception as exc:  # noqa: BLE001
         _excuse(tell, f"memray could not follow it: {type(exc).__name__}: {exc}")
+
+
+def plugins_of(config: pytest.Config) -> tuple[str, ...]:
+    """The modules of the installed plugins; conftests and test modules are the suite's own."""
+    installed = (plugin for plugin, _distribution in config.pluginmanager.list_plugin_distinfo())
+    return tuple(plugin.__name__ for plugin in installed if isinstance(plugin, ModuleType))
 
 
 def _excuse(tell: Tell, why: str) -> None:

@@ -45,6 +45,7 @@ def explain(
     runs: int = 6,
     budget_s: float = 10.0,
     own: tuple[str, ...] = ("leaktrace", "_pytest", "pluggy", "pytest"),
+    plugins: tuple[str, ...] = (),
     test_files: tuple[str, ...] = (),
     growth_bytes_per_run: float | None = None,
     references: bool = False,
@@ -59,6 +60,7 @@ def explain(
         runs: how many further runs to look at; fewer where the time does not suffice.
         budget_s: seconds that all of this may take.
         own: packages that are no part of the suspect and never a holder.
+        plugins: modules that only work around tests, whose lines are told where there are no others.
         test_files: source files of tests, whose modules are the last to be named.
         growth_bytes_per_run: by how much the suspect grows a run, all kinds of memory together, where that is known.
         references: whether only the number of references grows.
@@ -67,7 +69,7 @@ def explain(
         What was found; parts that failed are notes in it. Raises nothing but an interrupt.
     """
     notes, budget, answer = Notes(), Budget(budget_s), _Answer()
-    places, sources = Places(own), Sources()
+    places, sources = Places(own, plugins), Sources()
     frozen = gc.get_freeze_count() > _FROZEN_AT_START
     if frozen:
         gc.unfreeze()  # what the user froze must be seen, too; it is frozen again at the end
@@ -94,6 +96,9 @@ def explain(
             if answer.native:
                 with notes.part("native memory"):
                     _find_native(answer, run, growth_bytes_per_run or 0.0, places=places, budget=budget, notes=notes)
+            if not answer.made and places.all is not places and not references:
+                with notes.part("the plugins' lines"):
+                    _find_sites(answer, seen, places.all, sources, growth_bytes_per_run)
             with notes.part("the proof"):
                 _prove(answer, settle)
     finally:

@@ -89,17 +89,23 @@ def _stack_on_311(obj: object) -> Stack | None:
 
 
 class Places:
-    """Tells whose a source file is: ours, the interpreter's or the suspect's."""
+    """Tells whose a source file is: ours, the interpreter's, a plugin's of the test runner, or the suspect's.
 
-    __slots__ = ("_known", "_measuring", "_own")
+    Plugins make and drop things around every test. What they make is told only where nothing else is (see `all`).
+    """
 
-    def __init__(self, own: tuple[str, ...]) -> None:
+    __slots__ = ("_known", "_measuring", "_own", "_plugins", "all")
+
+    def __init__(self, own: tuple[str, ...], plugins: tuple[str, ...] = ()) -> None:
         self._own = tuple(path for name in own if (path := _folder_of(name)))
+        self._plugins = tuple(path for name in plugins if (path := _folder_of(name)))
+        self.all = Places(own) if plugins else self
+        """The same, but plugins' files are the suspect's."""
         self._measuring = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - pathlib allocates what we would then see
         self._known: dict[str, str] = {}
 
     def whose(self, file: str) -> str:
-        """`measuring`, `own`, `library` or `suspect`."""
+        """`measuring`, `own`, `plugin`, `library` or `suspect`."""
         try:
             return self._known[file]
         except KeyError:
@@ -107,6 +113,8 @@ class Places:
                 place = "measuring"
             elif any(file.startswith(path) for path in self._own):
                 place = "own"
+            elif any(file.startswith(path) for path in self._plugins):
+                place = "plugin"
             else:
                 place = "library" if safe.is_stdlib_path(file) else "suspect"
             self._known[file] = place
@@ -117,7 +125,7 @@ class Places:
         part: list[tuple[str, int]] = []
         for frame in stack:
             place = self.whose(frame[0])
-            if place == "measuring" or (place == "own" and part):
+            if place == "measuring" or (place in {"own", "plugin"} and part):
                 break
             if place == "suspect" or (place == "library" and part):
                 part.append(frame)
