@@ -442,3 +442,37 @@ def test_what_grows_in_every_second_run_is_watched_until_the_line_that_adds_is_s
     assert exhibit.holder is not None, exhibit.notes
     assert adding_lines(exhibit) == ["square(number)"]
     assert exhibit.proof.detail.startswith("clearing specimen_fitful.square (lru_cache) released ")
+
+
+PLUGIN = """
+def around(test, item):
+    item.statuses = {"call": bytes(5000)}
+    item.more = bytearray(70_000)
+    test()
+    item.more = None
+"""
+
+
+def test_what_a_plugin_makes_around_a_test_is_no_line_of_its_leak(load):
+    plugin = load("plugin", PLUGIN)
+    module = load("plain", THING + "ALL = []\ndef leak():\n    ALL.append(Thing())\n")
+
+    exhibit = explain(
+        lambda: plugin.around(module.leak, Item()), settle=gc.collect, budget_s=60.0, plugins=("specimen_plugin",)
+    )
+
+    assert {site.file.rpartition("/")[2] for site in exhibit.sites} == {"specimen_plain.py"}
+
+
+def test_a_leak_of_a_plugin_itself_is_told_with_the_plugins_line(load):
+    plugin = load("plugin", "KEPT = []\ndef around():\n    KEPT.append(bytearray(5000))\n")
+
+    exhibit = explain(plugin.around, settle=gc.collect, budget_s=60.0, plugins=("specimen_plugin",))
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "specimen_plugin.KEPT"
+    assert "KEPT.append(bytearray(5000))" in [site.code.splitlines()[0] for site in exhibit.sites]
+
+
+class Item:
+    pass

@@ -28,7 +28,7 @@ from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES
 if TYPE_CHECKING:
     from leaktrace.ledger.spans import Settlement
 
-VERSION = 1
+VERSION = 2
 MAX_BYTES = 1 << 30
 RUN_ID = re.compile(r"\d{8}-\d{6}-\d+")
 """A run's folder: date, time, process. The folder that the user names may hold others, not ours to remove."""
