@@ -51,7 +51,8 @@ What to keep in mind:
 - psleak tests functions, not tests: our plugin repeats each body, but not its fixtures, setup and teardown, inside
   pytest. Leaks in fixtures are out of its reach so, and some false alarms are of this wrapping (records that pytest's
   log capture keeps, what a teardown would take back), not of psleak. pytest-memray judges a body's first run.
-- Wall time is the whole process, installation left out. Compare it only between detectors that ran under equal load.
+- Wall time is the whole process, installation left out. Compare it only between detectors that ran under equal load:
+  a kept answer has the time of the run that gave it, and where its load was not recorded, that run was on a busy machine.
 """
 BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
 

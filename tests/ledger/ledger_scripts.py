@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import contextmanager
 
 from leaktrace.ledger.recorder import Recorder
@@ -60,6 +61,7 @@ class Run:
 
     def garbage(self, size):
         """A cycle that holds `size` bytes until the collector comes."""
+        gc.collect()  # so that the collector does not come by itself in the next few lines
         garbage = Garbage(self, size)
         garbage.itself = garbage
 
