@@ -56,6 +56,7 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
             own=OWN,
             plugins=plugins_of(items[0].config),
             test_files=tuple({str(item.path) for item in items}),
+            root=f"{items[0].config.rootpath}{os.sep}",
             growth_bytes_per_run=None if references else max(sizes, default=None),
             references=references,
         )

@@ -140,6 +140,22 @@ def test_growth_that_a_bounded_holder_explains_is_a_cache():
     assert found.reason.startswith("shop.prices holds 31 of at most 128 entries")
 
 
+def references(kind):
+    """An answer in which nothing but the number of references grows, and the holder that its trace named."""
+    rows = [[run] for run in range(150)]
+    holder = Holder(name="references to class decimal.Decimal", kind=kind, path=(), entries_per_run=1.0)
+    found = encode(replace(exhibit(), holder=holder if kind else None))
+    return answer([], counters=("refs",), readings=rows, runs=149, unread={}, exhibit=found)
+
+
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [("references", Verdict.LEAK), ("shared-references", Verdict.STEADY), (None, Verdict.UNDECIDED)],
+)
+def test_references_alone_convict_where_their_object_is_named_and_could_go_otherwise(kind, verdict):
+    assert judged(references(kind)).verdict is verdict
+
+
 def test_a_trace_that_cannot_be_read_costs_the_explanation_alone():
     found = judged(answer([20_000_000] * 8, exhibit={"holder": 5}))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 FILES = {
     "test_a.py": """
-        import ctypes
+        import ctypes, decimal
 
         take = ctypes.pythonapi.Py_IncRef
         take.argtypes, take.restype = [ctypes.py_object], None
@@ -15,6 +15,9 @@ FILES = {
 
         def test_forgets():
             take(Thing)
+
+        def test_forgets_what_lives_anyway():
+            take(decimal.Decimal)
 
         def test_uses():
             Thing()
@@ -33,3 +36,12 @@ def test_a_forgotten_reference_is_a_leak_that_names_the_object_and_the_line(exam
     said = " ".join(ran.report.split())
     assert "how much 1 ref a run" in said
     assert "taken at test_a.py:11 in test_forgets take(Thing)" in said
+
+
+def test_a_forgotten_reference_to_what_lives_anyway_is_no_leak_and_is_in_the_casebook(example):
+    ran = example.run("--leaktrace-hunt", files=FILES, expect=0)
+
+    case = ran.case("test_forgets_what_lives_anyway")
+    assert (case.verdict.value, case.counter) == ("STEADY", "refs")
+    assert case.exhibit.holder.name == "references to class decimal.Decimal"
+    assert "decimal.Decimal" not in ran.report

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 import pytest
@@ -11,7 +12,7 @@ from leaktrace.trace.explain import explain
 
 
 SOURCE = """
-import ctypes
+import ctypes, decimal
 
 take = ctypes.pythonapi.Py_IncRef
 take.argtypes, take.restype = [ctypes.py_object], None
@@ -27,6 +28,7 @@ def forget(obj):
 
 def a_class(): forget(Thing)
 def an_old_object(): forget(SHARED["table"])
+def a_class_of_others(): forget(decimal.Decimal)
 def the_singleton(): forget(None)
 def nothing(): [Thing(), SHARED["table"], None]
 """
@@ -38,22 +40,25 @@ def module(load):
 
 
 @pytest.mark.parametrize(
-    ("suspect", "name"),
+    ("suspect", "name", "kind"),
     [
-        ("a_class", "class specimen_refs.Thing"),
-        ("an_old_object", "specimen_refs.SHARED['table']"),
+        ("a_class", "class specimen_refs.Thing", "references"),
+        ("an_old_object", "specimen_refs.SHARED['table']", "references"),
+        ("a_class_of_others", "class decimal.Decimal", "shared-references"),
         pytest.param(
             "the_singleton",
             "None",
+            "shared-references",
             marks=pytest.mark.skipif(sys.version_info >= (3, 12), reason="None is immortal from 3.12 on"),
         ),
     ],
 )
-def test_the_object_whose_count_grows_is_named_with_the_line_that_takes(module, suspect, name):
-    exhibit = explain(getattr(module, suspect), settle=gc.collect, references=True, budget_s=60.0)
+def test_the_object_whose_count_grows_is_named_with_the_line_that_takes(module, suspect, name, kind, tmp_path):
+    root = f"{tmp_path}{os.sep}"
+    exhibit = explain(getattr(module, suspect), settle=gc.collect, references=True, budget_s=60.0, root=root)
 
     assert exhibit.holder is not None, exhibit.notes
-    assert (exhibit.holder.name, exhibit.holder.kind) == (f"references to {name}", "references")
+    assert (exhibit.holder.name, exhibit.holder.kind) == (f"references to {name}", kind)
     assert exhibit.holder.entries_per_run == 1.0
     last = exhibit.holder.path[-1]
     assert (last.name, last.leaking) == (name, "UNKNOWN")

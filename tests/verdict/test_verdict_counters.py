@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from leaktrace.probes.model import BLOCKS, FDS, HEAP_BYTES, OBJECTS, RSS_BYTES, Counter, Unread
+from leaktrace.probes.model import BLOCKS, FDS, HEAP_BYTES, OBJECTS, REFS, RSS_BYTES, Counter, Unread
 from leaktrace.verdict.judge import judge, judge_kinds
 from leaktrace.verdict.model import Record, Series, Verdict
 
@@ -50,6 +50,28 @@ def test_bytes_are_named_before_blocks_and_objects():
     ruling = judge(record((OBJECTS, rising(49, 1)), (BLOCKS, rising(49, 2)), (HEAP_BYTES, rising(49, 64))))
     assert ruling.counter == "heap_bytes"
     assert set(ruling.rates) == {"heap_bytes", "blocks", "objects"}
+
+
+def emptied(batches, per_run, *, most, value=1000):
+    """A cache that is filled by every run and emptied when it holds `most`."""
+    levels, held = [value], 0
+    for step in (1, 1, 1, *[3] * batches):
+        held = per_run * step if held + per_run * step > most else held + per_run * step
+        levels.append(value + held)
+    return levels
+
+
+def test_references_taken_by_what_a_cache_holds_convict_nobody():
+    cache = (HEAP_BYTES, emptied(49, 8000, most=400_000))
+
+    assert judge(record(cache, (REFS, rising(49, 15)))).verdict is not Verdict.LEAK
+    assert judge(record((HEAP_BYTES, flat(49)), (REFS, rising(49, 15)))).verdict is Verdict.LEAK
+
+
+def test_references_that_a_cache_is_too_small_to_have_taken_convict():
+    cache = (HEAP_BYTES, emptied(49, 8, most=400))
+
+    assert judge(record(cache, (REFS, rising(49, 15)))).verdict is Verdict.LEAK
 
 
 def test_a_clean_heap_and_a_swinging_rss_are_steady_at_once():

@@ -10,7 +10,7 @@ from pathlib import PurePath
 from leaktrace.casebook.model import Case, Known
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Thing, Unread
+from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Thing, Unread
 from leaktrace.probes.words import remedy
 from leaktrace.replay.letters import Answer
 from leaktrace.suspects.model import Suspect
@@ -175,8 +175,13 @@ def _exhibit(answer: Answer) -> Exhibit:
 
 
 def _by_holder(ruling: Ruling, exhibit: Exhibit) -> tuple[Verdict, str]:
-    """Statistics tell growth; the holder tells leak from cache."""
+    """Statistics tell growth; the holder tells leak from cache, and from references that keep nothing alive."""
     holder = exhibit.holder
+    if ruling.verdict is Verdict.LEAK and ruling.counter == REFS.name:
+        if holder is None:
+            return Verdict.UNDECIDED, f"no object was found whose count rises with the runs; {ruling.reason}"
+        if holder.kind == "shared-references":
+            return Verdict.STEADY, f"nothing is kept by it that would go otherwise: {holder.name} {ruling.reason}"
     if ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED) and holder is not None and holder.bound is not None:
         filled = "" if holder.filled is None else f"{holder.filled} of "
         return Verdict.CACHE, f"{holder.name} holds {filled}at most {holder.bound} entries; {ruling.reason}"

@@ -36,7 +36,7 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
     adds = [site for site in exhibit.sites if site.adds][:1]
     if sites and adds and (sites[0].file, sites[0].line) == (adds[0].file, adds[0].line):
         adds = []  # one line makes it and adds it
-    references = exhibit.holder is not None and exhibit.holder.kind == "references"
+    references = exhibit.holder is not None and exhibit.holder.kind.endswith("references")
     added = "taken at" if references else "added at"
     for label, site in [*(("made at", each) for each in sites), *((added, each) for each in adds)]:
         yield from _site(label, site, width)

@@ -47,6 +47,7 @@ def explain(
     own: tuple[str, ...] = ("leaktrace", "_pytest", "pluggy", "pytest"),
     plugins: tuple[str, ...] = (),
     test_files: tuple[str, ...] = (),
+    root: str = "",
     growth_bytes_per_run: float | None = None,
     references: bool = False,
 ) -> Exhibit:
@@ -62,6 +63,7 @@ def explain(
         own: packages that are no part of the suspect and never a holder.
         plugins: modules that only work around tests, whose lines are told where there are no others.
         test_files: source files of tests, whose modules are the last to be named.
+        root: the folder of the suite.
         growth_bytes_per_run: by how much the suspect grows a run, all kinds of memory together, where that is known.
         references: whether only the number of references grows.
 
@@ -81,13 +83,14 @@ def explain(
             answer.types = seen.survivors.per_run(seen.batches, own)
             with notes.part("the allocating lines"):
                 _find_sites(answer, seen, places, sources, growth_bytes_per_run)
-            with notes.part("the holder"):
-                scope = Scope(own, frozenset(test_files))
-                answer.finding = find(seen, scope, sites=answer.made, notes=notes)
-            if references and answer.finding is None:
+            scope = Scope(own, frozenset(test_files))
+            if references:
                 answer.made = ()  # what was allocated meanwhile has nothing to do with it
                 with notes.part("the references"):
-                    answer.finding = refs.find(run, settle, partial(search_of, seen, scope))
+                    answer.finding = refs.find(run, settle, partial(search_of, seen, scope), root=root)
+            else:
+                with notes.part("the holder"):
+                    answer.finding = find(seen, scope, sites=answer.made, notes=notes)
             with notes.part("the adding line"):
                 stacks = _adding_stacks(answer.finding, seen, run, places=places, sources=sources, budget=budget)
                 answer.adding = _adding(stacks, places, sources)

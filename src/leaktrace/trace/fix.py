@@ -58,6 +58,8 @@ FIXES: Mapping[str, str] = MappingProxyType(
         " refers to what is left.",
         "references": "Look at the line: C code that is called there takes {holder} and does not give them back"
         " (Py_DECREF).",
+        "shared-references": "Nothing to do in the test: C code takes {holder} and does not give them back (Py_DECREF),"
+        " and they keep nothing alive that would go otherwise.",
         "native": "Look at the line that made it: the memory was allocated by native code and not given back.",
     }
 )

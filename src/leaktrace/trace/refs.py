@@ -25,7 +25,12 @@ _MOST_NAMED = 20
 
 
 def find(
-    run: Callable[[], None], settle: Callable[[], None], search: Callable[[], Search], *, batch_runs: int = 4
+    run: Callable[[], None],
+    settle: Callable[[], None],
+    search: Callable[[], Search],
+    *,
+    root: str = "",
+    batch_runs: int = 4,
 ) -> Finding | None:
     """The object whose reference count rises most with the runs, as a finding; None where none rises in each batch.
 
@@ -35,6 +40,7 @@ def find(
         run: executes the suspect once.
         settle: quietens the process.
         search: makes a search for the way to the object; called after the runs.
+        root: the folder of the suite, whose own classes are told apart from those of others.
         batch_runs: runs between two readings; four meet what is taken once in four runs.
     """
     objects = _everything()
@@ -55,14 +61,22 @@ def find(
     for obj, rose in risen[:_MOST_NAMED]:
         hops = _hops(obj, paths, rose / (_BATCHES * batch_runs))
         if hops is not None:
-            return _finding(obj, hops, rose / (_BATCHES * batch_runs))
+            return _finding(obj, hops, rose / (_BATCHES * batch_runs), shared=_is_shared(obj, root))
     return None
 
 
-def _finding(obj: Any, hops: tuple[Hop, ...], per_run: float) -> Finding:
-    holder = Holder(
-        name=f"references to {hops[-1].name}", kind="references", path=hops, entries_per_run=round(per_run, 3)
-    )
+def _is_shared(obj: Any, root: str) -> bool:
+    """Whether it lives as long as the process anyway: None and its like, a class that is not the suite's own."""
+    if not safe.inherits(obj, type):
+        return any(obj is each for each in SINGLETONS)
+    module = sys.modules.get(safe.module_of(obj))
+    file = (safe.module_namespace(module) or {}).get("__file__") if module is not None else None
+    return type(file) is not str or not file.startswith(root) or safe.is_installed_path(file)
+
+
+def _finding(obj: Any, hops: tuple[Hop, ...], per_run: float, *, shared: bool) -> Finding:
+    kind = "shared-references" if shared else "references"
+    holder = Holder(name=f"references to {hops[-1].name}", kind=kind, path=hops, entries_per_run=round(per_run, 3))
     return Finding(
         holder,
         "references",

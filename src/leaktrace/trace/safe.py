@@ -191,9 +191,12 @@ def is_stdlib_path(path: str) -> bool:
     """Whether a source file belongs to the interpreter's own library."""
     if path.startswith("<"):
         return True
-    if "site-packages" in path or "dist-packages" in path:
-        return False
-    return any(path.startswith(prefix) for prefix in _library_paths())
+    return not is_installed_path(path) and any(path.startswith(prefix) for prefix in _library_paths())
+
+
+def is_installed_path(path: str) -> bool:
+    """Whether a file belongs to a package that was installed."""
+    return "site-packages" in path or "dist-packages" in path
 
 
 def _library_paths() -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from leaktrace.probes.model import Unread
+from leaktrace.probes.model import REFS, Unread
 from leaktrace.verdict.alone import stands_alone, within_noise
 from leaktrace.verdict.curve import Curve
 from leaktrace.verdict.exact import examine
@@ -25,6 +25,10 @@ WEIGHT: Final = {
     Verdict.UNDECIDED: 3,
     Verdict.LEAK: 4,
 }
+
+BYTES_PER_REFERENCE: Final = 16
+"""The smallest object, which has a reference to its class, takes so much."""
+REFERENCES_PER_BLOCK: Final = 4
 
 SETTLED: Final = frozenset({Verdict.STEADY, Verdict.ONE_TIME, Verdict.CACHE})
 """Verdicts of the exact counters after which an inexact one is asked whether it grew by itself."""
@@ -78,7 +82,7 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
         curve = Curve(counter=series.counter, values=numbers, warmups=record.warmups, batch_runs=record.batch_runs)
         (exact if series.counter.exact else inexact).append(curve)
 
-    findings = [examine(curve, rules, record.spent) for curve in exact]
+    findings = _unless_mirrored([examine(curve, rules, record.spent) for curve in exact])
     if all(finding.verdict in SETTLED for finding in findings):
         alone = (
             stands_alone(curve, rules, record.spent, others_read=bool(exact))
@@ -89,6 +93,23 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
     if not findings and inexact:
         findings = [within_noise(inexact[0], rules, record.spent)]
     return _weigh(findings, unread)
+
+
+def _unless_mirrored(findings: list[Finding]) -> list[Finding]:
+    """The findings without that of references where a cache is large enough for what it holds to have taken them."""
+    references = next((each for each in findings if each.curve.counter.name == REFS.name), None)
+    if references is None:
+        return findings
+    taken = _span(references.curve)
+    for each in findings:
+        worth = BYTES_PER_REFERENCE if each.curve.counter.unit == "bytes" else 1 / REFERENCES_PER_BLOCK
+        if each.verdict is Verdict.CACHE and each is not references and _span(each.curve) >= worth * taken:
+            return [other for other in findings if other is not references]
+    return findings
+
+
+def _span(curve: Curve) -> int:
+    return max(curve.after) - min(curve.after)
 
 
 def _explained(inexact: Curve, findings: list[Finding]) -> bool:
