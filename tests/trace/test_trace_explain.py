@@ -444,6 +444,34 @@ def test_what_grows_in_every_second_run_is_watched_until_the_line_that_adds_is_s
     assert exhibit.proof.detail.startswith("clearing specimen_fitful.square (lru_cache) released ")
 
 
+def test_one_of_many_lost_objects_that_somebody_holds_for_the_moment_is_no_clue(load):
+    source = """
+import ctypes
+forget = ctypes.pythonapi.Py_IncRef
+forget.argtypes, forget.restype = [ctypes.py_object], None
+LATEST = None
+def leak():
+    global LATEST
+    for _ in range(20): forget([object()])
+    LATEST = [object()]
+"""
+    exhibit = explain(load("latest", source).leak, settle=gc.collect, budget_s=60.0)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert (exhibit.holder.name, exhibit.holder.kind) == ("held by C code", "c-code")
+
+
+def test_a_class_of_the_test_itself_is_no_extension_module(load):
+    source = "import ctypes\n" + THING
+    source += "forget = ctypes.pythonapi.Py_IncRef\nforget.argtypes, forget.restype = [ctypes.py_object], None\n"
+    module = load("mine", source + "def leak():\n    thing = Thing()\n    forget(thing)\n")
+
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "held by C code"
+
+
 PLUGIN = """
 def around(test, item):
     item.statuses = {"call": bytes(5000)}

@@ -180,9 +180,9 @@ def _of_pytest(
     if not any(package in {"pytest", "_pytest"} for package in scope.own):
         return None
     search.widen(("leaktrace",))
-    wanted = {id(c.grower.container) for c in ranked if not c.weak} | ids
-    reached = search.find(wanted, enough=1) if wanted else set()
-    for target in reached:
+    holding = {id(c.grower.container) for c in ranked if not c.weak and _holds_most(c, ids)}
+    reached = search.find(holding, enough=1) if holding else set()
+    for target in reached or {id(path[-1]) for path in [search.nearest(ids)[1]] if path}:
         _root, path = search.path(target)
         if not any(_is_pytests(obj) for obj in path):
             continue
@@ -192,6 +192,11 @@ def _of_pytest(
         holder = Holder(name="pytest itself", kind="pytest", path=(hop,), entries_per_run=round(per_run, 3))
         return Finding(holder, untried="what pytest keeps is not the suspect's")
     return None
+
+
+def _holds_most(candidate: Candidate, ids: set[int]) -> bool:
+    """Whether the new entries of a container keep most of what survived."""
+    return 2 * len(candidate.kept.objects & ids) >= len(ids)
 
 
 def _is_pytests(obj: object) -> bool:

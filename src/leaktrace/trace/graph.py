@@ -155,6 +155,10 @@ class Graph:
                     self._found[id(node)] = index
         return wanted - self._found.keys()
 
+    def first(self, targets: set[int]) -> int:
+        """Of targets that were found, the one that was met first."""
+        return min(targets, key=self._found.__getitem__)
+
     def path(self, target: int) -> list[Any]:
         """From a root to the object with this identity, both included; empty where it was not found."""
         index = self._found.get(target, -1)

@@ -29,6 +29,8 @@ _MOST_FULL = 4
 _MOST_LOST = 1_000
 """Entries that no look-up can find again, and that still are a cache's overhead; a bound above it is none."""
 _MOST_TARGETS = 60
+_MOSTLY = 0.5
+"""Of the survivors: so many must be reached before what leads to one of them is said to keep them."""
 _MOST_ENTRIES = 5_000
 
 
@@ -143,9 +145,14 @@ class Search:
         return (self._by_id[id(way[0])], way) if way else (None, [])
 
     def nearest(self, targets: set[int]) -> tuple[roots.Root | None, list[Any]]:
-        """The shortest of the ways to the first targets that are met, or (None, [])."""
-        reached = self.find(targets, enough=1)
-        return min((self.path(target) for target in reached), key=lambda way: len(way[1]), default=(None, []))
+        """The way to the first target that is met, or (None, []) where most of them cannot be reached.
+
+        One of many that are lost may be in somebody's hands for the moment, who is then not what keeps them.
+        """
+        reached = self.find(targets)
+        if not reached or len(reached) < _MOSTLY * len(targets):
+            return None, []
+        return self.path(self._graph.first(reached))
 
 
 def candidates(growers: Sequence[Grower], search: Search, newborn: set[int]) -> list[Candidate]:
