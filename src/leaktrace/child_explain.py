@@ -18,7 +18,8 @@ from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.origins import Origins
 from leaktrace.replay.left import Births, name_things, relative
 from leaktrace.replay.measure import settle
-from leaktrace.verdict.model import Ruling
+from leaktrace.verdict.judge import BYTES_PER_REFERENCE
+from leaktrace.verdict.model import Rate, Ruling
 
 
 OWN = ("leaktrace", "_pytest", "pluggy", "pytest")
@@ -47,7 +48,8 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
     from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
     from leaktrace.trace.explain import explain  # noqa: PLC0415
 
-    references, rates = ruling.counter == REFS.name, ruling.rates
+    rates = ruling.rates
+    references = ruling.counter == REFS.name and not _mirrored(rates)
     sizes = [rates[name].estimate for name in (HEAP_BYTES.name, RSS_BYTES.name) if name in rates]
     try:
         exhibit = explain(
@@ -63,6 +65,12 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
         tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
     except Exception as exc:  # noqa: BLE001
         _excuse(tell, f"the trace failed: {type(exc).__name__}: {exc}")
+
+
+def _mirrored(rates: Mapping[str, Rate]) -> bool:
+    """Whether the objects that stay are enough to have taken the references that grow."""
+    heap = rates.get(HEAP_BYTES.name)
+    return heap is not None and heap.estimate >= BYTES_PER_REFERENCE * rates[REFS.name].estimate
 
 
 def follow_native(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], *, warmups: int) -> None:

@@ -82,7 +82,9 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
         curve = Curve(counter=series.counter, values=numbers, warmups=record.warmups, batch_runs=record.batch_runs)
         (exact if series.counter.exact else inexact).append(curve)
 
-    findings = _unless_mirrored([examine(curve, rules, record.spent) for curve in exact])
+    findings = [examine(curve, rules, record.spent) for curve in exact]
+    if rules.weigh_references:
+        findings = _unless_mirrored(findings)
     if all(finding.verdict in SETTLED for finding in findings):
         alone = (
             stands_alone(curve, rules, record.spent, others_read=bool(exact))
@@ -96,20 +98,19 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
 
 
 def _unless_mirrored(findings: list[Finding]) -> list[Finding]:
-    """The findings without that of references where a cache is large enough for what it holds to have taken them."""
+    """The findings without that of references where a cache grows with them: what it holds has taken them."""
     references = next((each for each in findings if each.curve.counter.name == REFS.name), None)
-    if references is None:
+    caches = [each.curve for each in findings if each.verdict is Verdict.CACHE and each is not references]
+    if references is None or not any(_took(cache, references.curve) for cache in caches):
         return findings
-    taken = _span(references.curve)
-    for each in findings:
-        worth = BYTES_PER_REFERENCE if each.curve.counter.unit == "bytes" else 1 / REFERENCES_PER_BLOCK
-        if each.verdict is Verdict.CACHE and each is not references and _span(each.curve) >= worth * taken:
-            return [other for other in findings if other is not references]
-    return findings
+    return [each for each in findings if each is not references]
 
 
-def _span(curve: Curve) -> int:
-    return max(curve.after) - min(curve.after)
+def _took(cache: Curve, references: Curve) -> bool:
+    """Whether in most batches in which references rose, a cache rose by enough to have taken them."""
+    worth = BYTES_PER_REFERENCE if cache.counter.unit == "bytes" else 1 / REFERENCES_PER_BLOCK
+    rises = [(mine, taken) for mine, taken in zip(cache.steps, references.steps, strict=False) if taken > 0]
+    return 2 * sum(mine >= worth * taken for mine, taken in rises) >= len(rises) > 0
 
 
 def _explained(inexact: Curve, findings: list[Finding]) -> bool:

@@ -52,6 +52,8 @@ class Rules:
         hint: risk at which a trend is at least suspected.
         alone_batches: batches that an inexact counter needs to convict alone.
         alone_runs: runs over which it is followed, if they can be had.
+        weigh_references: whether references are compared with the size of a cache that may have taken them; the bytes
+            of a living process waver too much for that.
     """
 
     quiet_runs: int = 5
@@ -77,6 +79,7 @@ class Rules:
     faded_to: float = 0.10
     level_batches: int = 12
     level_runs: int = 36
+    weigh_references: bool = True
     alpha: float = 0.01
     hint: float = 0.05
     alone_batches: int = 6
