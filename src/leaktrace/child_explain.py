@@ -49,7 +49,8 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
     from leaktrace.trace.explain import explain  # noqa: PLC0415
 
     rates = ruling.rates
-    references = ruling.counter == REFS.name and not _mirrored(rates)
+    references = ruling.counter == REFS.name
+    mirrored = references and _mirrored(rates)
     sizes = [rates[name].estimate for name in (HEAP_BYTES.name, RSS_BYTES.name) if name in rates]
     try:
         exhibit = explain(
@@ -59,8 +60,9 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
             plugins=plugins_of(items[0].config),
             test_files=tuple({str(item.path) for item in items}),
             root=f"{items[0].config.rootpath}{os.sep}",
-            growth_bytes_per_run=None if references else max(sizes, default=None),
+            growth_bytes_per_run=None if references and not mirrored else max(sizes, default=None),
             references=references,
+            mirrored=mirrored,
         )
         tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
     except Exception as exc:  # noqa: BLE001
@@ -69,8 +71,8 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
 
 def _mirrored(rates: Mapping[str, Rate]) -> bool:
     """Whether the objects that stay are enough to have taken the references that grow."""
-    heap = rates.get(HEAP_BYTES.name)
-    return heap is not None and heap.estimate >= BYTES_PER_REFERENCE * rates[REFS.name].estimate
+    heap, taken = rates.get(HEAP_BYTES.name), rates.get(REFS.name)
+    return heap is not None and taken is not None and heap.estimate >= BYTES_PER_REFERENCE * taken.estimate
 
 
 def follow_native(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], *, warmups: int) -> None:

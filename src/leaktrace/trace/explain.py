@@ -50,6 +50,7 @@ def explain(
     root: str = "",
     growth_bytes_per_run: float | None = None,
     references: bool = False,
+    mirrored: bool = False,
 ) -> Exhibit:
     """Say why what a suspect leaves behind is alive, where it was made, and prove it.
 
@@ -65,7 +66,8 @@ def explain(
         test_files: source files of tests, whose modules are the last to be named.
         root: the folder of the suite.
         growth_bytes_per_run: by how much the suspect grows a run, all kinds of memory together, where that is known.
-        references: whether only the number of references grows.
+        references: whether it was the number of references that was seen to grow.
+        mirrored: whether objects that stay may have taken these references: then what holds them is looked for first.
 
     Returns:
         What was found; parts that failed are notes in it. Raises nothing but an interrupt.
@@ -84,13 +86,13 @@ def explain(
             with notes.part("the allocating lines"):
                 _find_sites(answer, seen, places, sources, growth_bytes_per_run)
             scope = Scope(own, frozenset(test_files))
-            if references:
+            if not references or mirrored:
+                with notes.part("the holder"):
+                    answer.finding = find(seen, scope, sites=answer.made, notes=notes)
+            if references and answer.finding is None:
                 answer.made = ()  # what was allocated meanwhile has nothing to do with it
                 with notes.part("the references"):
                     answer.finding = refs.find(run, settle, partial(search_of, seen, scope), root=root)
-            else:
-                with notes.part("the holder"):
-                    answer.finding = find(seen, scope, sites=answer.made, notes=notes)
             with notes.part("the adding line"):
                 stacks = _adding_stacks(answer.finding, seen, run, places=places, sources=sources, budget=budget)
                 answer.adding = _adding(stacks, places, sources)
