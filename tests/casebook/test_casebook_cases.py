@@ -143,7 +143,7 @@ def test_growth_that_a_bounded_holder_explains_is_a_cache():
 def references(kind):
     """An answer in which nothing but the number of references grows, and the holder that its trace named."""
     rows = [[run] for run in range(150)]
-    holder = Holder(name="references to class decimal.Decimal", kind=kind, path=(), entries_per_run=1.0)
+    holder = Holder(name="references to class fractions.Fraction", kind=kind, path=(), entries_per_run=1.0)
     found = encode(replace(exhibit(), holder=holder if kind else None))
     return answer([], counters=("refs",), readings=rows, runs=149, unread={}, exhibit=found)
 

@@ -12,7 +12,7 @@ from leaktrace.trace.explain import explain
 
 
 SOURCE = """
-import ctypes, decimal
+import ctypes, fractions
 
 take = ctypes.pythonapi.Py_IncRef
 take.argtypes, take.restype = [ctypes.py_object], None
@@ -28,7 +28,7 @@ def forget(obj):
 
 def a_class(): forget(Thing)
 def an_old_object(): forget(SHARED["table"])
-def a_class_of_others(): forget(decimal.Decimal)
+def a_class_of_others(): forget(fractions.Fraction)
 def the_singleton(): forget(None)
 def nothing(): [Thing(), SHARED["table"], None]
 """
@@ -44,7 +44,7 @@ def module(load):
     [
         ("a_class", "class specimen_refs.Thing", "references"),
         ("an_old_object", "specimen_refs.SHARED['table']", "references"),
-        ("a_class_of_others", "class decimal.Decimal", "shared-references"),
+        ("a_class_of_others", "class fractions.Fraction", "shared-references"),
         pytest.param(
             "the_singleton",
             "None",
