@@ -10,11 +10,26 @@ import pytest
 
 from leaktrace.probes.model import NamingProbe
 from leaktrace.probes.processes import ChildrenMemoryProbe, ProcessesProbe
+from leaktrace.probes.threads import ThreadsProbe
 
 
-@pytest.fixture
-def probe():
-    return ProcessesProbe()
+class Alone(ThreadsProbe):
+    """Counted anew whenever somebody asks for children, as a keeper does."""
+
+    @property
+    def alone(self):
+        return self.read() == 1
+
+    @alone.setter
+    def alone(self, value):
+        pass
+
+
+@pytest.fixture(params=["by exception", "by the list of the only thread"])
+def probe(request):
+    made = ProcessesProbe(threads=None if request.param == "by exception" else Alone())
+    yield made
+    made.close()
 
 
 @pytest.fixture
@@ -51,6 +66,26 @@ def test_a_zombie_is_counted_and_left_for_its_parent_to_reap(probe):
     assert probe.read() == before + 1
     assert process.wait() == 0
     assert any(thing.noun == "zombie process" and "nobody has waited" in thing.detail for thing in known.values())
+
+
+def test_a_child_is_counted_after_a_test_has_closed_every_descriptor():
+    script = """
+import os, subprocess
+from leaktrace.probes.resources import probes_of_kinds
+threads, processes = probes_of_kinds({"threads", "processes"})
+counts = [threads.read() and processes.read()]
+os.closerange(3, 1024)
+counts.append(threads.read() and processes.read())
+child = subprocess.Popen(["sleep", "30"])
+counts.append(threads.read() and processes.read())
+child.kill()
+child.wait()
+counts.append(threads.read() and processes.read())
+print(counts)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[0, 0, 1, 0]\n"
 
 
 def test_a_child_started_by_another_thread_is_counted(probe):

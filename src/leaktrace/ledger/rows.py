@@ -35,7 +35,9 @@ class Rows:
         self.count = 0
         self._journal = journal
         self._width = self.ledger.width
+        self._zeros = array("q", zeros * len(PHASES))
         self._capacity = 0
+        self._next: tuple[str | None, str] = (None, "null")
         numbers = f"[{','.join(['%d'] * len(counters))}]"
         self._line = '{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d%s,"next":%s}'
         self._start = f',"start":{numbers}'
@@ -96,21 +98,29 @@ class Rows:
         ledger, row = self.ledger, self.count
         if row >= self._capacity:
             self.reserve(256)
-        at = row * self._width
-        ledger.cells[at : at + self._width] = array("q", (*head, *start, *phases))
+        cells, at, quiet = ledger.cells, row * self._width, phases == self._zeros
+        cells[at], cells[at + 1], cells[at + 2] = outcome, duration_us, peak = head
+        at += len(head)
+        cells[at : at + len(start)] = start
+        if not quiet:
+            at += len(start)
+            cells[at : at + len(phases)] = phases
         ledger.nodeids.append(nodeid)
         self.count = row + 1
         more = ""
         if imports or settlement is not None or things:
             more = self._rare(row, imports, settlement, things)
         if self._journal is not None:
-            if any(phases):
+            if not quiet:
                 more = self._phases % tuple(phases) + more
             if moved:
                 more = self._start % tuple(start) + more
-            outcome, duration_us, peak = head
+            told, quoted = self._next
+            if told != nodeid:
+                quoted = _quoted(nodeid)
             follows = _quoted(following) if following else "null"
-            self._journal.write(self._line % (_quoted(nodeid), OUTCOMES[outcome], duration_us, peak, more, follows))
+            self._next = following, follows
+            self._journal.write(self._line % (quoted, OUTCOMES[outcome], duration_us, peak, more, follows))
 
     def _rare(
         self, row: int, imports: tuple[str, ...], settlement: Settlement | None, things: tuple[Thing, ...] | None

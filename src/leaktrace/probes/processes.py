@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping
@@ -10,36 +11,51 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from leaktrace.probes.model import Counter, Thing, Unread, Value
-from leaktrace.probes.procfs import ON_LINUX, names_in, text
+from leaktrace.probes.procfs import ON_LINUX, HeldFile, names_in, text
 from leaktrace.probes.waiting import wait_for_fall
 
 
 if TYPE_CHECKING:
     from leaktrace.probes.origins import Origins
+    from leaktrace.probes.threads import ThreadsProbe
 
 PROCESSES = Counter(name="processes", unit="count", kind="processes")
 CHILDREN_RSS_BYTES = Counter(name="children_rss_bytes", unit="bytes", kind="processes", exact=False, noise=1024 * 1024)
 
+_CHILDREN = "/proc/thread-self/children"
 _LONGEST_COMMAND = 120
 
 
 class ProcessesProbe:
-    """Counts the children of this process, running or zombie; asking reaps none of them."""
+    """Counts the children of this process, running or zombie; asking reaps none of them.
+
+    Args:
+        threads: counted right before, tells whether there is a thread but the main one whose children it might be.
+    """
 
     counter: Counter = PROCESSES
 
-    def __init__(self, *, origins: Origins | None = None) -> None:
-        self._origins = origins
+    def __init__(self, *, origins: Origins | None = None, threads: ThreadsProbe | None = None) -> None:
+        self._origins, self._threads = origins, threads
         self._childless: Callable[[], bool] = _childless if hasattr(os, "waitid") else lambda: False
+        self._started: HeldFile | None = None
+        if threads is not None and os.path.exists(_CHILDREN):  # noqa: PTH110 - see children_of
+            self._started = HeldFile(_CHILDREN)
 
     def read(self) -> Value:
         """The number of children now."""
         try:
-            if self._childless():
+            if self._known_childless() or self._childless():
                 return 0
             return sum(1 for _ in children_of(os.getpid()))
         except (OSError, psutil.Error) as exc:
             return Unread(counter=PROCESSES.name, why=f"children cannot be counted: {exc}")
+
+    def _known_childless(self) -> bool:
+        """Whether this thread has no child, and there is no other: told without an exception, at half the cost."""
+        if self._started is None or self._threads is None or not self._threads.alone or _thread._count():  # noqa: SLF001
+            return False
+        return not self._started.read()
 
     def inventory(self) -> Mapping[Hashable, Thing] | Unread:
         """All children by process id and start time, multiprocessing's own helpers left out."""
@@ -60,6 +76,11 @@ class ProcessesProbe:
             except psutil.Error:
                 continue  # reaped between the listing and now
         return things
+
+    def close(self) -> None:
+        """Give back the descriptor that the probe holds."""
+        if self._started is not None:
+            self._started.close()
 
     def settle(self, grace_s: float, at_most: int | None = None) -> None:
         """Wait at most `grace_s` until no more than `at_most` (by default no) children are left; reaps none."""

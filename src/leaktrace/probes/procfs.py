@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from leaktrace.probes.descriptor import keep_high
 
@@ -24,17 +25,15 @@ _open, _close, _fstat, _getpid, _listdir, _readlink = (
     os.listdir,
     getattr(os, "readlink", None),
 )
+_pread: Any = getattr(os, "pread", None)
 
 
-class HeldDir:
-    """A directory, held open: asking for its status costs half of asking by path. Linux only.
-
-    A test may close our descriptor, put its own file under the number, remove the directory, or fork; each is noticed
-    by the inode, the links or the process id, and the path is opened anew. A descriptor that is not ours any more is
-    never closed.
-    """
+class Held:
+    """A file or directory, held open; a descriptor that is not ours any more is never closed. Linux only."""
 
     __slots__ = ("_dev", "_fd", "_ino", "_path", "_pid")
+
+    FLAGS = 0
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -42,6 +41,38 @@ class HeldDir:
         self._dev = self._ino = self._pid = 0
         with contextlib.suppress(OSError, AttributeError):  # `stat` will tell; Windows opens no directories
             self._reopen()  # now, not at the first reading: that one would count what we have opened ourselves
+
+    def _reopen(self) -> os.stat_result:
+        self.close()
+        self._fd = keep_high(_open(self._path, os.O_RDONLY | self.FLAGS | os.O_CLOEXEC))
+        self._pid = _getpid()
+        found = _fstat(self._fd)
+        self._dev, self._ino = found.st_dev, found.st_ino
+        return found
+
+    def close(self) -> None:
+        """Give the descriptor back, if it is still ours."""
+        if self._fd < 0 or self._pid != _getpid():
+            return
+        try:
+            found = _fstat(self._fd)
+            if found.st_ino == self._ino and found.st_dev == self._dev:
+                _close(self._fd)
+        except OSError:
+            pass
+        self._fd = -1
+
+
+class HeldDir(Held):
+    """A directory, held open: asking for its status costs half of asking by path.
+
+    A test may close our descriptor, put its own file under the number, remove the directory, or fork; each is noticed
+    by the inode, the links or the process id, and the path is opened anew.
+    """
+
+    __slots__ = ()
+
+    FLAGS = getattr(os, "O_DIRECTORY", 0)
 
     def stat(self, *, fstat: _Stat = _fstat, getpid: Callable[[], int] = _getpid) -> os.stat_result:
         """The directory's status now.
@@ -59,25 +90,25 @@ class HeldDir:
                     return found
         return self._reopen()
 
-    def _reopen(self) -> os.stat_result:
-        self.close()
-        self._fd = keep_high(_open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        self._pid = _getpid()
-        found = _fstat(self._fd)
-        self._dev, self._ino = found.st_dev, found.st_ino
-        return found
 
-    def close(self) -> None:
-        """Give the descriptor back, if it is still ours."""
-        if self._fd < 0 or self._pid != _getpid():
-            return
-        try:
-            found = _fstat(self._fd)
-            if found.st_ino == self._ino and found.st_dev == self._dev:
-                _close(self._fd)
-        except OSError:
-            pass
-        self._fd = -1
+class HeldFile(Held):
+    """A short file of `/proc`, held open to be read again and again."""
+
+    __slots__ = ()
+
+    def read(self) -> bytes:
+        """Its first 80 bytes now.
+
+        Raises:
+            OSError: there is no such file, or no descriptor is left to open it.
+        """
+        if self._pid == _getpid():
+            try:
+                return bytes(_pread(self._fd, 80, 0))
+            except OSError:
+                self._fd = -1
+        self._reopen()
+        return bytes(_pread(self._fd, 80, 0))
 
 
 def text(path: str, *, limit_bytes: int = 65_536) -> str:

@@ -42,14 +42,16 @@ def _made(kinds: frozenset[str], origins: Origins | None, *, deep: bool) -> Iter
         from leaktrace.probes.handles import HandlesProbe
 
         yield HandlesProbe(origins=origins, deep=deep)
+    threads = None
     if "threads" in kinds:
         from leaktrace.probes.threads import ThreadsProbe
 
-        yield ThreadsProbe(origins=origins)
+        threads = ThreadsProbe(origins=origins)
+        yield threads
     if "processes" in kinds:
         from leaktrace.probes.processes import ProcessesProbe
 
-        yield ProcessesProbe(origins=origins)
+        yield ProcessesProbe(origins=origins, threads=threads)
     if "tasks" in kinds:
         from leaktrace.probes.aio import AioProbe
 

@@ -37,12 +37,16 @@ class ThreadsProbe:
     def __init__(self, *, origins: Origins | None = None) -> None:
         self._tasks = HeldDir("/proc/self/task")
         self._origins = origins
+        self.alone = False
+        """Whether the last count found no thread but the main one."""
 
     def read(self) -> Value:
         """The number of threads now."""
         try:
             if ON_LINUX:
-                return self._tasks.stat().st_nlink - _DOT_AND_DOTDOT
+                count = self._tasks.stat().st_nlink - _DOT_AND_DOTDOT
+                self.alone = count == 1
+                return count
             return psutil.Process().num_threads()
         except (OSError, psutil.Error) as exc:
             return Unread(counter=THREADS.name, why=f"threads cannot be counted: {exc}")
