@@ -269,6 +269,49 @@ def test_what_short_tests_leave_on_the_heap_is_read_with_the_seventeenth_at_the_
     assert [span.growth["heap_bytes"] for span in run.ledger.spans()] == [0] * 16 + [17_000]
 
 
+def fragmented(heap_ms):
+    """A process whose heap takes so long to sum up; each test takes 20 ms beside."""
+    now = [0]
+    run = Run(detailed=False, clock_ns=lambda: now[0])
+    sum_up = run.heap.read
+
+    def slowly():
+        now[0] += heap_ms * 1_000_000
+        return sum_up()
+
+    run.recorder._reads = (run.recorder._reads[0], (1, slowly))
+
+    def test(size=4096):
+        run.recorder.start("t.py::test")
+        now[0] += 20_000_000
+        run.grow(size, heap=1000)
+        run.recorder.end(None)
+
+    return run, test, now
+
+
+def test_a_heap_that_takes_long_to_sum_up_is_read_for_a_fiftieth_of_the_time():
+    run, test, now = fragmented(heap_ms=5)
+    before = run.heap.reads
+
+    for _ in range(500):
+        test()
+
+    spent = 5 * (run.heap.reads - before)
+    assert 0 < spent <= 0.03 * now[0] / 1e6
+    assert sum(span.growth["heap_bytes"] for span in run.ledger.spans()) + run.ledger.harness[1] >= 480_000
+
+
+def test_resident_memory_above_the_limit_is_suspicious_however_long_the_heap_takes():
+    run, test, _now = fragmented(heap_ms=5)
+    for _ in range(10):
+        test()
+
+    test(size=20 * MB)
+
+    assert [span.settlement is not None for span in run.ledger.spans()] == [False] * 10 + [True]
+
+
 def test_resident_memory_above_the_limit_is_suspicious_in_however_short_a_test():
     run = watch(test_us=10)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from leaktrace.ledger.journal import Journal
 from leaktrace.ledger.loans import Loans
 from leaktrace.ledger.model import OUTCOMES, FixtureAccount
+from leaktrace.ledger.pace import Pace
 from leaktrace.ledger.rows import Rows
 from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.probes.memory import PeakProbe, UssProbe
@@ -33,10 +34,6 @@ _Reads: TypeAlias = "tuple[tuple[int, Callable[[], Value]], ...]"
 
 MAX_IMPORTS = 20
 """Names of imported packages kept for one test."""
-FASTEST_BYTES_PER_US = 10_000
-"""More than memory can be filled at: a test that was over sooner than its limit takes cannot have passed it."""
-MOST_SHORT = 16
-"""Short tests in a row for which that is believed; then the dearer counters are read again."""
 COARSE_BYTES = 1 << 18
 """The kernel sums up resident pages by processor: a peak and a reading of the same moment differ by up to this much."""
 _PASSED = OUTCOMES.index("passed")
@@ -88,7 +85,7 @@ class Recorder:
         self._nodeid = ""
         self._began_ns = 0
         self._outcome = 0
-        self._short = 0  # tests since the dearer counters were read
+        self._pace = Pace()
         self._peak_bytes = sys.maxsize  # the mark stands as high as this, or higher than is known
         self._first_reading()
 
@@ -147,7 +144,11 @@ class Recorder:
             return  # a repeat in place
         last = self._last
         if self._moved():
-            self._harness()
+            if self.detailed or self._pace.affordable(self._clock_ns()):
+                self._harness()
+            else:
+                self._credit(self.ledger.harness, 0, self._reads[:1])
+                self._apart = True
             self._peak.reset()
         elif self._peak_bytes > last[0] + COARSE_BYTES:
             self._peak.reset()
@@ -273,12 +274,13 @@ class Recorder:
         self._in_test = False
         if self._getpid() != self._pid:
             return  # a fork of the test went on running pytest, and its readings are not ours
-        duration_us = (self._clock_ns() - self._began_ns) // 1000
+        now_ns = self._clock_ns()
+        duration_us = (now_ns - self._began_ns) // 1000
         limit = self.limit_bytes if limit_bytes is None else limit_bytes
         imports = self._new_imports() if len(sys.modules) != self._modules else ()
-        short, settlement = self._is_short(duration_us, limit), None
+        settlement: Settlement | None = None
+        short = not (self.detailed or self._loans.busy) and self._pace.spares(duration_us, limit, now_ns)
         if short:
-            self._short += 1
             self._credit(self._phases, self._at, self._reads[:1])
         if not short or self._phases[self._at] > limit:
             settlement = self._grown(limit)
@@ -301,26 +303,15 @@ class Recorder:
                 self._rows.fixture(account, "closing", account.due)
             loans.settled()
 
-    def _is_short(self, duration_us: int, limit: int) -> bool:
-        """Whether it was over too soon to have passed its limit: then resident memory alone is read.
-
-        What the heap rose by nevertheless is the next test's whose heap is read, at most so many tests later.
-        """
-        return (
-            duration_us * FASTEST_BYTES_PER_US < limit
-            and self._short < MOST_SHORT
-            and not (self.detailed or self._loans.busy)
-        )
-
     def _grown(self, limit: int) -> Settlement | None:
         """Read every counter; what suspicion brought to light."""
-        loans, phases = self._loans, self._phases
-        self._short = 0
+        loans, phases, began_ns = self._loans, self._phases, self._clock_ns()
         if loans.busy:
             loans.boundary(self._at)
             loans.repay()
         else:
             self._credit(phases, self._at)
+        self._pace.read(began_ns, self._clock_ns())
         peak = self._peak.read()
         self._peak_bytes = peak if isinstance(peak, int) else 0
         if (loans.busy or 3 * max(phases) > limit) and self._suspicious(limit):
