@@ -86,7 +86,10 @@ class Prey:
 
 @dataclass(slots=True)
 class Game:
-    """All tests of a hunt: repeated, grown, not repeatable, not taken."""
+    """All tests of a hunt: repeated, grown, not repeatable, not taken.
+
+    `followed_s` is what of the time spent went into tests that had grown.
+    """
 
     options: Options
     clock: Callable[[], float] = time.perf_counter
@@ -94,6 +97,7 @@ class Game:
     seen: int = 0
     runs: int = 0
     spent_s: float = 0.0
+    followed_s: float = 0.0
     clean: set[str] = field(default_factory=set)
     prey: dict[str, Prey] = field(default_factory=dict)
     unrepeatable: dict[str, str] = field(default_factory=dict)
@@ -137,11 +141,12 @@ class Game:
 
         Four meet a leak of 1 per 4 runs wherever it starts. They are for short tests, and for all while the repeats
         together have cost less than a head start and `AMPLE` times the plain run so far: a hunt is to stay below four
-        times the suite.
+        times the suite. What following the tests that grew has cost is not held against the others.
         """
         plain_s = self.clock() - self._started - self.spent_s
+        screening_s = self.spent_s - self.followed_s
         long = duration_s >= LONG_S
-        if duration_s < SHORT_S or self.spent_s + 5 * duration_s < HEAD_START_S + AMPLE * plain_s:
+        if duration_s < SHORT_S or screening_s + 5 * duration_s < HEAD_START_S + AMPLE * plain_s:
             return 4, 1 if long else FOLLOW_BATCH
         return (1, 1) if long else (2, FOLLOW_BATCH)
 

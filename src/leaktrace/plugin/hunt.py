@@ -79,6 +79,7 @@ class HuntDoor:
             self.game.failed(item.nodeid, f"{type(exc).__name__}: {exc}")
             _swept(item.session, nextitem)
         finally:
+            self.game.followed_s += self._screen.followed_s
             self._screen.thaw()
             self._recorder.resume()
 

@@ -31,6 +31,7 @@ class RssProbe:
         try:
             self._fd = self._opened()
             self._page, self._pread = os.sysconf("SC_PAGE_SIZE"), os.pread
+            self.read()  # what a reading keeps until the next is kept from now on, and no growth of anybody's
         except (OSError, AttributeError, ValueError):
             self._process = psutil.Process()
 

@@ -69,6 +69,8 @@ class Screen:
     ) -> None:
         self._probes, self._judged, self._clock = list(probes), judged, clock
         self._follow_runs, self._follow_s = follow_runs, follow_s
+        self.followed_s = 0.0
+        """How long the last test was followed, after it had grown."""
         self._ours = False
         self._next_full = 0.0
         self._two = Readings(self._probes, rows=ROUNDS + 1)
@@ -102,11 +104,16 @@ class Screen:
         for probe in self._probes:
             if isinstance(probe, RefsProbe):
                 probe.refresh(namespaces)
+        self.followed_s = 0.0
         self._freeze()
         run()  # not to count: it may set wider fixtures up again, and draw other examples than the run before
         if self._is_quiet(run, batch):
             return None
-        return self._follow(run, 2 + 2 * batch, follow_batch)
+        since = self._clock()
+        try:
+            return self._follow(run, 2 + 2 * batch, follow_batch)
+        finally:
+            self.followed_s = self._clock() - since
 
     def _freeze(self) -> None:
         """Take all that is alive out of the collections to come, unless the user has frozen something."""

@@ -1,0 +1,53 @@
+"""How often a test is repeated in place, by what the hunt has cost so far."""
+
+from __future__ import annotations
+
+from leaktrace.hunt import Game
+from leaktrace.options import Options
+
+
+class Suite:
+    """A hunt by hand: each test takes so long, its repeats so much longer, of which so much went into following it."""
+
+    def __init__(self):
+        self.now = 0.0
+        self.game = Game(Options(), clock=lambda: self.now)
+        self.game.count(1000)
+
+    def test(self, duration_s, repeats_s, followed_s=0.0):
+        self.now += duration_s
+        assert self.game.takes(f"t.py::test_{self.game.seen}", duration_s)
+        self.now += repeats_s
+        self.game.screened("t.py::test", None)
+        self.game.followed_s += followed_s
+
+
+def test_every_test_gets_four_repeats_while_the_hunt_is_young():
+    suite = Suite()
+    suite.test(0.010, 0.050)
+
+    assert suite.game.patience(0.010)[0] == 4
+
+
+def test_a_longer_test_gets_fewer_repeats_once_the_hunt_has_cost_more_than_its_share():
+    suite = Suite()
+    for _ in range(100):
+        suite.test(0.010, 0.050)
+
+    assert suite.game.patience(0.010)[0] == 2
+    assert suite.game.patience(0.5)[0] == 1
+
+
+def test_a_short_test_gets_four_repeats_whatever_the_hunt_has_cost():
+    suite = Suite()
+    suite.test(0.010, 100)
+
+    assert suite.game.patience(0.0005)[0] == 4
+
+
+def test_what_it_cost_to_follow_others_takes_no_repeat_from_a_test():
+    suite = Suite()
+    for _ in range(20):
+        suite.test(0.010, 3.020, followed_s=3.0)
+
+    assert suite.game.patience(0.010)[0] == 4
