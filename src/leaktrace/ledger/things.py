@@ -8,52 +8,25 @@ they came to be during its setup. What has gone by the end of the run is taken o
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
 from time import perf_counter, process_time
 
 from leaktrace.ledger.model import FixtureAccount, Ledger
-from leaktrace.probes.model import NamingProbe, Probe, Thing, Unread, Value
+from leaktrace.ledger.shelf import GRACE_S, Attention, Shelf, amount_of
+from leaktrace.probes.model import Probe, Thing, Value
 from leaktrace.probes.settle import collect
 from leaktrace.probes.waiting import wait_for_fall
 
 
-GRACE_S = 0.08
-"""Wait for what is on its way out at the end of a test whose count rose."""
-PATIENCE_S = 3.0
-"""Waiting in vain, in all; what ends later than that is found gone at the end of the run."""
 YOUNG_S = 0.3
 """Time in which a new thing may yet go, and by going hide the next one."""
 LAST_GRACE_S = 0.5
-"""The same at the end of the run, where nothing comes after."""
-LOOKING_S = 2.0
-LOOKING_SHARE = 0.02
-"""Time for listing things: so much in any run, and this share of it."""
+"""Wait for what is on its way out at the end of the run, where nothing comes after."""
 DEAR_S = 100e-6
 """A count that takes longer than this is not taken in a watch."""
 LARGE_BYTES = 1 << 20
 """Growth of a counter of bytes that is worth a look."""
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class _Shelf:
-    """One probe, its last count, and the things that it knew then."""
-
-    probe: Probe
-    count: Value
-    floor: int
-    first: Value = 0
-    known: Mapping[Hashable, Thing] = field(default_factory=dict)
-    blind: bool = False
-    """Whether a list is missing since the count last moved, so that new things cannot be told from old ones."""
-    young_until: float = 0.0
-    young: bool = False
-    """Whether something is on its way out (what the last test left, a loan), which would hide what comes now."""
-
-    def rose(self, now: Value) -> bool:
-        before = self.count if isinstance(self.count, int) else 0
-        return isinstance(now, int) and now > before + self.floor
-
 
 _Born = dict[tuple[int, Hashable], Thing]
 
@@ -86,9 +59,9 @@ class ThingsKeeper:
         cpu_s: Callable[[], float] = process_time,
     ) -> None:
         self._probes, self._guests, self._unwanted, self._clock, self._cpu_s = probes, guests, unwanted, clock, cpu_s
-        self._shelves: list[_Shelf] = []
-        self._reads: tuple[tuple[_Shelf, Callable[[], Value]], ...] = ()
-        self._awake: tuple[tuple[_Shelf, Callable[[], Value]], ...] = ()
+        self._shelves: list[Shelf] = []
+        self._reads: tuple[tuple[Shelf, Callable[[], Value]], ...] = ()
+        self._awake: tuple[tuple[Shelf, Callable[[], Value]], ...] = ()
         self._modules = 0
         self._test: _Born = {}
         self._setups: list[_Born] = []
@@ -98,8 +71,7 @@ class ThingsKeeper:
         self._held: set[tuple[int, Hashable]] = set()
         self._serial = 0
         self._left: list[_Left] = []
-        self._began = clock()
-        self._looking_s = self._waited_s = 0.0
+        self._attention = Attention(guests, clock, cpu_s)
 
     def begin(self, ledger: Ledger) -> None:
         """The run begins: count and list what is there before the first test."""
@@ -109,13 +81,13 @@ class ThingsKeeper:
                 ledger.unread[probe.counter.name] = "a count takes too long here for a watch; a replay counts it"
                 continue
             floor = 0 if probe.counter.unit == "count" else max(probe.counter.noise, LARGE_BYTES)
-            shelf = _Shelf(probe, first, floor, first)
-            shelf.known = self._listed(shelf) or {}
+            shelf = Shelf(probe, first, floor, first)
+            shelf.known = self._attention.listed(shelf) or {}
             self._shelves.append(shelf)
         self._reads = tuple((shelf, shelf.probe.read) for shelf in self._shelves)
         self._modules = len(sys.modules)
         self._wake()
-        self._looking_s = 0.0
+        self._attention.forgive()
 
     def _wake(self) -> None:
         """Leave out what cannot be read (no GPU framework is loaded) until a new module may have changed that."""
@@ -183,7 +155,7 @@ class ThingsKeeper:
         here: set[tuple[int, Hashable]] = set()
         for number, shelf in enumerate(self._shelves):
             if not shelf.floor and any(of == number for of, _key in left):
-                here.update((number, key) for key in self._listed(shelf) or ())
+                here.update((number, key) for key in self._attention.listed(shelf) or ())
         return left & here
 
     def _repay(self, loan: _Born, number: int, fall: int) -> None:
@@ -238,14 +210,14 @@ class ThingsKeeper:
                     self._repay(loan, number, before - now)  # its value died only with the test
                 unpaid.update({key: thing for key, thing in loan.items() if key[0] == number})
                 continue
-            here = self._listed(shelf) if lent else None
+            here = self._attention.listed(shelf) if lent else None
             alive = len(lent.keys() & here.keys()) if here else 0
-            if alive and self._waited_s < PATIENCE_S:
+            if alive and self._attention.patient:
                 now, since = read(), self._clock()
                 if isinstance(now, int):
                     shelf.probe.settle(GRACE_S, at_most=now - alive)  # type: ignore[attr-defined]
-                here = self._listed(shelf)
-                self._waited_s += self._clock() - since
+                here = self._attention.listed(shelf)
+                self._attention.waited(since)
             unpaid.update({(number, key): thing for key, thing in lent.items() if here and key in here})
         return unpaid
 
@@ -264,10 +236,10 @@ class ThingsKeeper:
                 continue
             looked = True
             if patient and shelf.rose(now):
-                now = self._waited(shelf, read)
+                now = self._attention.settled(shelf, read)
             rose = shelf.rose(now)
             amount = now - (shelf.count if isinstance(shelf.count, int) else 0) if isinstance(now, int) else 0
-            new = self._compared(shelf)
+            new = self._attention.compared(shelf)
             shelf.count = now
             if new:
                 shelf.young_until = self._clock() + YOUNG_S
@@ -275,51 +247,15 @@ class ThingsKeeper:
                 shelf.young = self._clock() < shelf.young_until
             if shelf.floor and rose:
                 self._serial += 1
-                owner[number, self._serial] = _amount(shelf.probe, amount, new)
+                owner[number, self._serial] = amount_of(shelf.probe, amount, new)
             elif new is None and rose:
-                owner[number, None] = _amount(shelf.probe, amount, None)
+                owner[number, None] = amount_of(shelf.probe, amount, None)
             elif new and not shelf.floor:
                 owner.update({(number, key): thing for key, thing in new.items() if self._wanted(thing)})
         return looked
 
     def _wanted(self, thing: Thing) -> bool:
         return thing.kind not in self._unwanted
-
-    def _waited(self, shelf: _Shelf, read: Callable[[], Value]) -> Value:
-        """The count after the things on their way out have had their time."""
-        if self._waited_s >= PATIENCE_S:
-            return read()
-        since, mark = self._clock(), shelf.count if isinstance(shelf.count, int) else 0
-        if shelf.floor:
-            collect()  # tensors die with the cycles that they are in
-        if shelf.probe in self._guests and isinstance(shelf.probe, NamingProbe):
-            shelf.probe.settle(GRACE_S, at_most=mark)
-        else:
-            wait_for_fall(read, mark + shelf.floor, GRACE_S)
-        now = read()
-        if shelf.rose(now):
-            self._waited_s += self._clock() - since
-        return now
-
-    def _compared(self, shelf: _Shelf) -> dict[Hashable, Thing] | None:
-        """The things that the last list did not have, or None where nothing can be compared."""
-        before, was_blind = shelf.known, shelf.blind
-        now = self._listed(shelf)
-        if now is None:
-            shelf.blind = True
-            return None
-        shelf.known, shelf.blind = now, False
-        return None if was_blind else {key: thing for key, thing in now.items() if key not in before}
-
-    def _listed(self, shelf: _Shelf) -> Mapping[Hashable, Thing] | None:
-        if not isinstance(shelf.probe, NamingProbe):
-            return None
-        if self._looking_s > LOOKING_S + LOOKING_SHARE * (self._clock() - self._began):
-            return None
-        since = self._cpu_s()
-        found = shelf.probe.inventory()
-        self._looking_s += self._cpu_s() - since
-        return None if isinstance(found, Unread) else found
 
     # --- the end -------------------------------------------------------------------------------------------------
 
@@ -364,22 +300,12 @@ class ThingsKeeper:
                 amounts = {key: suspected[number, key] for key in keys}
                 alive.update({(number, k): each for k, each in amounts.items() if each.amount <= rise + shelf.floor})
                 continue
-            here, now = self._listed(shelf), read()
+            here, now = self._attention.listed(shelf), read()
             still = keys & here.keys() if here is not None else keys
             left_s = deadline_s - self._clock()
             if still and isinstance(now, int):
                 wait_for_fall(read, max(0, now - len(still)), max(0.0, left_s))
-                here = self._listed(shelf)
+                here = self._attention.listed(shelf)
                 still = keys & here.keys() if here is not None else keys
             alive.update({(number, key): (here or {}).get(key, suspected[number, key]) for key in still})
         return alive
-
-
-def _amount(probe: Probe, amount: int, new: Mapping[Hashable, Thing] | None) -> Thing:
-    """What stands for bytes, or for things that could not be listed one by one."""
-    counter = probe.counter
-    if counter.unit == "bytes":
-        named = next(iter((new or {}).values()), None)
-        noun, name = (named.noun, named.name) if named is not None else (counter.name, "")
-        return Thing(kind=counter.kind, noun=noun, name=name, detail=f"{amount} bytes more", amount=amount)
-    return Thing(kind=counter.kind, noun=counter.name, name=f"{amount} more", amount=amount)

@@ -1,0 +1,113 @@
+"""One probe of things with what it knew last, and the time that may go into looking at all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Mapping
+from dataclasses import dataclass, field
+
+from leaktrace.probes.model import NamingProbe, Probe, Thing, Unread, Value
+from leaktrace.probes.settle import collect
+from leaktrace.probes.waiting import wait_for_fall
+
+
+GRACE_S = 0.08
+"""Wait for what is on its way out at the end of a test whose count rose."""
+PATIENCE_S = 3.0
+"""Waiting in vain, in all; what ends later than that is found gone at the end of the run."""
+LOOKING_S = 2.0
+LOOKING_SHARE = 0.02
+"""Time for listing things: so much in any run, and this share of it."""
+
+
+@dataclass(slots=True, eq=False, repr=False)
+class Shelf:
+    """One probe, its last count, and the things that it knew then."""
+
+    probe: Probe
+    count: Value
+    floor: int
+    first: Value = 0
+    known: Mapping[Hashable, Thing] = field(default_factory=dict)
+    blind: bool = False
+    """Whether a list is missing since the count last moved, so that new things cannot be told from old ones."""
+    young_until: float = 0.0
+    young: bool = False
+    """Whether something is on its way out (what the last test left, a loan), which would hide what comes now."""
+
+    def rose(self, now: Value) -> bool:
+        """Whether a count is higher than the last one, by more than what is worth a look."""
+        before = self.count if isinstance(self.count, int) else 0
+        return isinstance(now, int) and now > before + self.floor
+
+
+class Attention:
+    """Lists and waits for things, no longer than a run can spare.
+
+    Args:
+        guests: probes of others, which settle in their own way.
+    """
+
+    def __init__(self, guests: Collection[Probe], clock: Callable[[], float], cpu_s: Callable[[], float]) -> None:
+        self._guests, self._clock, self._cpu_s = guests, clock, cpu_s
+        self._began = clock()
+        self._looking_s = self._waited_s = 0.0
+
+    @property
+    def patient(self) -> bool:
+        """Whether there is time left to wait in vain."""
+        return self._waited_s < PATIENCE_S
+
+    def forgive(self) -> None:
+        """What was looked at until now, before the first test, does not count."""
+        self._looking_s = 0.0
+
+    def waited(self, since: float) -> None:
+        """Somebody has waited since then."""
+        self._waited_s += self._clock() - since
+
+    def settled(self, shelf: Shelf, read: Callable[[], Value]) -> Value:
+        """The count after the things on their way out have had their time."""
+        if not self.patient:
+            return read()
+        since, mark = self._clock(), shelf.count if isinstance(shelf.count, int) else 0
+        if shelf.floor:
+            collect()  # tensors die with the cycles that they are in
+        if shelf.probe in self._guests and isinstance(shelf.probe, NamingProbe):
+            shelf.probe.settle(GRACE_S, at_most=mark)
+        else:
+            wait_for_fall(read, mark + shelf.floor, GRACE_S)
+        now = read()
+        if shelf.rose(now):
+            self.waited(since)
+        return now
+
+    def compared(self, shelf: Shelf) -> dict[Hashable, Thing] | None:
+        """The things that the last list did not have, or None where nothing can be compared."""
+        before, was_blind = shelf.known, shelf.blind
+        now = self.listed(shelf)
+        if now is None:
+            shelf.blind = True
+            return None
+        shelf.known, shelf.blind = now, False
+        return None if was_blind else {key: thing for key, thing in now.items() if key not in before}
+
+    def listed(self, shelf: Shelf) -> Mapping[Hashable, Thing] | None:
+        """The things now, or None where they cannot be listed or the time for it is used up."""
+        if not isinstance(shelf.probe, NamingProbe):
+            return None
+        if self._looking_s > LOOKING_S + LOOKING_SHARE * (self._clock() - self._began):
+            return None
+        since = self._cpu_s()
+        found = shelf.probe.inventory()
+        self._looking_s += self._cpu_s() - since
+        return None if isinstance(found, Unread) else found
+
+
+def amount_of(probe: Probe, amount: int, new: Mapping[Hashable, Thing] | None) -> Thing:
+    """What stands for bytes, or for things that could not be listed one by one."""
+    counter = probe.counter
+    if counter.unit == "bytes":
+        named = next(iter((new or {}).values()), None)
+        noun, name = (named.noun, named.name) if named is not None else (counter.name, "")
+        return Thing(kind=counter.kind, noun=noun, name=name, detail=f"{amount} bytes more", amount=amount)
+    return Thing(kind=counter.kind, noun=counter.name, name=f"{amount} more", amount=amount)
