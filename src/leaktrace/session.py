@@ -18,7 +18,7 @@ import psutil
 
 from leaktrace import __version__
 from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
-from leaktrace.casebook.cases import as_known, askable, case_of, merged_cases, with_rates
+from leaktrace.casebook.cases import as_known, askable, case_of, is_borne, merged_cases, who, with_rates
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode
@@ -27,7 +27,7 @@ from leaktrace.hunt import Game, decided_in_place
 from leaktrace.ledger.model import Ledger
 from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.native import followed
-from leaktrace.options import Mode, Options
+from leaktrace.options import KINDS, Mode, Options
 from leaktrace.order import Hearing, heard_again
 from leaktrace.probes.model import REFS
 from leaktrace.replay.letters import Settings, Task, targets_of
@@ -90,6 +90,8 @@ def limits_of(options: Options, marked: Mapping[str, Options], workers: int) -> 
         ignore=options.ignore,
         confirming=options.mode is not Mode.WATCH,
         own_ignore={nodeid: own.ignore for nodeid, own in marked.items()},
+        allow=options.allow,
+        own_allow={nodeid: own.allow for nodeid, own in marked.items()},
     )
 
 
@@ -107,11 +109,12 @@ def conclude(
     began, game = clock(), context.game
     limits = limits_of(options, context.marked, context.workers)
     replaying = replaying and options.mode is not Mode.WATCH
-    suspects = [*_suspects(ledger, limits, game), *(doubtful(ledger, limits) if replaying else ())]
+    found = [*_suspects(ledger, limits, game), *(doubtful(ledger, limits) if replaying else ())]
+    suspects = [each for each in found if is_wanted(each.kind, options)]
     part = Part(
         ledger=ledger,
         suspects=tuple(suspects),
-        notes=tuple(notes(ledger, limits)),
+        notes=tuple(each for each in notes(ledger, limits) if each.slug == "unclosed" or is_wanted("memory", options)),
         warnings=tuple(warnings),
         left_out=tuple(game.not_taken) if game is not None else (),
     )
@@ -159,6 +162,9 @@ def conclude(
     bounds = replace(bounds, budget_s=_left(options.budget_s, clock() - began))
     cases = followed(heard, context.settings, bounds=bounds, folder=context.folder)
     prey = game.prey if game is not None else {}
+    borne = {who(case) for case in cases if is_borne(case, limits)}
+    cases = [case for case in cases if who(case) not in borne]
+    part = replace(part, suspects=tuple(each for each in suspects if _whom(each) not in borne))
     cases = whose([with_rates(case, prey[case.nodeid].rates if case.nodeid in prey else {}) for case in cases], context)
     return without_doubts(
         part,
@@ -173,6 +179,10 @@ def whose(cases: Sequence[Case], context: Context) -> list[Case]:
     rows = (*context.known, *table())
     versions = installed(rows) if any(case.exhibit.fingerprint for case in cases) else {}
     return [as_known(case, versions, rows) for case in cases]
+
+
+def _whom(suspect: Suspect) -> tuple[str, ...]:
+    return (suspect.subject, suspect.name, suspect.where, suspect.kind)
 
 
 def _left(budget_s: float | None, spent_s: float) -> float | None:
@@ -202,6 +212,11 @@ def _suspects(ledger: Ledger, limits: Limits, game: Game | None) -> list[Suspect
     hunted = [each for each in game.suspects(ledger.worker) if (each.name, group_of(each.kind)) not in known]
     failed = [each for each in game.unrepeatable_suspects(ledger.worker) if (each.name, "memory") not in known]
     return [*watched, *hunted, *failed]
+
+
+def is_wanted(kind: str, options: Options) -> bool:
+    """Whether somebody has asked for leaks of a kind; those that share a counter share its suspects."""
+    return kind not in KINDS or any(group_of(kind) == group_of(each) for each in options.kinds)
 
 
 def replayed(suspect: Suspect) -> bool:
@@ -262,9 +277,9 @@ def bind(
     """
     ledgers = [part.ledger for part in parts]
     suspects = [each for each in ranked(s for part in parts for s in part.suspects) if _over(each, options)]
-    names = {(each.subject, each.name, each.where, each.kind) for each in suspects}
+    names = {_whom(each) for each in suspects}
     merged = merged_cases(case for part in parts for case in part.cases)
-    cases = [case for case in merged if (case.subject, case.nodeid, case.where, case.kind) in names]
+    cases = [case for case in merged if who(case) in names]
     return Casebook(
         mode=options.mode.value,
         limit_bytes=options.limit_bytes,
@@ -294,10 +309,10 @@ def _over(suspect: Suspect, options: Options) -> bool:
 
 def matched(book: Casebook, options: Options) -> list[str]:
     """Which of the words of `--leaktrace-fail-on` this run meets; known leaks of others meet none."""
-    known = {(case.subject, case.nodeid, case.where, case.kind) for case in book.cases if case.status == "known"}
+    known = {who(case) for case in book.cases if case.status == "known"}
     found = {case.verdict.value.lower() for case in book.cases if case.status != "known"}
     for suspect in book.suspects:
-        if (suspect.subject, suspect.name, suspect.where, suspect.kind) not in known:
+        if _whom(suspect) not in known:
             found.add("state" if suspect.kind == "state" else "suspect")
     return sorted(found & options.fail_on)
 

@@ -189,7 +189,7 @@ def test_a_marker_takes_plain_bytes_as_a_number():
 @pytest.mark.parametrize(
     ("kwargs", "wanted"),
     [
-        ({"limt": "1MB"}, "no keyword 'limt'; write one of limit, ignore, off, reason"),
+        ({"limt": "1MB"}, "no keyword 'limt'; write one of limit, ignore, allow, off, reason"),
         ({"limit": "1XB"}, "limit of @pytest.mark.leaktrace needs a size"),
         ({"limit": None}, "got 'None'"),
         ({"limit": -1}, "got '-1'"),
@@ -255,6 +255,35 @@ def test_patterns_to_ignore_add_up_and_may_hold_commas_in_braces():
 
 def test_a_marker_may_list_patterns_to_ignore():
     assert with_marker(Options(), {"ignore": ["a", "b,c"]}).ignore == ("a", "b", "c")
+
+
+def test_allowances_add_up_and_come_back_in_the_order_of_the_kinds():
+    options = parsed("--leaktrace-allow=threads:1,gpu:100MB", "--leaktrace-allow=fds: 2")
+
+    assert options.allow == (("fds", 2), ("threads", 1), ("gpu", 100_000_000))
+    assert parsed(*to_argv(options)) == options
+
+
+@pytest.mark.parametrize("given", ["fds:2,tasks:1", ["fds:2", "tasks:1"], {"fds": 2, "tasks": 1}])
+def test_a_marker_may_allow_by_a_text_a_list_or_a_mapping(given):
+    assert with_marker(Options(), {"allow": given}).allow == (("fds", 2), ("tasks", 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("fsd:1", "the kind 'fsd' is unknown; write one of fds, sockets"),
+        ("memory:1MB", "memory has a limit of its own"),
+        ("fds", "write fds:1"),
+        ("fds:some", "write digits"),
+        ("gpu:lots", "not a positive number with a unit"),
+    ],
+)
+def test_a_bad_allowance_says_what_it_may_hold(text, wanted):
+    with pytest.raises(OptionError, match=r"--leaktrace-allow on the command line needs kinds") as caught:
+        parsed(f"--leaktrace-allow={text}")
+
+    assert wanted in str(caught.value)
 
 
 def test_the_header_shows_the_mode_and_the_limit():

@@ -80,6 +80,48 @@ def test_a_pattern_makes_things_nobodys_leak(example):
     assert owners(ran) == {("fds", "a"): {"test": {"test_not_ignored"}}}
 
 
+ALLOWED = """
+import pytest
+KEPT = []
+
+def test_one_file():
+    KEPT.append(open("/dev/null"))
+
+def test_two_files():
+    KEPT.append((open("/dev/null"), open("/dev/zero")))
+
+@pytest.mark.leaktrace(allow={"fds": 2})
+def test_two_files_are_its_right():
+    KEPT.append((open("/dev/null"), open("/dev/zero")))
+"""
+
+
+@pytest.mark.parametrize("mode", [(), ("--leaktrace",), ("--leaktrace-hunt",)])
+def test_what_is_allowed_of_a_kind_is_nobodys_leak(example, mode):
+    ran = example.run(*mode, "--leaktrace-allow=fds:1", "--leaktrace-kinds=fds", files={"test_a.py": ALLOWED}, expect=0)
+
+    assert owners(ran) == {("fds", "a"): {"test": {"test_two_files"}}}
+    assert {case.nodeid for case in ran.book.cases} <= {"test_a.py::test_two_files"}
+
+
+def test_a_hunt_leaves_out_what_a_pattern_matches(example):
+    body = "KEPT = []\ndef test_one():\n    KEPT.append(open('/dev/null'))\n"
+
+    ran = example.run("--leaktrace-hunt", "--leaktrace-ignore=^/dev/null", files={"test_a.py": body}, expect=0)
+
+    assert not [suspect for suspect in ran.book.suspects if suspect.kind == "fds"]
+    assert not [case for case in ran.book.cases if case.kind == "fds"]
+
+
+@pytest.mark.parametrize("mode", [(), ("--leaktrace",), ("--leaktrace-hunt",)])
+def test_memory_is_nobodys_leak_where_only_other_kinds_are_looked_for(example, mode):
+    body = "KEPT = []\ndef test_one():\n    KEPT.append(bytearray(30_000_000))\n"
+
+    ran = example.run(*mode, "--leaktrace-kinds=fds", files={"test_a.py": body}, expect=0)
+
+    assert (ran.book.suspects, ran.book.cases, ran.book.notes) == ((), (), ())
+
+
 def test_a_failing_test_accuses_nobody(example):
     ran = example.run(files={"test_a.py": "def test_fails():\n    kept = open('/dev/null')\n    assert not kept\n"})
 

@@ -13,7 +13,7 @@ from leaktrace.errors import FileError
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Thing, Unread
 from leaktrace.probes.words import remedy
 from leaktrace.replay.letters import Answer
-from leaktrace.suspects.model import Suspect
+from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.trace.fingerprint import of_site, of_thing
 from leaktrace.trace.known import KnownLeak, match
 from leaktrace.trace.model import Exhibit
@@ -55,6 +55,24 @@ def case_of(suspect: Suspect, answer: Answer | None, *, limit_bytes: int) -> Cas
         reproduce=_reproduce(suspect, limit_bytes),
     )
     return case if answer is None else _judged(case, answer)
+
+
+def who(case: Case) -> tuple[str, ...]:
+    """What tells a case from others, and whom it is the case of: subject, name, place, kind of leak."""
+    return (case.subject, case.nodeid, case.where, case.kind)
+
+
+def is_borne(case: Case, limits: Limits) -> bool:
+    """Whether what its replay named is left out by a pattern, or no more a run than is allowed.
+
+    A watch asks before it accuses; a hunt accuses by a count alone.
+    """
+    if not case.things or case.verdict is Verdict.UNREPLAYABLE:
+        return False
+    nodeid = case.nodeid if case.subject == "test" else None
+    rate = case.per_run.get(case.counter or "")
+    allowed = limits.allowed(case.kind, nodeid)
+    return limits.ignores(case.things, nodeid) or bool(allowed and rate is not None and rate.estimate <= allowed)
 
 
 def with_rates(case: Case, rates: Mapping[str, Rate]) -> Case:

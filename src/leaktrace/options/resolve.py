@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from leaktrace.errors import OptionError
-from leaktrace.options.table import TABLE, Mode, Option, Options, Source
+from leaktrace.options.table import TABLE, Option, Options, Source
+from leaktrace.options.values import Mode
 
 
 _WIDTH = 80
@@ -95,10 +96,17 @@ def with_marker(options: Options, kwargs: Mapping[str, object]) -> Options:
         found = _with(found, "mode", Mode.OFF.value, Source.MARKER)
     for name, option in TABLE.items():
         if option.marker is not None and option.marker in kwargs:
-            value = kwargs[option.marker]
-            text = ",".join(map(str, value)) if option.many and isinstance(value, (list, tuple)) else str(value)
-            found = _with(found, name, text, Source.MARKER)
+            found = _with(found, name, _marked(option, kwargs[option.marker]), Source.MARKER)
     return found
+
+
+def _marked(option: Option, value: object) -> str:
+    """A marker's value as a text: where several may be given, a list or a mapping will do."""
+    if option.many and isinstance(value, Mapping):
+        return ",".join(f"{key}:{each}" for key, each in value.items())
+    if option.many and isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return str(value)
 
 
 def to_argv(options: Options) -> list[str]:

@@ -6,22 +6,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from enum import Enum, IntEnum
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from leaktrace.options.sizes import format_duration, format_size, parse_duration, parse_size
+from leaktrace.options.values import (
+    FAIL_ON_WORDS,
+    KINDS,
+    Mode,
+    format_allowances,
+    format_budget,
+    format_kinds,
+    format_path,
+    format_words,
+    parse_allowances,
+    parse_budget,
+    parse_count,
+    parse_fail_on,
+    parse_kinds,
+    parse_mode,
+    parse_path,
+    parse_patterns,
+)
 
 
 T = TypeVar("T")
 
-FAIL_ON_WORDS = ("leak", "cache", "one_time", "undecided", "unreplayable", "suspect", "state")
-"""What a run can be failed on: the verdicts in lower case, a suspect that was not replayed, and changed state."""
-
 _FIVE_MINUTES_S: float | None = 300.0
-
-KINDS = ("memory", "objects", "fds", "sockets", "threads", "processes", "tasks", "files", "gpu", "state")
-"""The kinds of leak that can be looked for."""
 
 
 class Source(IntEnum):
@@ -32,19 +44,6 @@ class Source(IntEnum):
     ENVIRONMENT = 2
     COMMAND_LINE = 3
     MARKER = 4
-
-
-class Mode(Enum):
-    """How much is done."""
-
-    WATCH = "watch"
-    """One pass with cheap readings."""
-    CONFIRM = "confirm"
-    """Watch, then replay, judge and explain each suspect."""
-    HUNT = "hunt"
-    """Run every test several times in place."""
-    OFF = "off"
-    """Nothing at all."""
 
 
 class Option(NamedTuple):
@@ -122,89 +121,6 @@ def _option(
     return declared
 
 
-def _choice(words: tuple[str, ...]) -> ValueError:
-    return ValueError(f"write {words[0]}" if len(words) == 1 else f"write one of {', '.join(words)}")
-
-
-def _parse_mode(text: str) -> Mode:
-    try:
-        return Mode(text.strip().lower())
-    except ValueError:
-        raise _choice(tuple(mode.value for mode in Mode)) from None
-
-
-def _parse_count(text: str) -> int:
-    if not (text.strip().isascii() and text.strip().isdigit() and int(text) >= 1):
-        raise ValueError("write digits, such as 1 or 4")
-    return int(text)
-
-
-def _parse_budget(text: str) -> float | None:
-    try:
-        return None if text.strip().lower() == "none" else parse_duration(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, or none for no bound") from error
-
-
-def _format_budget(budget_s: float | None) -> str:
-    return "none" if budget_s is None else format_duration(budget_s)
-
-
-def _parse_words(text: str, words: tuple[str, ...]) -> frozenset[str]:
-    """The words between commas, `-` as good as `_`; nothing, or `none`, is no word."""
-    stripped = (word.strip() for word in text.split(","))
-    given = [word.lower().replace("-", "_") for word in stripped if word]
-    if given in ([], ["none"]):
-        return frozenset()
-    for word in given:
-        if word not in words:
-            raise ValueError(f"the word {word!r} is unknown; {_choice(words)}")
-    return frozenset(given)
-
-
-def _parse_fail_on(text: str) -> frozenset[str]:
-    return _parse_words(text, FAIL_ON_WORDS)
-
-
-def _parse_kinds(text: str) -> frozenset[str]:
-    if text.strip().lower() == "all":
-        return frozenset(KINDS)
-    kinds = _parse_words(text, KINDS)
-    if not kinds:
-        raise ValueError(f"nothing would be looked for; {_choice(KINDS)}")
-    return kinds
-
-
-def _format_words(words: frozenset[str]) -> str:
-    """The words in the table's own order, so that equal sets read the same."""
-    return ",".join(word for word in dict.fromkeys(FAIL_ON_WORDS + KINDS) if word in words) or "none"
-
-
-def _format_kinds(kinds: frozenset[str]) -> str:
-    return "all" if kinds >= set(KINDS) else _format_words(kinds)
-
-
-def _parse_patterns(text: str) -> tuple[str, ...]:
-    """The regular expressions between commas; a comma in braces, as in `x{1,3}`, does not part them."""
-    import re  # noqa: PLC0415 - only for who gives some
-
-    patterns = tuple(part.strip() for part in re.split(r",(?![^{]*\})", text) if part.strip())
-    for pattern in patterns:
-        try:
-            re.compile(pattern)
-        except re.error as error:  # noqa: PERF203 - a handful, once
-            raise ValueError(f"{pattern!r} is no regular expression ({error}); write one such as ^/dev/") from error
-    return patterns
-
-
-def _parse_path(text: str) -> Path | None:
-    return Path(text) if text else None
-
-
-def _format_path(path: Path | None) -> str:
-    return "" if path is None else str(path)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """All settings of a run or, after `with_marker`, of one test; two are equal whatever their values' sources.
@@ -219,7 +135,7 @@ class Options:
         "mode",
         key="leaktrace",
         default=Mode.WATCH,
-        parse=_parse_mode,
+        parse=parse_mode,
         format=lambda mode: mode.value,
         choices=tuple(mode.value for mode in Mode),
         rule="watch, confirm, hunt or off",
@@ -244,8 +160,8 @@ class Options:
     fail_on: frozenset[str] = _option(
         "fail_on",
         default=frozenset[str](),
-        parse=_parse_fail_on,
-        format=_format_words,
+        parse=parse_fail_on,
+        format=format_words,
         metavar="WORDS",
         choices=FAIL_ON_WORDS,
         rule="none, or words such as leak,undecided",
@@ -254,7 +170,7 @@ class Options:
     jobs: int = _option(
         "jobs",
         default=1,
-        parse=_parse_count,
+        parse=parse_count,
         format=str,
         metavar="N",
         rule="a whole number from 1",
@@ -263,8 +179,8 @@ class Options:
     budget_s: float | None = _option(
         "budget",
         default=_FIVE_MINUTES_S,
-        parse=_parse_budget,
-        format=_format_budget,
+        parse=parse_budget,
+        format=format_budget,
         metavar="TIME",
         rule="none, or a time such as 60s, 2m or 500ms",
         help="Time for all replays together; none is no bound.",
@@ -281,8 +197,8 @@ class Options:
     kinds: frozenset[str] = _option(
         "kinds",
         default=frozenset(KINDS),
-        parse=_parse_kinds,
-        format=_format_kinds,
+        parse=parse_kinds,
+        format=format_kinds,
         metavar="KINDS",
         choices=KINDS,
         rule="all, or kinds of leak such as memory,fds,threads",
@@ -291,7 +207,7 @@ class Options:
     ignore: tuple[str, ...] = _option(
         "ignore",
         default=(),
-        parse=_parse_patterns,
+        parse=parse_patterns,
         format=",".join,
         marker="ignore",
         metavar="REGEX",
@@ -299,11 +215,22 @@ class Options:
         rule="regular expressions",
         help="Things whose name or target matches are nobody's leak; may be given several times, or with commas.",
     )
+    allow: tuple[tuple[str, int], ...] = _option(
+        "allow",
+        default=(),
+        parse=parse_allowances,
+        format=format_allowances,
+        marker="allow",
+        metavar="KIND:N",
+        many=True,
+        rule="kinds with how many things of each, such as fds:2,threads:1 (gpu with a size)",
+        help="What a test or fixture may leave behind of a kind; may be given several times, or with commas.",
+    )
     known_path: Path | None = _option(
         "known",
         default=None,
-        parse=_parse_path,
-        format=_format_path,
+        parse=parse_path,
+        format=format_path,
         metavar="PATH",
         rule="a path",
         help="JSON file of known leaks of others, beside those that come with leaktrace.",
@@ -311,8 +238,8 @@ class Options:
     json_path: Path | None = _option(
         "json",
         default=None,
-        parse=_parse_path,
-        format=_format_path,
+        parse=parse_path,
+        format=format_path,
         metavar="PATH",
         rule="a path",
         help="File that the casebook is written to as JSON.",
@@ -320,8 +247,8 @@ class Options:
     dir_path: Path | None = _option(
         "dir",
         default=None,
-        parse=_parse_path,
-        format=_format_path,
+        parse=parse_path,
+        format=format_path,
         metavar="PATH",
         rule="a path",
         help="Folder for journals, in place of one in pytest's cache.",
@@ -329,7 +256,7 @@ class Options:
     keep: int = _option(
         "keep",
         default=10,
-        parse=_parse_count,
+        parse=parse_count,
         format=str,
         metavar="N",
         rule="a whole number from 1",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -80,7 +81,9 @@ class Limits:
         left_out: tests that a marker leaves out.
         replayed: how many tests of a group are run again for it.
         ignore: patterns of things that are nobody's leak.
-        own_ignore: the same for single tests, by node id, set by markers.
+        allow: by kind, how much of it a test or fixture may leave.
+        own_ignore: the patterns for single tests, by node id, set by markers.
+        own_allow: the allowances for single tests.
         confirming: whether suspects are replayed, so that what went only with a session's fixture is worth a look.
     """
 
@@ -90,5 +93,38 @@ class Limits:
     left_out: frozenset[str] = frozenset()
     replayed: int = 8
     ignore: tuple[str, ...] = ()
+    allow: tuple[tuple[str, int], ...] = ()
     own_ignore: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    own_allow: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     confirming: bool = False
+
+    def blamed(self, things: Sequence[Thing], nodeid: str | None = None) -> dict[str, tuple[Thing, ...]]:
+        """Those that somebody is to blame for, by kind: no pattern leaves them out, and they are more than is allowed.
+
+        With `nodeid`, that test's marker counts.
+        """
+        kinds: dict[str, tuple[Thing, ...]] = {}
+        for thing in things:
+            if not self.ignores((thing,), nodeid):
+                kinds[thing.kind] = (*kinds.get(thing.kind, ()), thing)
+        return {kind: found for kind, found in kinds.items() if amount_of(found) > self.allowed(kind, nodeid)}
+
+    def ignores(self, things: Iterable[Thing], nodeid: str | None = None) -> bool:
+        """Whether patterns match all of these."""
+        patterns = self.own_ignore.get(nodeid, self.ignore) if nodeid else self.ignore
+        return bool(patterns) and all(_matches(thing, patterns) for thing in things)
+
+    def allowed(self, kind: str, nodeid: str | None = None) -> int:
+        """How much of a kind may be left behind."""
+        return dict(self.own_allow.get(nodeid, self.allow) if nodeid else self.allow).get(kind, 0)
+
+
+def _matches(thing: Thing, patterns: Iterable[str]) -> bool:
+    """Whether a pattern matches a thing's name, what it is called, or what is known of it."""
+    text = f"{thing.noun} {thing.name} {thing.detail}"
+    return any(re.search(pattern, text) or re.search(pattern, thing.name) for pattern in patterns)
+
+
+def amount_of(things: Iterable[Thing]) -> int:
+    """How much of their kind some things are."""
+    return sum(thing.amount for thing in things)

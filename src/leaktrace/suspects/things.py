@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.probes.model import Thing
 from leaktrace.suspects.groups import MIN_TESTS, group_names
-from leaktrace.suspects.model import Limits, Note, Suspect
+from leaktrace.suspects.model import Limits, Note, Suspect, amount_of
 
 
 PASSED = OUTCOMES.index("passed")
@@ -27,21 +27,6 @@ def accuse_things(ledger: Ledger, limits: Limits) -> list[Suspect]:
     """
     found = [*_of_tests(ledger, limits), *_of_fixtures(ledger, limits)]
     return sorted(found, key=lambda suspect: (suspect.kind == "state", -len(suspect.things)))
-
-
-def is_ignored(thing: Thing, patterns: Iterable[str]) -> bool:
-    """Whether a pattern matches a thing's name, what it is called, or what is known of it."""
-    text = f"{thing.noun} {thing.name} {thing.detail}"
-    return any(re.search(pattern, text) or re.search(pattern, thing.name) for pattern in patterns)
-
-
-def by_kind(things: Sequence[Thing], patterns: Sequence[str]) -> dict[str, tuple[Thing, ...]]:
-    """Those that no pattern leaves out, by kind."""
-    kinds: dict[str, list[Thing]] = defaultdict(list)
-    for thing in things:
-        if not (patterns and is_ignored(thing, patterns)):
-            kinds[thing.kind].append(thing)
-    return {kind: tuple(found) for kind, found in kinds.items()}
 
 
 def unclosed(ledger: Ledger, limits: Limits) -> list[Note]:
@@ -85,7 +70,7 @@ def _of_tests(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
         if nodeid in limits.left_out or ledger.cells[row * ledger.width] != PASSED:
             continue
         own = [thing for thing in things if not (row in ledger.imports and _of_an_import(thing))]
-        for kind, found in by_kind(own, limits.own_ignore.get(nodeid, limits.ignore)).items():
+        for kind, found in limits.blamed(own, nodeid).items():
             variants[group_names(nodeid).get("function", nodeid), kind].append((row, found))
     for (name, kind), rows in variants.items():
         if len(rows) >= MIN_TESTS:
@@ -106,7 +91,7 @@ def _test(ledger: Ledger, row: int, kind: str, things: tuple[Thing, ...]) -> Sus
         name=span.nodeid,
         kind=kind,
         counter=COUNTERS.get(kind, kind),
-        grew_by=sum(thing.amount for thing in things),
+        grew_by=amount_of(things),
         growth=span.growth,
         why=f"it left {_listed(things)}, still there {_until(ledger, row)}",
         nodeids=(span.nodeid,),
@@ -131,7 +116,7 @@ def _group(
         name=name,
         kind=kind,
         counter=COUNTERS.get(kind, kind),
-        grew_by=sum(thing.amount for thing in things),
+        grew_by=amount_of(things),
         why=f"{len(rows)} variants left {_listed(things)}, still there at the end of the run",
         nodeids=tuple(ledger.nodeids[row] for row, _found in rows[::step])[: limits.replayed],
         worker=ledger.worker,
@@ -147,13 +132,13 @@ def _of_fixtures(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
         user = account.first_user
         if not account.things or not user or user in limits.left_out:
             continue
-        for kind, things in by_kind(account.things, limits.ignore).items():
+        for kind, things in limits.blamed(account.things).items():
             yield Suspect(
                 subject="fixture",
                 name=account.name,
                 kind=kind,
                 counter=COUNTERS.get(kind, kind),
-                grew_by=sum(thing.amount for thing in things),
+                grew_by=amount_of(things),
                 why=f"its setup made {_listed(things)}, still there after its finalizer",
                 nodeids=(user,),
                 worker=ledger.worker,
