@@ -49,11 +49,11 @@ def environment(cache: Path, detector: Detector | None, python: str) -> Path:
     return inside
 
 
-def versions(python: Path) -> str:
-    """What the environment holds, for the record: `CPython 3.11.7, pytest 9.2.0, …`."""
+def versions(python: Path, *more: str) -> str:
+    """What the environment holds, for the record: `CPython 3.11.7, pytest 9.2.0, …`; `more` are names of packages."""
     script = (
         "import platform, importlib.metadata as m\n"
-        "names = 'pytest', 'pytest-leaktrace', 'pytest-memray', 'memray', 'psleak', 'pytest-leaks'\n"
+        f"names = {('pytest', 'pytest-leaktrace', 'pytest-memray', 'memray', 'psleak', 'pytest-leaks', *more)!r}\n"
         "have = {d.metadata['Name'].lower(): d.version for d in m.distributions()}\n"
         "print(', '.join([f'CPython {platform.python_version()}', *(f'{n} {have[n]}' for n in names if n in have)]))"
     )

@@ -26,7 +26,7 @@ from typing import TypeAlias
 
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import cases as sources  # noqa: E402
 import environments  # noqa: E402
@@ -34,8 +34,9 @@ from detectors import all_detectors  # noqa: E402
 from model import Ask, Call, Case, Detector, Result  # noqa: E402
 from scores import mistakes, score, table  # noqa: E402
 
+from page import put  # noqa: E402
 
-PAGE = HERE.parents[1] / "docs" / "benchmarks.md"
+
 Sections: TypeAlias = "dict[str, dict[str, list[tuple[Case, Result | None]]]]"
 CAVEATS = """
 What to keep in mind:
@@ -54,7 +55,6 @@ What to keep in mind:
 - Wall time is the whole process, installation left out. Compare it only between detectors that ran under equal load:
   a kept answer has the time of the run that gave it, and where its load was not recorded, that run was on a busy machine.
 """
-BEGIN, END = "<!-- accuracy:begin -->", "<!-- accuracy:end -->"
 
 
 def main(argv: list[str]) -> int:
@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
             for line in mistakes(results) if told.mistakes else ():
                 print(f"{name}: {line}")
     if told.write and not (passed_on or told.only or told.repeat > 1 or told.detector):
-        _write("\n".join([_heading(argv, used, sections), *shown]))
+        put("accuracy", "\n".join([_heading(argv, used, sections), *shown]), heading="Accuracy")
     return 0
 
 
@@ -212,16 +212,6 @@ def _load(name: str, sections: Sections) -> str:
     if not known:
         return "not recorded"
     return f"{min(known):.1f} to {max(known):.1f}" + (" (of some cases)" if len(known) < len(loads) else "")
-
-
-def _write(text: str) -> None:
-    page = PAGE.read_text(encoding="utf-8") if PAGE.exists() else "# Benchmarks\n"
-    if BEGIN not in page:
-        page = f"{page.rstrip()}\n\n## Accuracy\n\n{BEGIN}\n{END}\n"
-    before, rest = page.split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    PAGE.write_text(f"{before}{BEGIN}\n{text}{END}{after}", encoding="utf-8")
-    print(f"written into {PAGE.name}")
 
 
 if __name__ == "__main__":

@@ -24,4 +24,6 @@ class Outcomes:
 
 
 def pytest_configure(config) -> None:
+    if hasattr(config, "workerinput"):
+        return  # a worker of pytest-xdist reports to the process that writes
     config.pluginmanager.register(Outcomes(Path(os.environ["ACCURACY_OUTCOMES"])), "accuracy-outcomes-recorder")
