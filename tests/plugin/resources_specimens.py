@@ -1,4 +1,7 @@
-"""One module for each kind of resource, all with the same tests: leaked by each owner, closed, closed late, lent."""
+"""One module for each kind of resource, all with the same tests: leaked by each owner, closed, closed late, lent.
+
+A kit's name begins with its kind. `bench/resources` judges leaktrace and its peers on the same modules.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +40,24 @@ KITS = {
             it[0].set()
             it[1].join()
     """,
+    "threads_waited": """
+        import threading
+
+        def work(stop):
+            # It holds up the end of the process only until the main thread is done.
+            while threading.main_thread().is_alive() and not stop.wait(0.05):
+                pass
+
+        def make():
+            stop = threading.Event()
+            thread = threading.Thread(target=work, args=[stop])
+            thread.start()
+            return stop, thread
+
+        def close(it):
+            it[0].set()
+            it[1].join()
+    """,
     "processes": """
         import subprocess
 
@@ -61,6 +82,18 @@ KITS = {
             task.cancel()
             loop.run_until_complete(asyncio.wait([task]))
             loop.close()
+    """,
+    "tasks_async": """
+        import asyncio
+
+        async def make():
+            task = asyncio.create_task(asyncio.sleep(3600))
+            await asyncio.sleep(0)
+            return task
+
+        async def close(it):
+            it.cancel()
+            await asyncio.wait([it])
     """,
     "files": """
         import os, tempfile
@@ -106,12 +139,48 @@ KITS = {
         def close(it):
             del os.environ[it]
     """,
+    "state_path": """
+        import itertools, sys
+
+        numbers = itertools.count()
+
+        def make():
+            sys.path.append(f"/specimen/{next(numbers)}")
+            return sys.path[-1]
+
+        def close(it):
+            sys.path.remove(it)
+    """,
+    "state_logging": """
+        import logging
+
+        def make():
+            it = logging.NullHandler()
+            logging.getLogger().addHandler(it)
+            return it
+
+        def close(it):
+            logging.getLogger().removeHandler(it)
+    """,
+    "state_cwd": """
+        import os, pathlib
+
+        def make():
+            before = os.getcwd()
+            inner = pathlib.Path(before, "inner")
+            inner.mkdir(exist_ok=True)
+            os.chdir(inner)
+            return before
+
+        def close(it):
+            os.chdir(it)
+    """,
 }
 
 TESTS = """
     import threading
     import pytest
-    from kit_{kind} import make, close
+    from kit_{name} import make, close
 
     KEPT = []
 
@@ -187,10 +256,93 @@ TESTS = """
         pass
 """
 
+ASYNC_TESTS = """
+    import asyncio, threading
+    import pytest, pytest_asyncio
+    from kit_{name} import make, close
+
+    # One loop for all: what a test leaves in it lives on after the test.
+    pytestmark = pytest.mark.asyncio(loop_scope="session")
+    KEPT = []
+
+    async def test_body():
+        KEPT.append(await make())
+
+    async def test_library_thread():
+        loop = asyncio.get_running_loop()
+        def work():
+            KEPT.append(asyncio.run_coroutine_threadsafe(make(), loop).result())
+        helper = threading.Thread(target=work)
+        helper.start()
+        while helper.is_alive():
+            await asyncio.sleep(0.001)
+
+    async def test_late():
+        it = await make()
+        asyncio.get_running_loop().call_later(0.05, it.cancel)
+
+    async def test_closed():
+        await close(await make())
+
+    @pytest_asyncio.fixture(loop_scope="session")
+    async def function_leak():
+        KEPT.append(await make())
+        yield
+
+    @pytest_asyncio.fixture(loop_scope="session")
+    async def function_fine():
+        it = await make()
+        yield
+        await close(it)
+
+    async def test_function_fixture(function_leak):
+        pass
+
+    async def test_closed_by_teardown(function_fine):
+        pass
+
+    class TestClass:
+        @pytest_asyncio.fixture(scope="class", loop_scope="session")
+        async def class_leak(self):
+            KEPT.append(await make())
+            yield
+
+        async def test_class_fixture(self, class_leak):
+            pass
+
+    @pytest_asyncio.fixture(scope="module", loop_scope="session")
+    async def module_leak():
+        KEPT.append(await make())
+        yield
+
+    async def test_module_fixture(module_leak):
+        pass
+
+    # What a fixture of the session leaves in the session's loop ends with that loop: nobody's leak.
+
+    @pytest_asyncio.fixture(scope="session", loop_scope="session")
+    async def lent():
+        it = await make()
+        yield
+        await close(it)
+
+    async def test_loan(lent):
+        pass
+
+    async def test_loan_again(lent):
+        pass
+"""
+
 LEAKING_TESTS = {"test_body", "test_library_thread", "test_function_fixture"}
 LEAKING_FIXTURES = {"class_leak", "module_leak", "session_leak"}
 
 
-def files_of(kind):
+def kind_of(name):
+    """The kind of a kit's things."""
+    return name.partition("_")[0]
+
+
+def files_of(name):
     """A kit and its tests."""
-    return {f"kit_{kind}.py": KITS[kind], f"test_{kind}.py": textwrap.dedent(TESTS).format(kind=kind)}
+    tests = ASYNC_TESTS if name.endswith("_async") else TESTS
+    return {f"kit_{name}.py": KITS[name], f"test_{name}.py": textwrap.dedent(tests).format(name=name)}
