@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 import pytest
-from resources_specimens import KITS, LEAKING_FIXTURES, LEAKING_TESTS, files_of
+from resources_specimens import LEAKING_FIXTURES, LEAKING_TESTS, files_of, kind_of
 
 
-ALONE = {"gpu", "state"}
+TOGETHER = ("fds", "sockets", "threads", "threads_waited", "processes", "tasks", "files")
+ALONE = ("gpu", "state")
 
 
 @pytest.fixture
 def seen(spread):
     """The suspects of all kinds that can share a run."""
-    files = {name: text for kind in KITS if kind not in ALONE for name, text in files_of(kind).items()}
-    kinds = ",".join(sorted(KITS.keys() - ALONE))
+    files = {name: text for each in TOGETHER for name, text in files_of(each).items()}
+    kinds = ",".join(sorted({kind_of(each) for each in TOGETHER}))
     return owners(spread.run(f"--leaktrace-kinds={kinds}", files=files, env={"TMPDIR": str(folder(spread))}, expect=0))
 
 
@@ -35,13 +36,13 @@ def test_each_owner_of_what_is_left_is_found_and_nobody_else(seen):
     files = seen.pop(("files", "files"))  # two workers share a folder, and who made a file there is not known
     assert files["test"] >= LEAKING_TESTS
     assert files["fixture"] >= LEAKING_FIXTURES
-    for kind in KITS.keys() - ALONE - {"files"}:
-        assert seen[kind, kind] == {"test": LEAKING_TESTS, "fixture": LEAKING_FIXTURES}, kind
+    for each in set(TOGETHER) - {"files"}:
+        assert seen[kind_of(each), each] == {"test": LEAKING_TESTS, "fixture": LEAKING_FIXTURES}, each
     blamed = [names for (kind, _), by in seen.items() if kind != "files" for names in by.values()]
     assert set().union(*blamed) == LEAKING_TESTS | LEAKING_FIXTURES
 
 
-@pytest.mark.parametrize("kind", sorted(ALONE))
+@pytest.mark.parametrize("kind", ALONE)
 def test_gpu_memory_and_state_have_the_same_owners(spread, kind):
     found = owners(spread.run(f"--leaktrace-kinds={kind}", files=files_of(kind), expect=0))
 
