@@ -78,16 +78,14 @@ class Leaktrace:
         run_to_the_end(command, cwd=case.file.parent, env=dict(ask.env), ask=ask)
         if not path.exists():
             return None
-        book = json.loads(path.read_text(encoding="utf-8"))
-        return set(_proved(book) if self.mode == "confirm" else _suspected(book))
+        return set(_told(json.loads(path.read_text(encoding="utf-8")), proved=self.mode == "confirm"))
 
 
-def _suspected(book: Mapping) -> Iterator[Accusation]:
+def _told(book: Mapping, *, proved: bool) -> Iterator[Accusation]:
+    """Its suspects; where they are replayed, what was proved, and changed state, which is told as it was seen."""
     for suspect in book["suspects"]:
-        yield Accusation(kind=suspect["kind"], who=_bare(suspect["name"]), fixtures=_fixtures(suspect))
-
-
-def _proved(book: Mapping) -> Iterator[Accusation]:
+        if not proved or suspect["kind"] == "state":
+            yield Accusation(kind=suspect["kind"], who=_bare(suspect["name"]), fixtures=_fixtures(suspect))
     for case in book["cases"]:
         if case["verdict"] == "LEAK":
             yield Accusation(kind=case["kind"], who=_bare(case["nodeid"]), fixtures=_fixtures(case))
@@ -158,12 +156,14 @@ class Hygiene:
 
 
 class Dask:
-    name = "dask resourceleaks"
+    """In workers of pytest-xdist it measures only where leaks are to fail tests."""
+
+    name = "dask"
     requirements = (*BESIDE, "distributed")
     scope = _words(fds="fds", sockets="fds", threads="threads", threads_waited="threads", processes="processes")
 
     def accuse(self, case: Case, ask: Ask) -> set[Accusation] | None:
-        outcomes = run_pytest(case, ask, "-L", "all", plugins=("distributed.pytest_resourceleaks",))
+        outcomes = run_pytest(case, ask, "-L", "all", "--leaks-fail", plugins=("distributed.pytest_resourceleaks",))
         told = re.findall(r"^(\S+::\S+) leaking (\w+): ", _printed(ask), flags=re.MULTILINE)
         return {Accusation(kind=kind, who=_bare(nodeid)) for nodeid, kind in told} if outcomes else None
 

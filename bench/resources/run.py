@@ -14,7 +14,6 @@ import datetime as dt
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -23,37 +22,39 @@ BENCH = HERE.parent
 sys.path[:0] = [str(HERE), str(BENCH), str(BENCH / "accuracy"), str(BENCH.parent / "tests" / "plugin")]
 
 import environments  # noqa: E402
-from judges import BESIDE, Judge, all_judges  # noqa: E402
+from judges import BESIDE, Accusation, Judge, all_judges  # noqa: E402
 from model import Ask, Case  # noqa: E402
 from resources_specimens import files_of  # noqa: E402
-from tally import LABELS, Tally, table, tally  # noqa: E402
+from tally import LABELS, table, tally  # noqa: E402
 
 from page import put  # noqa: E402
 
 
 WAYS: dict[str, tuple[str, ...]] = {"in one process": (), "`-n 2`": ("-n", "2")}
 INTRODUCTION = """
-Of each kind one file of ten cases: left open by a test's body, by a library's thread, by a fixture of each scope
-(function, class, module, session); and four that must not be accused: closed after 50 ms, closed at once, closed by a
-fixture's teardown, lent by a session's fixture that closes it at its end. A cell tells leaks found (the test or its
-fixture accused of the right kind), of these credited right (the fixture named where it was a fixture's), and false
-alarms: 6/6/0 is best, `-` that the tool has no checker for the kind. Each file is run alone, with a folder for
-temporary files of its own.
+Of each kind one file of ten cases. Six leaks: of a test's body, of a library's thread, of a fixture of each scope. Four
+that must not be accused: closed after 50 ms, closed at once, closed by a fixture's teardown, lent by a session's fixture
+that closes it at its end. A cell tells leaks found / credited right / false alarms, 6/6/0 at best; `-`: the tool has no
+checker for the kind. Found is a leak whose test or fixture is accused of the right kind; credited right, where the one
+who left it is named: of a fixture's leak that fixture.
 """
 CAVEATS = """
-- leaktrace looks for all of its kinds (`--leaktrace-kinds`); watch is plain `pytest`, confirm is `--leaktrace`.
-  threadleak has `--threadleak`; pyleak its marker on every test, daemon threads included, blocked loops not; hygiene
-  `--hygiene-strict --hygiene-verbose` (its warnings of daemon threads count, other warnings do not); dask is
-  `-p distributed.pytest_resourceleaks -L all`. None of them has fixtures' names to give, but leaktrace.
-- The specimens are ours, and leaktrace was developed with most of them in sight; the peers were not.
-- pytest-asyncio ends what is left in the session's loop, so that the session's fixture has no leak there (5, not 6).
+- All are run at their best: leaktrace looks for all of its kinds (`--leaktrace-kinds`), watch in a plain run, confirm by
+  `--leaktrace`; threadleak has `--threadleak`; pyleak its marker on every test, daemon threads included, blocked loops
+  not; hygiene `--hygiene-strict --hygiene-verbose` (its warnings of daemon threads count as accusations); dask is
+  `-p distributed.pytest_resourceleaks -L all --leaks-fail`. Each file is run alone, with a folder of its own for
+  temporary files, and an answer that is not given is a leak missed.
+- The specimens are those of our own tests, and leaktrace was developed with most of them in sight; the peers were not.
+  `sys.path`, log handlers, working directory, threads that are no daemons and pytest-asyncio were added for this table.
+- pytest-asyncio cancels what is left in the session's loop: a leak of a session's fixture cannot be there, so that it
+  has five. With `-n 2` both workers share the folder for temporary files, and neither sees who makes what there.
 """
 
 
 def main(argv: list[str]) -> int:
     told = _parse(argv)
     judges = {name: judge for name, judge in all_judges().items() if not told.detector or name in told.detector}
-    chosen = told.specimen or list(LABELS)
+    tests = {specimen: _tests(specimen) for specimen in told.specimen or LABELS}
     versions = {}
     sections = []
     for way, arguments in WAYS.items():
@@ -61,17 +62,16 @@ def main(argv: list[str]) -> int:
         for judge in judges.values():
             python = environments.environment(told.cache, judge, told.python)
             versions[judge.name] = environments.versions(python, *BESIDE, judge.requirements[-1])
-            for specimen in chosen:
-                if specimen in judge.scope:
-                    tallies[judge.name, specimen] = _answer(judge, specimen, python, arguments, told.timeout)
-        sections.append(f"### Resources, {way}\n\n{table(judges, tallies, chosen)}")
+            for specimen in (each for each in tests if each in judge.scope):
+                accusations = _ask(judge, specimen, python, arguments, told.timeout)
+                counted = tally(accusations, judge.scope[specimen], tests[specimen])
+                said = "; ".join(counted.said) or "all right"
+                print(f"{' '.join([judge.name, *arguments])}: {specimen}: {said}", flush=True)
+                tallies[judge.name, specimen] = counted
+        sections.append(f"### Resources, {way}\n\n{table(judges, tallies, tests)}")
     print("\n".join(sections))
     if told.write and not (told.detector or told.specimen):
-        put(
-            "resources",
-            "\n".join([_heading(versions), *sections]),
-            heading="Leaked resources, by leaktrace and its peers",
-        )
+        put("resources", "\n".join([_heading(versions), *sections, CAVEATS.lstrip()]), heading="Leaked resources")
     return 0
 
 
@@ -86,8 +86,10 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _answer(judge: Judge, specimen: str, python: Path, arguments: tuple[str, ...], timeout_s: float) -> Tally:
-    """Run one detector on one file of specimens, in a project of its own, and count."""
+def _ask(
+    judge: Judge, specimen: str, python: Path, arguments: tuple[str, ...], timeout_s: float
+) -> set[Accusation] | None:
+    """Run one detector on one file of specimens, in a project of its own."""
     with tempfile.TemporaryDirectory(prefix="resources-", ignore_cleanup_errors=True) as folder:
         scratch, project, temporary = (Path(folder, name) for name in ("scratch", "project", "temporary"))
         for each in (scratch, project, temporary):
@@ -95,33 +97,21 @@ def _answer(judge: Judge, specimen: str, python: Path, arguments: tuple[str, ...
         (project / "pytest.ini").write_text("[pytest]\naddopts = -p no:cacheprovider\n", encoding="utf-8")
         for name, text in files_of(specimen).items():
             (project / name).write_text(textwrap.dedent(text), encoding="utf-8")
-        case = Case(
-            group="resources",
-            ident=specimen,
-            python="",
-            file=project / f"test_{specimen}.py",
-            truth={},
-            folder=HERE / "plugins",
-        )
-        ask = Ask(
-            python=python,
-            env={**environments.variables(case), "TMPDIR": str(temporary)},
-            scratch=scratch,
-            arguments=arguments,
-            timeout_s=timeout_s,
-        )
+        file = project / f"test_{specimen}.py"
+        case = Case(group="resources", ident=specimen, python="", file=file, truth={}, folder=HERE / "plugins")
+        env = {**environments.variables(case), "TMPDIR": str(temporary)}
+        ask = Ask(python=python, env=env, scratch=scratch, arguments=arguments, timeout_s=timeout_s)
         accusations = judge.accuse(case, ask)
-        counted = tally(accusations, judge.scope[specimen], set(_tests(case.file)))
-        print(f"{judge.name} {' '.join(arguments)}: {specimen}: {'; '.join(counted.said) or 'all right'}", flush=True)
-        if counted.silent:
+        if accusations is None:
             print((scratch / "output.txt").read_text(encoding="utf-8", errors="replace")[-2000:], flush=True)
-    return counted
+        return accusations
 
 
-def _tests(file: Path) -> Iterator[str]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-            yield node.name
+def _tests(specimen: str) -> set[str]:
+    """The names of its tests."""
+    tree = ast.parse(textwrap.dedent(files_of(specimen)[f"test_{specimen}.py"]))
+    functions = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    return {name for name in functions if name.startswith("test_")}
 
 
 def _heading(versions: dict[str, str]) -> str:

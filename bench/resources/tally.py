@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from judges import Accusation, Judge
+from judges import Accusation
 
 
 LEAKS = {
@@ -95,18 +95,18 @@ def tally(accusations: set[Accusation] | None, words: frozenset[str], tests: set
     )
 
 
-def table(judges: Mapping[str, Judge], tallies: Mapping[tuple[str, str], Tally], specimens: Iterable[str]) -> str:
-    """A row for each file of specimens, a column for each detector."""
-    chosen = list(specimens)
-    rows = [("what is left", *(name.replace("pytest-", "") for name in judges)), ("---", *["---"] * len(judges))]
-    for specimen in chosen:
-        rows.append((LABELS[specimen], *(_cell(tallies.get((name, specimen))) for name in judges)))
-    sums = {name: sum((tallies[name, each] for each in chosen if (name, each) in tallies), Tally()) for name in judges}
-    leaks = max(sum(tallies[name, each].leaks for name in list(judges)[:1] for each in chosen), 1)
-    rows.append(("found, of what it looks for", *(f"{each.found} of {each.leaks}" for each in sums.values())))
-    rows.append(("found, of all", *(f"{each.found / leaks:.0%}" for each in sums.values())))
-    rows.append(("credited right, of found", *(f"{each.credited} of {each.found}" for each in sums.values())))
-    rows.append(("false alarms", *(f"{each.false_alarms} of {each.clean}" for each in sums.values())))
+def table(judges: Iterable[str], tallies: Mapping[tuple[str, str], Tally], tests: Mapping[str, set[str]]) -> str:
+    """A row for each file of specimens, given with its tests, and a column for each detector."""
+    names = list(judges)
+    rows = [("what is left", *(name.replace("pytest-", "") for name in names)), ("---", *["---"] * len(names))]
+    for specimen in tests:
+        rows.append((LABELS[specimen], *(_cell(tallies.get((name, specimen))) for name in names)))
+    sums = [sum((tallies[name, each] for each in tests if (name, each) in tallies), Tally()) for name in names]
+    leaks = sum(len(LEAKS.keys() & each) for each in tests.values())
+    rows.append(("**found, of its kinds**", *(f"{each.found} of {each.leaks}" for each in sums)))
+    rows.append(("**found, of all**", *(f"{each.found} of {leaks}" for each in sums)))
+    rows.append(("**credited right**", *(f"{each.credited} of {each.found}" for each in sums)))
+    rows.append(("**false alarms**", *(f"{each.false_alarms} of {each.clean}" for each in sums)))
     return "\n".join(f"| {' | '.join(row)} |" for row in rows) + "\n"
 
 
