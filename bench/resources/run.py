@@ -47,7 +47,8 @@ CAVEATS = """
 - The specimens are those of our own tests, and leaktrace was developed with most of them in sight; the peers were not.
   `sys.path`, log handlers, working directory, threads that are no daemons and pytest-asyncio were added for this table.
 - pytest-asyncio cancels what is left in the session's loop: a leak of a session's fixture cannot be there, so that it
-  has five. With `-n 2` both workers share the folder for temporary files, and neither sees who makes what there.
+  has five. With `-n 2` both workers share the folder for temporary files, and neither sees who makes what there; and a
+  loan whose only user in a worker is its last test ends with that test, so that the cells vary by one or two.
 """
 
 

@@ -25,7 +25,7 @@ CLEAN = {
 }
 """Things that are closed in the end, and all who could be accused of them."""
 LABELS = {
-    "fds": "files",
+    "fds": "open files",
     "sockets": "sockets",
     "threads": "threads, daemon",
     "threads_waited": "threads, not daemon",
