@@ -34,14 +34,14 @@ WAYS: dict[str, tuple[str, ...]] = {"in one process": (), "`-n 2`": ("-n", "2")}
 INTRODUCTION = """
 Of each kind one file of ten cases. Six leaks: of a test's body, of a library's thread, of a fixture of each scope.
 Four that must not be accused: closed after 50 ms, closed at once, closed by a fixture's teardown, lent by a session's
-fixture that closes it at its end. A cell tells leaks found / credited right / false alarms, 6/6/0 at best; `-`: the tool has no
-checker for the kind. Found is a leak whose test or fixture is accused of the right kind; credited right, where the one
+fixture that closes it at its end. A cell tells leaks found / credited right / false alarms, 6/6/0 at best; `-`: the
+tool has no checker for the kind. Found is a leak whose test or fixture is accused of the right kind; credited right, where the one
 who left it is named: of a fixture's leak that fixture.
 """
 CAVEATS = """
 - All are run at their best: leaktrace looks for all of its kinds (`--leaktrace-kinds`), watch in a plain run, confirm
-  by `--leaktrace`; threadleak has `--threadleak`; pyleak its marker on every test, daemon threads included, blocked loops
-  not; hygiene `--hygiene-strict --hygiene-verbose` (its warnings of daemon threads count as accusations); dask is
+  by `--leaktrace`; threadleak has `--threadleak`; pyleak its marker on every test, daemon threads included, blocked
+  loops not; hygiene `--hygiene-strict --hygiene-verbose` (its warnings of daemon threads count as accusations); dask is
   `-p distributed.pytest_resourceleaks -L all --leaks-fail`. Each file is run alone, with a folder of its own for
   temporary files, and an answer that is not given is a leak missed.
 - The specimens are those of our own tests, and leaktrace was developed with most of them in sight; the peers were not.
