@@ -101,3 +101,27 @@ def test_files_that_each_run_leaves_are_proved(example):
     assert (case.kind, case.verdict.value) == ("files", "LEAK")
     assert case.things[0].noun == "temporary directory"
     assert case.things[0].where == "test_a.py:2"
+
+
+def test_a_file_of_another_process_is_no_leak_of_the_test_that_runs_beside_it(example):
+    body = """
+import os, subprocess, sys, tempfile, time
+WRITER = "import tempfile, time\\nfor _ in range(200): tempfile.mkdtemp(); time.sleep(0.05)"
+
+def test_starts_a_writer_that_stays():
+    subprocess.Popen([sys.executable, "-c", WRITER], env={"TMPDIR": os.environ["TMPDIR"]})
+    time.sleep(0.3)
+
+def test_clean():
+    time.sleep(0.3)
+"""
+    folder = example.path / "tmp"
+    folder.mkdir()
+
+    ran = example.run(
+        "-p", "no:randomly", "--leaktrace", "--leaktrace-kinds=files", files={"test_a.py": body},
+        env={"TMPDIR": str(folder)}, expect=0,
+    )  # fmt: skip
+
+    assert "test_a.py::test_clean" in [suspect.name for suspect in ran.book.suspects]
+    assert [case.verdict.name for case in ran.book.cases if case.nodeid == "test_a.py::test_clean"] == ["STEADY"]

@@ -5,7 +5,7 @@ from resources_specimens import LEAKING_FIXTURES, LEAKING_TESTS, files_of, kind_
 
 
 TOGETHER = ("fds", "sockets", "threads", "threads_waited", "processes", "tasks", "files")
-ALONE = ("gpu", "state")
+ALONE = ("gpu", "state", "state_path", "state_logging", "state_cwd")
 
 
 @pytest.fixture
@@ -42,11 +42,13 @@ def test_each_owner_of_what_is_left_is_found_and_nobody_else(seen):
     assert set().union(*blamed) == LEAKING_TESTS | LEAKING_FIXTURES
 
 
-@pytest.mark.parametrize("kind", ALONE)
-def test_gpu_memory_and_state_have_the_same_owners(spread, kind):
-    found = owners(spread.run(f"--leaktrace-kinds={kind}", files=files_of(kind), expect=0))
+@pytest.mark.parametrize("kit", ALONE)
+def test_gpu_memory_and_state_have_the_same_owners(spread, kit):
+    kind = kind_of(kit)
 
-    assert found == {(kind, kind): {"test": LEAKING_TESTS, "fixture": LEAKING_FIXTURES}}
+    found = owners(spread.run(f"--leaktrace-kinds={kind}", files=files_of(kit), expect=0))
+
+    assert found == {(kind, kit): {"test": LEAKING_TESTS, "fixture": LEAKING_FIXTURES}}
 
 
 def test_files_in_one_process_are_told_exactly(example):
@@ -136,6 +138,56 @@ def test_changed_state_is_told_where_it_is_asked_for(example):
     asked = example.run("--leaktrace-fail-on=state", files=files, expect=1)
 
     assert "CHANGED environment variable A_NEW_ONE (added) by test_a.py::test_changes" in asked.report
+
+
+STATES = {
+    "an entry of sys.path": ("import sys", 'sys.path.append("/one")'),
+    "the working directory": ("import os", 'os.chdir("/usr")'),
+    "a log handler": ("import logging", "logging.getLogger().addHandler(logging.NullHandler())"),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_changed_state_is_its_tests_though_pytest_puts_it_back_at_the_end(spread, state):
+    first, then = STATES[state]
+    body = f"{first}\ndef test_changes():\n    {then}\ndef test_fine():\n    pass\n"
+
+    ran = spread.run("-p", "no:randomly", "--leaktrace-kinds=state", files={"test_a.py": body}, expect=0)
+
+    assert owners(ran) == {("state", "a"): {"test": {"test_changes"}}}
+
+
+LIKE = """
+import logging, os, pytest
+L, H = logging.getLogger(), logging.NullHandler
+
+def test_leaves():
+    L.addHandler(H())
+
+@pytest.fixture(scope="session")
+def lent():
+    h, before = H(), os.getcwd()
+    L.addHandler(h)
+    os.chdir("/usr")
+    yield
+    L.removeHandler(h)
+    os.chdir(before)
+
+def test_loan(lent):
+    pass
+
+def test_leaves_too():
+    L.addHandler(H())
+
+def test_moves_on(lent):
+    os.chdir("/")
+"""
+
+
+def test_state_that_looks_like_anothers_is_told_apart(example):
+    ran = example.run("-p", "no:randomly", "--leaktrace-kinds=state", files={"test_a.py": LIKE}, expect=0)
+
+    assert owners(ran) == {("state", "a"): {"test": {"test_leaves", "test_leaves_too"}}}
 
 
 def test_the_journal_of_a_killed_run_tells_the_things_that_were_left(example):

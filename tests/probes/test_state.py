@@ -225,5 +225,5 @@ def test_a_hostile_logger_costs_only_its_own_facts(monkeypatch):
     monkeypatch.setitem(logging.root.manager.loggerDict, "hostile", Hostile("hostile"))
 
     facts = StateProbe.snapshot().facts
-    assert facts["state (logging)", ""] == "cannot be read: RuntimeError('no')"
-    assert ("working directory", "") in facts
+    assert facts["state (logging)", "", None] == "cannot be read: RuntimeError('no')"
+    assert ("working directory", "", None) in facts

@@ -358,6 +358,11 @@ class Recorder:
         fresh = [name for name in names if name in newest] or list(names)
         return tuple(fresh[:MAX_IMPORTS])
 
+    def tests_over(self) -> None:
+        """No test comes any more; the run itself goes on, with what plugins and pytest do at its end."""
+        if self._keeper is not None and self._getpid() == self._pid:
+            self._kept(self._keeper.tests_over)
+
     def finish(self) -> None:
         """The run is over: the last reading, and the journal's end."""
         if self._getpid() != self._pid:

@@ -7,8 +7,9 @@ they came to be during its setup. What has gone by the end of the run is taken o
 
 from __future__ import annotations
 
+import itertools
 import sys
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
@@ -72,6 +73,7 @@ class ThingsKeeper:
         self._serial = 0
         self._left: list[_Left] = []
         self._attention = Attention(guests, clock, cpu_s)
+        self._at_the_end: dict[int, Mapping[Hashable, Thing]] = {}
 
     def begin(self, ledger: Ledger) -> None:
         """The run begins: count and list what is there before the first test."""
@@ -259,6 +261,15 @@ class ThingsKeeper:
 
     # --- the end -------------------------------------------------------------------------------------------------
 
+    def tests_over(self) -> None:
+        """The last test has ended: what the runner puts back before the run ends can be listed now, and not later."""
+        for number, shelf in enumerate(self._shelves):
+            if getattr(shelf.probe, "put_back", False) and any(key[0] == number for key in self._left_keys()):
+                self._at_the_end[number] = self._attention.listed(shelf) or {}
+
+    def _left_keys(self) -> Iterator[tuple[int, Hashable]]:
+        return itertools.chain.from_iterable(left.things for left in self._left)
+
     def finish(self, ledger: Ledger) -> None:
         """The run is over: put what is still there into the ledger, as the tests' and the fixtures'.
 
@@ -291,6 +302,10 @@ class ThingsKeeper:
         for number, (shelf, read) in enumerate(self._reads):
             keys = {key for of, key in suspected if of == number}
             if not keys:
+                continue
+            if number in self._at_the_end:
+                last = self._at_the_end[number]
+                alive.update({(number, key): last[key] for key in keys & last.keys()})
                 continue
             if hasattr(shelf.probe, "deep"):
                 shelf.probe.deep = True

@@ -54,6 +54,18 @@ class WatchDoor:
             self._stop(exc)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtestloop(self) -> Generator[None, object, object]:
+        """Around all tests: pytest goes back to where it started right after them."""
+        try:
+            return (yield)
+        finally:
+            try:
+                if self._recorder is not None:
+                    self._recorder.tests_over()
+            except Exception as exc:  # noqa: BLE001
+                self._stop(exc)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(
         self, item: pytest.Item, nextitem: pytest.Item | None
     ) -> Generator[None, object, object]:

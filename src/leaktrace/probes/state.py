@@ -9,13 +9,16 @@ import atexit
 import os
 import sys
 import threading
-from collections.abc import Hashable, Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from leaktrace.probes.facts import SECRET_NOUN, facts_now, is_users_handler, working_directory
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 
+
+_Key: TypeAlias = "tuple[str, str, Hashable]"
 
 STATE = Counter(name="state", unit="count", kind="state", exact=False)
 
@@ -28,11 +31,11 @@ class Snapshot:
     """The state of the process at one instant.
 
     Attributes:
-        facts: values by noun and name; a noun's missing name means "not set".
+        facts: values by noun, name and, of several of one name, which; what is missing is not set.
         modules: `sys.modules` itself, as it was: an address alone could be given to another module later.
     """
 
-    facts: Mapping[tuple[str, str], str]
+    facts: Mapping[_Key, str]
     modules: Mapping[str, Any]
 
 
@@ -44,29 +47,45 @@ class StateProbe:
     """
 
     counter: Counter = STATE
+    put_back = True
+    """pytest itself puts some of it back after the last test: the working directory, `sys.path`."""
 
     def __init__(self) -> None:
         self._first = self.snapshot()
         self._marks = _Marks.taken()
         self._deviations = 0
+        self._trails: dict[_Key, dict[str, Thing]] = {}
 
     def read(self) -> Value:
         """The number of deviations now."""
         try:
             if not self._marks.hold():
                 self._marks = _Marks.taken()
-                self._deviations = len(self.diff(self._first, self.snapshot()))
+                self._deviations = len(self._followed())
         except Exception as exc:  # noqa: BLE001 - the state is the user's, and may be anything by now
             return Unread(counter=STATE.name, why=f"the state cannot be compared: {exc!r}")
         return self._deviations
 
     def inventory(self) -> Mapping[Hashable, Thing] | Unread:
-        """All deviations by what they are and what they have become."""
+        """All deviations by what it is that deviates and how."""
         try:
-            now = self.snapshot()
-            return {(thing.noun, thing.name, thing.detail): thing for thing in self.diff(self._first, now)}
+            return self._followed()
         except Exception as exc:  # noqa: BLE001 - as above
             return Unread(counter=STATE.name, why=f"the state cannot be compared: {exc!r}")
+
+    def _followed(self) -> dict[Hashable, Thing]:
+        """All deviations now, and those that were there before the same thing was changed once more.
+
+        Of three who go on to another folder, each without going back, each has left the folder changed.
+        """
+        now = dict(self.deviations(self._first, self.snapshot()))
+        self._trails = {key: trail for key, trail in self._trails.items() if key in now}
+        for key, thing in now.items():
+            trail = self._trails.setdefault(key, {})
+            while thing.detail in trail and next(reversed(trail)) != thing.detail:
+                trail.popitem()
+            trail[thing.detail] = thing
+        return {(key, how): thing for key, trail in self._trails.items() for how, thing in trail.items()}
 
     def settle(self, grace_s: float, at_most: int | None = None) -> None:
         """Return at once: nobody else undoes what a test has changed."""
@@ -79,16 +98,34 @@ class StateProbe:
     @staticmethod
     def diff(before: Snapshot, after: Snapshot) -> list[Thing]:
         """What has changed, in the order of nouns and names; a module merely imported is no change."""
-        things = list(_changed_facts(before.facts, after.facts))
-        things.extend(_changed_modules(before.modules, after.modules))
-        return sorted(things, key=lambda thing: (thing.noun, thing.name))
+        return [thing for _key, thing in StateProbe.deviations(before, after)]
+
+    @staticmethod
+    def deviations(before: Snapshot, after: Snapshot) -> list[tuple[_Key, Thing]]:
+        """The same, each with what tells it from others."""
+        found = [*_changed_facts(before.facts, after.facts), *_changed_modules(before.modules, after.modules)]
+        return sorted(found, key=lambda each: each[0][:2])
 
 
-def _changed_facts(before: Mapping[tuple[str, str], str], after: Mapping[tuple[str, str], str]) -> Iterable[Thing]:
-    for noun, name in before.keys() | after.keys():
-        old, new = before.get((noun, name)), after.get((noun, name))
-        if old != new:
-            yield Thing(kind=STATE.kind, noun=noun, name=name, detail=_change(noun, old, new))
+def _changed_facts(before: Mapping[_Key, str], after: Mapping[_Key, str]) -> Iterator[tuple[_Key, Thing]]:
+    made_anew = _made_anew(before, after)
+    for key in before.keys() | after.keys():
+        old, new = before.get(key), after.get(key)
+        if old != new and key not in made_anew:
+            yield key, Thing(kind=STATE.kind, noun=key[0], name=key[1], detail=_change(key[0], old, new))
+
+
+def _made_anew(before: Mapping[_Key, str], after: Mapping[_Key, str]) -> set[_Key]:
+    """Of several entries of one name, those in the place of which others have come that cannot be told from them."""
+    gone: dict[tuple[str, str], list[_Key]] = defaultdict(list)
+    for key in before:
+        if key[2] is not None and key not in after:
+            gone[key[:2]].append(key)
+    found: set[_Key] = set()
+    for key in after:
+        if key[2] is not None and key not in before and gone.get(key[:2]):
+            found |= {key, gone[key[:2]].pop()}
+    return found
 
 
 def _change(noun: str, old: str | None, new: str | None) -> str:
@@ -99,12 +136,11 @@ def _change(noun: str, old: str | None, new: str | None) -> str:
     return "changed" if noun == SECRET_NOUN else f"was {old}, now {new}"
 
 
-def _changed_modules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterable[Thing]:
+def _changed_modules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[_Key, Thing]]:
     for name, module in before.items():
-        if name not in after:
-            yield Thing(kind=STATE.kind, noun="module", name=name, detail="removed from sys.modules")
-        elif after[name] is not module:
-            yield Thing(kind=STATE.kind, noun="module", name=name, detail="replaced in sys.modules")
+        if after.get(name, _changed_modules) is not module:
+            what = "replaced in" if name in after else "removed from"
+            yield ("module", name, None), Thing(kind=STATE.kind, noun="module", name=name, detail=f"{what} sys.modules")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,9 @@ def start(
     environ[ORDER_VARIABLE] = str(order_path)
     answer.unlink(missing_ok=True)  # of an earlier replay; the child appends
     temporary = tempfile.mkdtemp(prefix="leaktrace-replay-")
+    if any("files" in task.kinds for task in order.tasks):
+        environ["TMPDIR"] = f"{temporary}/own"  # what others write beside this child must not be taken for its own
+        Path(environ["TMPDIR"]).mkdir()
     replace(
         order,
         args=settings.args,
