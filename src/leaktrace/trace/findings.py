@@ -8,10 +8,11 @@ from types import FrameType
 
 from leaktrace.trace import beyond, naming, proof, safe
 from leaktrace.trace.growth import living
-from leaktrace.trace.holder import Candidate, Chain, Search, candidates, describe, from_survivors
+from leaktrace.trace.holder import Candidate, Chain, candidates, describe, from_survivors
 from leaktrace.trace.model import Holder, Hop, Site
 from leaktrace.trace.notes import Notes
 from leaktrace.trace.observe import Observation
+from leaktrace.trace.search import Search
 from leaktrace.trace.sites import Stack
 from leaktrace.trace.things import is_innards, is_interesting_type
 
@@ -188,8 +189,9 @@ def _of_pytest(
     """What only the test runner keeps, named as its own, never by its internals."""
     if not any(package in {"pytest", "_pytest"} for package in scope.own):
         return None
-    search.widen(("leaktrace",))
     holding = {id(c.grower.container) for c in ranked if not c.weak and _holds_most(c, ids)}
+    if not search.widen(("leaktrace",), holding | ids):
+        return None
     reached = search.find(holding, enough=1) if holding else set()
     for target in reached or {id(path[-1]) for path in [search.nearest(ids)[1]] if path}:
         _root, path = search.path(target)

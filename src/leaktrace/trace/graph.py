@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import gc
+import sys
 import types
 from array import array
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from contextvars import Context
 from typing import Any
 
@@ -29,6 +31,11 @@ class Graph:
 
     A dict that belongs to an instance, a class or a function counts as no step of its own: else the best path would
     depend on how a CPython version stores attributes.
+
+    Args:
+        own: packages whose objects are never walked through.
+        hidden: identities of objects that are not walked through, either.
+        only: identities of all that may be met besides the roots; everything, where it is None.
     """
 
     __slots__ = (
@@ -38,6 +45,7 @@ class Graph:
         "_later",
         "_manners",
         "_nodes",
+        "_only",
         "_own",
         "_parents",
         "_queue",
@@ -45,8 +53,10 @@ class Graph:
         "_shut",
     )
 
-    def __init__(self, *, own: tuple[str, ...], hidden: Iterable[int] = ()) -> None:
-        self._own = own
+    def __init__(
+        self, *, own: tuple[str, ...], hidden: Iterable[int] = (), only: AbstractSet[int] | None = None
+    ) -> None:
+        self._own, self._only = own, only
         self._seen: set[int] = set(hidden) | safe.never_asked()
         self._nodes: list[Any] = []
         self._parents = array("q")
@@ -63,17 +73,18 @@ class Graph:
         )
 
     def sweep(  # noqa: C901, PLR0912 - one tight loop over every living object: a call more is a second more
-        self, roots: Sequence[Any], targets: set[int], *, enough: int | None = None
+        self, roots: Iterable[Any], targets: set[int], *, enough: int | None = None, most: int = sys.maxsize
     ) -> set[int]:
-        """Walk on from some more roots until the targets are found; gives the ids found so far.
+        """Walk on from some more roots until the targets are found; gives those of them that were.
 
         Args:
             roots: where to start, besides where the last sweep stopped.
             targets: identities to look for.
             enough: how many of them suffice; all, where it is None.
+            most: how many objects are asked for their references at most.
         """
         nodes, parents, seen, atoms, found = self._nodes, self._parents, self._seen, self._atoms, self._found
-        manners, refers = self._manners, gc.get_referents
+        manners, refers, only = self._manners, gc.get_referents, self._only
         wanted = self._unmet(targets)
         queue = self._queue
         seen.update((id(roots), id(targets), id(wanted), id(queue)))
@@ -88,13 +99,14 @@ class Graph:
                 parents.append(-1)
         searched = {id(kind) for kind in _SEARCHED}
         spare = 0 if enough is None else max(0, len(targets) - enough)
-        while queue and len(wanted) > spare:
+        while queue and len(wanted) > spare and most > 0:
+            most -= 1
             index = queue.popleft()
             parent = nodes[index]
             direct = id(type(parent)) not in searched
             for child in refers(parent):
                 key = id(child)
-                if key in seen:
+                if key in seen or (only is not None and key not in only):
                     continue
                 kind = id(type(child))
                 if kind in atoms:
@@ -120,7 +132,41 @@ class Graph:
                     queue.append(len(nodes))
                 nodes.append(child)
                 parents.append(index)
-        return set(found)
+        return targets & found.keys()
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether the last sweep has left something to walk on from."""
+        return bool(self._queue)
+
+    @property
+    def met(self) -> AbstractSet[int]:
+        """Identities of all that was met, or is hidden."""
+        return self._seen
+
+    def is_closed(self, obj: Any) -> bool:
+        """Whether an object is never walked through, because it is our own or leads nowhere."""
+        kind = id(type(obj))
+        if kind in self._atoms:
+            return True
+        manner = self._manners[kind] if kind in self._manners else self._judge(type(obj))
+        return manner in (_SKIP, _CLASS, _FRAME) and self._is_own(obj, manner)
+
+    def waiting(self, among: AbstractSet[int]) -> dict[int, int]:
+        """Those of some objects that are still to be walked on from, in that order: their numbers by identity."""
+        return {id(self._nodes[index]): index for index in self._queue if id(self._nodes[index]) in among}
+
+    def postponed(self, among: AbstractSet[int]) -> dict[int, int]:
+        """Those of some objects that are contexts still to be entered, in that order: their numbers by identity."""
+        return {id(self._nodes[index]): index for index in self._later if id(self._nodes[index]) in among}
+
+    def postpone(self, contexts: Iterable[Any]) -> None:
+        """Take contexts for met, as roots that are still to be entered."""
+        for context in contexts:
+            self._seen.add(id(context))
+            self._later.append(len(self._nodes))
+            self._nodes.append(context)
+            self._parents.append(-1)
 
     def enter_contexts(self) -> None:
         """Let the next sweep walk on through the contexts that were met: those that are kept, in tokens and tasks.
@@ -149,19 +195,26 @@ class Graph:
     def _unmet(self, targets: set[int]) -> set[int]:
         """The targets that were not met yet, after a look at what earlier sweeps walked through."""
         wanted = targets - self._found.keys()
-        if wanted:
+        if not wanted.isdisjoint(self._seen):  # most questions are about what was not: millions need not be looked at
             for index, node in enumerate(self._nodes):
                 if id(node) in wanted:
                     self._found[id(node)] = index
         return wanted - self._found.keys()
 
-    def first(self, targets: set[int]) -> int:
-        """Of targets that were found, the one that was met first."""
-        return min(targets, key=self._found.__getitem__)
+    def first(self, targets: set[int]) -> int | None:
+        """Of some targets the one that was met first; None where none was."""
+        return min(targets & self._found.keys(), key=self._found.__getitem__, default=None)
+
+    def node(self, index: int) -> Any:
+        """The object with this number."""
+        return self._nodes[index]
 
     def path(self, target: int) -> list[Any]:
         """From a root to the object with this identity, both included; empty where it was not found."""
-        index = self._found.get(target, -1)
+        return self.way(self._found.get(target, -1))
+
+    def way(self, index: int) -> list[Any]:
+        """From a root to the node with this number, both included."""
         way: list[Any] = []
         while index >= 0:
             way.append(self._nodes[index])

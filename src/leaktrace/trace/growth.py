@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from itertools import compress
+from itertools import compress, filterfalse
 from typing import Any
 
 from leaktrace.trace import safe
@@ -98,15 +98,28 @@ class Pool:
         ours = own_ids | {id(tracked), id(untracked), id(deeper), id(self._groups)}
         members: dict[int, tuple[Container, list[Any]]] = {}
         for level in (tracked, untracked, deeper):
-            kinds = {key: cls for key, cls in zip(map(id, map(type, level)), map(type, level), strict=True)}  # noqa: C416 - dict() of a zip would compare the types
-            handlers = {key: kind for key, cls in kinds.items() if (kind := self._handlers.of_type(cls)) is not None}
-            for obj in compress(level, map(handlers.__contains__, map(id, map(type, level)))):
-                kind = handlers[id(type(obj))]
-                members.setdefault(id(kind), (kind, []))[1].append(obj)
+            self._sort(level, members)
         for kind, things in members.values():
             if ours.intersection(map(id, things)):
                 things[:] = [obj for obj in things if id(obj) not in ours]
             self._groups.append((kind, things, array("q", map(kind.length, things))))
+
+    def _sort(self, level: Sequence[Any], members: dict[int, tuple[Container, list[Any]]]) -> None:
+        """Put the containers of a level to the others of their kind, by the identity of the kind."""
+        known: set[int] = set()
+        takers: dict[int, Callable[[Any], None]] = {}
+        for start in range(0, len(level), _CHUNK):
+            chunk = level[start : start + _CHUNK]
+            types = list(map(id, map(type, chunk)))
+            if not known.issuperset(types):
+                for key, cls in zip(types, map(type, chunk), strict=True):
+                    if key not in known:
+                        known.add(key)
+                        kind = self._handlers.of_type(cls)
+                        if kind is not None:
+                            takers[key] = members.setdefault(id(kind), (kind, []))[1].append
+            for key, obj in compress(zip(types, chunk, strict=True), map(takers.__contains__, types)):
+                takers[key](obj)
 
     def risen(self) -> list[Grower]:
         """The containers that are longer now than when they were taken in, those that rose most first."""
@@ -132,9 +145,9 @@ def _untracked(level: Sequence[Any], seen: set[int]) -> list[Any]:
     kinds = {id(kind) for kind in (dict, bytearray, array)}
     found: list[Any] = []
     for start in range(0, len(level), _CHUNK):
-        referents = gc.get_referents(*level[start : start + _CHUNK])
-        for obj in compress(referents, map(kinds.__contains__, map(id, map(type, referents)))):
-            if not gc.is_tracked(obj) and id(obj) not in seen:
+        loose = list(filterfalse(gc.is_tracked, gc.get_referents(*level[start : start + _CHUNK])))
+        for obj in compress(loose, map(kinds.__contains__, map(id, map(type, loose)))):
+            if id(obj) not in seen:
                 seen.add(id(obj))
                 found.append(obj)
     return found

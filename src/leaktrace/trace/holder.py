@@ -12,13 +12,13 @@ from typing import Any
 
 from leaktrace.trace import naming, roots, safe
 from leaktrace.trace.containers import fill_of, lru_caches
-from leaktrace.trace.graph import Graph
 from leaktrace.trace.growth import Grower
 from leaktrace.trace.kinds import are_lost, bound_of, kind_of
 from leaktrace.trace.labels import grows_here, propagate
 from leaktrace.trace.model import Holder, Hop
 from leaktrace.trace.naming import Step
 from leaktrace.trace.retained import Retained, nearest, retained
+from leaktrace.trace.search import Search
 from leaktrace.trace.sites import Stack
 from leaktrace.trace.slots import slot_of
 from leaktrace.trace.things import doing, is_of_interest, label
@@ -29,8 +29,6 @@ _MOST_FULL = 4
 _MOST_LOST = 1_000
 """Entries that no look-up can find again, and that still are a cache's overhead; a bound above it is none."""
 _MOST_TARGETS = 60
-_MOSTLY = 0.5
-"""Of the survivors: so many must be reached before what leads to one of them is said to keep them."""
 _MOST_ENTRIES = 5_000
 
 
@@ -88,71 +86,6 @@ class Chain:
     changes: Callable[[], int] | None
     entries: int = 0
     raised: Callable[[], Stack] | None = None
-
-
-class Search:
-    """Looks for paths from named roots, those of modules first; one sweep serves all questions."""
-
-    __slots__ = ("_by_id", "_graph", "_hidden", "_modules", "_others", "_own", "avoided")
-
-    def __init__(self, *, own: tuple[str, ...], test_files: frozenset[str], hidden: Sequence[Any]) -> None:
-        self._own = own
-        self.avoided = False
-        self._modules = roots.modules(own, test_files)
-        self._others: list[roots.Root] | None = None
-        self._hidden = [id(obj) for obj in (*hidden, *roots.own_modules(own), self._modules, *self._modules)]
-        self._by_id = {id(root.obj): root for root in reversed(self._modules)}
-        self._graph = Graph(own=own, hidden=self._hidden)
-
-    def clear(self) -> None:
-        """Let go of all that was walked through; a further question starts from the roots again."""
-        self._graph = Graph(own=self._own, hidden=self._hidden)
-        self._others = None
-
-    def avoid(self, obj: object) -> None:
-        """Never walk through an object again."""
-        self._hidden.append(id(obj))
-        self.avoided = True
-        self.clear()
-
-    def widen(self, own: tuple[str, ...]) -> None:
-        """Take fewer packages for our own; what was walked through already is not walked through again."""
-        hidden = {id(obj) for obj in roots.own_modules(own)}
-        shown = [id(obj) for obj in roots.own_modules(self._own) if id(obj) not in hidden]
-        known = self._by_id.keys()
-        more = [root for root in roots.modules(own, frozenset()) if id(root.obj) not in known]
-        self._own, self._modules, self._others = own, [*self._modules, *more], None
-        self._by_id.update((id(root.obj), root) for root in more)
-        self._graph.enter(own, shown)
-
-    def find(self, targets: set[int], *, enough: int | None = None) -> set[int]:
-        """The targets that a root reaches; stacks and hooks are asked only for what no module reaches."""
-        found = self._graph.sweep([root.obj for root in self._modules], targets, enough=enough)
-        if len(targets & found) < (enough or len(targets)):
-            if self._others is None:
-                self._others = [*roots.registries(), *roots.stacks(self._own)]
-                for root in self._others:
-                    self._by_id.setdefault(id(root.obj), root)
-            found = self._graph.sweep([root.obj for root in self._others], targets, enough=enough)
-        if len(targets & found) < (enough or len(targets)):
-            self._graph.enter_contexts()
-            found = self._graph.sweep([], targets, enough=enough)
-        return found & targets
-
-    def path(self, target: int) -> tuple[roots.Root | None, list[Any]]:
-        """The root and the objects on the way to a target, or (None, [])."""
-        way = self._graph.path(target)
-        return (self._by_id[id(way[0])], way) if way else (None, [])
-
-    def nearest(self, targets: set[int]) -> tuple[roots.Root | None, list[Any]]:
-        """The way to the first target that is met, or (None, []) where most of them cannot be reached.
-
-        One of many that are lost may be in somebody's hands for the moment, who is then not what keeps them.
-        """
-        reached = self.find(targets)
-        if not reached or len(reached) < _MOSTLY * len(targets):
-            return None, []
-        return self.path(self._graph.first(reached))
 
 
 def candidates(growers: Sequence[Grower], search: Search, newborn: set[int]) -> list[Candidate]:

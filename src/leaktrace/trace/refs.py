@@ -13,9 +13,9 @@ from leaktrace.probes.objects import SINGLETONS, every_class
 from leaktrace.trace import naming, safe
 from leaktrace.trace.findings import Finding
 from leaktrace.trace.growth import repeat
-from leaktrace.trace.holder import Search
 from leaktrace.trace.labels import grows_here
 from leaktrace.trace.model import Holder, Hop
+from leaktrace.trace.search import Search
 from leaktrace.trace.sites import Places, Stack
 from leaktrace.trace.source import Sources
 

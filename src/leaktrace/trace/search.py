@@ -1,0 +1,136 @@
+"""The way from named roots to some objects, those of modules first; one sweep serves all questions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from leaktrace.trace import roots
+from leaktrace.trace.ancestors import Ancestors, ancestors
+from leaktrace.trace.graph import Graph
+
+
+_MOSTLY = 0.5
+"""Of the survivors: so many must be reached before what leads to one of them is said to keep them."""
+_AT_FIRST = 20_000
+"""Objects walked on from, before it is asked what leads to those that are looked for: some tenths of a second."""
+
+
+class Search:
+    """Looks for paths from named roots.
+
+    Most things are found near the modules. What is not, might be at the end of millions of objects, or nowhere: then
+    the walk goes on among those alone that lead to it. What it finds is the same.
+    """
+
+    __slots__ = ("_by_id", "_graph", "_hidden", "_modules", "_near", "_others", "_own", "_starts", "avoided")
+
+    def __init__(self, *, own: tuple[str, ...], test_files: frozenset[str], hidden: Sequence[Any]) -> None:
+        self._own = own
+        self.avoided = False
+        self._modules = roots.modules(own, test_files)
+        self._others: list[roots.Root] | None = None
+        self._hidden = [id(obj) for obj in (*hidden, *roots.own_modules(own), self._modules, *self._modules)]
+        self._by_id = {id(root.obj): root for root in reversed(self._modules)}
+        self.clear()
+
+    def clear(self) -> None:
+        """Let go of all that was walked through; a further question starts from the roots again."""
+        self._graph = Graph(own=self._own, hidden=self._hidden)
+        self._near: Graph | None = None
+        self._starts: dict[int, int] = {}
+        self._others = None
+
+    def avoid(self, obj: object) -> None:
+        """Never walk through an object again."""
+        self._hidden.append(id(obj))
+        self.avoided = True
+        self.clear()
+
+    def widen(self, own: tuple[str, ...], targets: set[int]) -> bool:
+        """Take fewer packages for our own; gives whether anything can lead to the targets then.
+
+        What was walked through already is not walked through again.
+        """
+        hidden = {id(obj) for obj in roots.own_modules(own)}
+        shown = [id(obj) for obj in roots.own_modules(self._own) if id(obj) not in hidden]
+        known = self._by_id.keys()
+        more = [root for root in roots.modules(own, frozenset()) if id(root.obj) not in known]
+        others = [*roots.registries(), *roots.stacks(own)]
+        unmet = targets - self._graph.met
+        if unmet == targets:
+            lead = ancestors(targets, met=self._graph.met, is_closed=Graph(own=own).is_closed)
+            starts = {id(root.obj) for root in (*more, *others)}
+            if lead is not None and not lead.edge and lead.ids.isdisjoint(starts):
+                return False
+        if len(self._graph):
+            self._sweep({id(self)}, None)  # to the end, for what the user's own things lead to comes first
+        self._own, self._modules, self._others = own, [*self._modules, *more], None
+        self._by_id.update((id(root.obj), root) for root in more)
+        self._graph.enter(own, shown)
+        return True
+
+    def find(self, targets: set[int], *, enough: int | None = None) -> set[int]:
+        """The targets that a root reaches; stacks and hooks are asked only for what no module reaches."""
+        self._near = None
+        found = self._graph.sweep([root.obj for root in self._modules], targets, enough=enough, most=_AT_FIRST)
+        if len(found) >= (enough or len(targets)) or not self._graph.unfinished:
+            return self._sweep(targets, enough)
+        unmet = targets - found
+        lead = ancestors(unmet, met=self._graph.met, is_closed=self._graph.is_closed)
+        if lead is None:
+            return self._sweep(targets, enough)
+        return found | self._sweep_near(lead, unmet, None if enough is None else enough - len(found))
+
+    def _sweep(self, targets: set[int], enough: int | None) -> set[int]:
+        found = self._graph.sweep([root.obj for root in self._modules], targets, enough=enough)
+        if len(found) < (enough or len(targets)):
+            found = self._graph.sweep([root.obj for root in self._elsewhere()], targets, enough=enough)
+        if len(found) < (enough or len(targets)):
+            self._graph.enter_contexts()
+            found = self._graph.sweep([], targets, enough=enough)
+        return found
+
+    def _sweep_near(self, lead: Ancestors, targets: set[int], enough: int | None) -> set[int]:
+        """The same among what leads to the targets, from where the great sweep has stopped."""
+        graph, near = self._graph, Graph(own=self._own, only=lead.ids)
+        self._near, self._starts = near, {**graph.waiting(lead.edge), **graph.postponed(lead.edge)}
+        near.postpone(graph.node(index) for index in graph.postponed(lead.edge).values())
+        found = near.sweep([graph.node(index) for index in graph.waiting(lead.edge).values()], targets, enough=enough)
+        if len(found) < (enough or len(targets)):
+            elsewhere = [root.obj for root in self._elsewhere() if id(root.obj) in lead.ids]
+            found = near.sweep(elsewhere, targets, enough=enough)
+        if len(found) < (enough or len(targets)):
+            near.enter_contexts()
+            found = near.sweep([], targets, enough=enough)
+        return found
+
+    def _elsewhere(self) -> list[roots.Root]:
+        """The roots that are no modules."""
+        if self._others is None:
+            self._others = [*roots.registries(), *roots.stacks(self._own)]
+            for root in self._others:
+                self._by_id.setdefault(id(root.obj), root)
+        return self._others
+
+    def path(self, target: int) -> tuple[roots.Root | None, list[Any]]:
+        """The root and the objects on the way to a target that was found last, or (None, [])."""
+        way = self._graph.path(target)
+        if not way and self._near is not None:
+            way = self._near.path(target)
+            if way and id(way[0]) in self._starts:
+                way[:1] = self._graph.way(self._starts[id(way[0])])
+        return (self._by_id[id(way[0])], way) if way else (None, [])
+
+    def nearest(self, targets: set[int]) -> tuple[roots.Root | None, list[Any]]:
+        """The way to the first target that is met, or (None, []) where most of them cannot be reached.
+
+        One of many that are lost may be in somebody's hands for the moment, who is then not what keeps them.
+        """
+        reached = self.find(targets)
+        if not reached or len(reached) < _MOSTLY * len(targets):
+            return None, []
+        first = self._graph.first(reached)
+        if first is None and self._near is not None:
+            first = self._near.first(reached)
+        return (None, []) if first is None else self.path(first)
