@@ -81,30 +81,26 @@ class Graph:
             roots: where to start, besides where the last sweep stopped.
             targets: identities to look for.
             enough: how many of them suffice; all, where it is None.
-            most: how many objects are asked for their references at most.
+            most: how many references are followed at most.
         """
         nodes, parents, seen, atoms, found = self._nodes, self._parents, self._seen, self._atoms, self._found
         manners, refers, only = self._manners, gc.get_referents, self._only
         wanted = self._unmet(targets)
         queue = self._queue
         seen.update((id(roots), id(targets), id(wanted), id(queue)))
-        for root in roots:
-            if id(root) not in seen:
-                seen.add(id(root))
-                if id(root) in wanted:
-                    wanted.discard(id(root))
-                    found[id(root)] = len(nodes)
-                queue.append(len(nodes))
-                nodes.append(root)
-                parents.append(-1)
+        self._plant(roots, wanted)
         searched = {id(kind) for kind in _SEARCHED}
         spare = 0 if enough is None else max(0, len(targets) - enough)
-        while queue and len(wanted) > spare and most > 0:
-            most -= 1
+        while queue and len(wanted) > spare:
             index = queue.popleft()
             parent = nodes[index]
+            children = refers(parent)
+            most -= len(children)
+            if most < 0:
+                queue.appendleft(index)
+                break
             direct = id(type(parent)) not in searched
-            for child in refers(parent):
+            for child in children:
                 key = id(child)
                 if key in seen or (only is not None and key not in only):
                     continue
@@ -134,6 +130,17 @@ class Graph:
                 parents.append(index)
         return targets & found.keys()
 
+    def _plant(self, roots: Iterable[Any], wanted: set[int]) -> None:
+        for root in roots:
+            if id(root) not in self._seen:
+                self._seen.add(id(root))
+                if id(root) in wanted:
+                    wanted.discard(id(root))
+                    self._found[id(root)] = len(self._nodes)
+                self._queue.append(len(self._nodes))
+                self._nodes.append(root)
+                self._parents.append(-1)
+
     @property
     def unfinished(self) -> bool:
         """Whether the last sweep has left something to walk on from."""
@@ -152,13 +159,17 @@ class Graph:
         manner = self._manners[kind] if kind in self._manners else self._judge(type(obj))
         return manner in (_SKIP, _CLASS, _FRAME) and self._is_own(obj, manner)
 
-    def waiting(self, among: AbstractSet[int]) -> dict[int, int]:
-        """Those of some objects that are still to be walked on from, in that order: their numbers by identity."""
-        return {id(self._nodes[index]): index for index in self._queue if id(self._nodes[index]) in among}
+    def waiting(self, among: AbstractSet[int]) -> tuple[dict[int, int], dict[int, int]]:
+        """Those of some objects that are still to be walked on from, and those that are contexts still to be entered.
 
-    def postponed(self, among: AbstractSet[int]) -> dict[int, int]:
-        """Those of some objects that are contexts still to be entered, in that order: their numbers by identity."""
-        return {id(self._nodes[index]): index for index in self._later if id(self._nodes[index]) in among}
+        Their numbers by identity, each in its order.
+        """
+        nodes = self._nodes
+        now, later = (
+            {id(nodes[index]): index for index in indices if id(nodes[index]) in among}
+            for indices in (self._queue, self._later)
+        )
+        return now, later
 
     def postpone(self, contexts: Iterable[Any]) -> None:
         """Take contexts for met, as roots that are still to be entered."""

@@ -12,8 +12,8 @@ from leaktrace.trace.graph import Graph
 
 _MOSTLY = 0.5
 """Of the survivors: so many must be reached before what leads to one of them is said to keep them."""
-_AT_FIRST = 20_000
-"""Objects walked on from, before it is asked what leads to those that are looked for: some tenths of a second."""
+AT_FIRST = 100_000
+"""Some hundredths of a second; the namespaces of all modules are among it."""
 
 
 class Search:
@@ -21,12 +21,37 @@ class Search:
 
     Most things are found near the modules. What is not, might be at the end of millions of objects, or nowhere: then
     the walk goes on among those alone that lead to it. What it finds is the same.
+
+    Args:
+        own: packages whose objects are never walked through.
+        test_files: source files whose modules come last.
+        hidden: objects that are not walked through, either.
+        at_first: how many references are followed before it is asked what leads to the objects that are looked for.
     """
 
-    __slots__ = ("_by_id", "_graph", "_hidden", "_modules", "_near", "_others", "_own", "_starts", "avoided")
+    __slots__ = (
+        "_at_first",
+        "_by_id",
+        "_graph",
+        "_hidden",
+        "_modules",
+        "_near",
+        "_others",
+        "_own",
+        "_reached",
+        "_starts",
+        "avoided",
+    )
 
-    def __init__(self, *, own: tuple[str, ...], test_files: frozenset[str], hidden: Sequence[Any]) -> None:
-        self._own = own
+    def __init__(
+        self,
+        *,
+        own: tuple[str, ...],
+        test_files: frozenset[str] = frozenset(),
+        hidden: Sequence[Any] = (),
+        at_first: int = AT_FIRST,
+    ) -> None:
+        self._own, self._at_first = own, at_first
         self.avoided = False
         self._modules = roots.modules(own, test_files)
         self._others: list[roots.Root] | None = None
@@ -39,6 +64,7 @@ class Search:
         self._graph = Graph(own=self._own, hidden=self._hidden)
         self._near: Graph | None = None
         self._starts: dict[int, int] = {}
+        self._reached: set[int] = set()
         self._others = None
 
     def avoid(self, obj: object) -> None:
@@ -48,7 +74,7 @@ class Search:
         self.clear()
 
     def widen(self, own: tuple[str, ...], targets: set[int]) -> bool:
-        """Take fewer packages for our own; gives whether anything can lead to the targets then.
+        """Take fewer packages for our own; gives whether that can lead to more of the targets.
 
         What was walked through already is not walked through again.
         """
@@ -57,12 +83,11 @@ class Search:
         known = self._by_id.keys()
         more = [root for root in roots.modules(own, frozenset()) if id(root.obj) not in known]
         others = [*roots.registries(), *roots.stacks(own)]
-        unmet = targets - self._graph.met
-        if unmet == targets:
-            lead = ancestors(targets, met=self._graph.met, is_closed=Graph(own=own).is_closed)
-            starts = {id(root.obj) for root in (*more, *others)}
-            if lead is not None and not lead.edge and lead.ids.isdisjoint(starts):
-                return False
+        starts = {id(root.obj) for root in (*self._modules, *more, *others)}
+        unmet = targets - self._graph.met - self._reached
+        lead = ancestors(unmet, met=self._graph.met, is_closed=Graph(own=own).is_closed)
+        if lead is not None and not lead.edge and lead.ids.isdisjoint(starts):
+            return False
         if len(self._graph):
             self._sweep({id(self)}, None)  # to the end, for what the user's own things lead to comes first
         self._own, self._modules, self._others = own, [*self._modules, *more], None
@@ -72,8 +97,13 @@ class Search:
 
     def find(self, targets: set[int], *, enough: int | None = None) -> set[int]:
         """The targets that a root reaches; stacks and hooks are asked only for what no module reaches."""
+        found = self._find(targets, enough)
+        self._reached |= found
+        return found
+
+    def _find(self, targets: set[int], enough: int | None) -> set[int]:
         self._near = None
-        found = self._graph.sweep([root.obj for root in self._modules], targets, enough=enough, most=_AT_FIRST)
+        found = self._graph.sweep([root.obj for root in self._modules], targets, enough=enough, most=self._at_first)
         if len(found) >= (enough or len(targets)) or not self._graph.unfinished:
             return self._sweep(targets, enough)
         unmet = targets - found
@@ -94,9 +124,10 @@ class Search:
     def _sweep_near(self, lead: Ancestors, targets: set[int], enough: int | None) -> set[int]:
         """The same among what leads to the targets, from where the great sweep has stopped."""
         graph, near = self._graph, Graph(own=self._own, only=lead.ids)
-        self._near, self._starts = near, {**graph.waiting(lead.edge), **graph.postponed(lead.edge)}
-        near.postpone(graph.node(index) for index in graph.postponed(lead.edge).values())
-        found = near.sweep([graph.node(index) for index in graph.waiting(lead.edge).values()], targets, enough=enough)
+        waiting, postponed = graph.waiting(lead.edge)
+        self._near, self._starts = near, {**waiting, **postponed}
+        near.postpone(map(graph.node, postponed.values()))
+        found = near.sweep(list(map(graph.node, waiting.values())), targets, enough=enough)
         if len(found) < (enough or len(targets)):
             elsewhere = [root.obj for root in self._elsewhere() if id(root.obj) in lead.ids]
             found = near.sweep(elsewhere, targets, enough=enough)
