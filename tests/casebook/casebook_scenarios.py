@@ -71,6 +71,7 @@ def exhibit():
             path=path,
             entries_per_run=1.0,
             retained_bytes_per_run=1_900.0,
+            shared_bytes_per_run=64.0,
         ),
         sites=(
             Site(

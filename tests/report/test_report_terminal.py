@@ -11,6 +11,7 @@ from leaktrace.casebook.causes import causes
 from leaktrace.casebook.model import Case, Casebook, Fixture, Process
 from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
+from leaktrace.report.exhibit import exhibit_lines
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Note, Suspect
 from leaktrace.trace.model import Exhibit, Frame, Holder, Hop, Proof, Site
@@ -145,6 +146,23 @@ def test_a_group_is_named_with_its_tests():
         "LEAKED 60MB in tests/test_a.py::test_variant",
         "  200 tests together, 0.3MB each",
     ]
+
+
+@pytest.mark.parametrize(
+    ("alone", "shared", "told"),
+    [
+        (600.0, 5_000.0, ["  keeps         600 B a run alone, 5.0 kB a run together with others"]),
+        (600.0, 90.0, []),
+        (20_000.0, 5_000.0, []),
+        (None, None, []),
+    ],
+)
+def test_what_others_hold_as_well_is_told_where_it_is_a_good_part(alone, shared, told):
+    seen = exhibit()
+    holder = replace(seen.holder, retained_bytes_per_run=alone, shared_bytes_per_run=shared)
+    shown = list(exhibit_lines(case(exhibit=replace(seen, holder=holder)), 80))
+
+    assert [line for line in shown if line.startswith("  keeps")] == told
 
 
 def test_a_quiet_run_is_one_line():

@@ -16,6 +16,7 @@ import pytest
 from leaktrace.trace.explain import explain
 from leaktrace.trace.findings import newest
 from leaktrace.trace.observe import Observation
+from leaktrace.trace.retained import retained
 
 
 THING = "class Thing: ...\n"
@@ -297,6 +298,40 @@ def test_labels_go_from_surely_fine_over_the_suspect_to_surely_leaking(load):
     assert [hop.leaking for hop in exhibit.holder.path][:3] == ["NO", "UNKNOWN", "YES"]
     assert exhibit.holder.path[1].reason == "dict, +1 a run  <- grows here"
     assert exhibit.holder.retained_bytes_per_run > 0
+
+
+def test_what_something_else_holds_as_well_is_told_apart_from_what_the_entries_hold_alone(load):
+    source = """
+        KEPT, ALSO = [], []
+        def leak():
+            shared = bytes(5_000)
+            KEPT.append([shared, bytes(700)])
+            ALSO.append(shared)
+    """
+    module = load("shared", source)
+
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "specimen_shared.KEPT"
+    assert 700 <= exhibit.holder.retained_bytes_per_run < 1_000
+    assert 5_000 <= exhibit.holder.shared_bytes_per_run < 5_100
+
+
+def test_thousands_of_entries_a_run_are_all_weighed(load):
+    module = load("many", "KEPT = []\ndef leak():\n    KEPT.extend(bytes(100) for _ in range(3_000))\n")
+
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.retained_bytes_per_run >= 3_000 * 100
+
+
+def test_what_is_too_much_to_be_weighed_has_no_size():
+    entries = [[[] for _ in range(1_000)] for _ in range(301)]
+    newborn = {id(each) for entry in entries for each in (entry, *entry)}
+
+    assert not retained(entries, newborn).whole
 
 
 def test_nothing_unreadable_is_in_any_name(load):

@@ -18,6 +18,7 @@ HOLDER = Holder(
     ),
     entries_per_run=2.0,
     retained_bytes_per_run=345.6,
+    shared_bytes_per_run=64.0,
     bound=128,
     filled=31,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from leaktrace.casebook.model import Case
 from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.report.words import size, wrapped
-from leaktrace.trace.model import Frame, Hop, Site
+from leaktrace.trace.model import Frame, Holder, Hop, Site
 
 
 LABEL = 14
@@ -16,10 +16,12 @@ MOST_HOPS = 6
 MOST_FRAMES = 6
 LEAST_SHARE = 0.1
 """A line that made less than this part of the growth explains nothing."""
+LEAST_SHARED_BYTES = 1_000
+"""Less may be no more than numbers and names."""
 
 
 def exhibit_lines(case: Case, width: int) -> Iterator[str]:
-    """The exhibit of one case, at most 18 lines."""
+    """The exhibit of one case, at most 19 lines."""
     exhibit = case.exhibit
     if exhibit.native:
         told = "; ".join(["most of it was allocated outside Python's own allocators", *exhibit.notes])
@@ -27,6 +29,7 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
     if exhibit.holder is not None:
         yield from _labelled("held by", exhibit.holder.name, width)
         yield from _path(exhibit.holder.path, width)
+        yield from _shared(exhibit.holder, width)
     rate = case.per_run.get(HEAP_BYTES.name)
     worth = rate.estimate * LEAST_SHARE if rate is not None else 0.0
     worthy = [site for site in exhibit.sites if not site.adds and site.bytes_per_run >= worth]
@@ -60,6 +63,13 @@ def _path(path: tuple[Hop, ...], width: int) -> Iterator[str]:
         if hop.leaking == "UNKNOWN":
             bar = "|  " if number < len(shown) - 1 else "   "
             yield f"{margin}{bar}{'~' * min(len(step), width - len(margin) - 3)}"
+
+
+def _shared(holder: Holder, width: int) -> Iterator[str]:
+    """What dropping the holder's entries would not free, where that is a good part of what they lead to."""
+    alone, shared = holder.retained_bytes_per_run, holder.shared_bytes_per_run
+    if alone is not None and shared is not None and shared >= max(LEAST_SHARED_BYTES, alone / 2):
+        yield from _labelled("keeps", f"{size(alone)} a run alone, {size(shared)} a run together with others", width)
 
 
 def _site(label: str, site: Site, width: int) -> Iterator[str]:

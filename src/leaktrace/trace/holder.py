@@ -139,6 +139,7 @@ def describe(best: Candidate, newborn: set[int], *, runs: int, fresh_runs: int) 
     ):
         noun, bound = f"{noun} of at most {bound[0]} keys, none of which can be found again", None
     hops.append(_grows(named[-1], noun, per_run, unit))
+    alone, shared = _sizes(best, newborn, per_run, fresh_runs)
     way = leaked_way(best.fresh(newborn), newborn)
     tail = naming.onward(named[-1], way) if best.owner is None else naming.cached(named[-1], way)
     hops += [_born(step, newborn) for step in tail]
@@ -147,17 +148,25 @@ def describe(best: Candidate, newborn: set[int], *, runs: int, fresh_runs: int) 
         kind=kind_of(named),
         path=propagate(hops),
         entries_per_run=round(per_run, 3),
-        retained_bytes_per_run=_retained_per_run(best, per_run, fresh_runs),
+        retained_bytes_per_run=alone,
+        shared_bytes_per_run=shared,
         bound=bound[0] if bound else None,
         filled=bound[1] if bound else None,
     )
     return holder, type(way[-1]) if way else None, label(way[-1]) if way else "entries"
 
 
-def _retained_per_run(best: Candidate, per_run: float, fresh_runs: int) -> float:
+def _sizes(
+    best: Candidate, newborn: set[int], per_run: float, fresh_runs: int
+) -> tuple[float, float] | tuple[None, None]:
+    """Bytes a run that the new entries keep alive alone, and with others; None where it is too much to tell."""
     if best.grower.handler.buffer:
-        return per_run
-    return round(best.kept.bytes_exclusive / max(1, fresh_runs), 1)
+        return per_run, 0.0
+    kept = best.kept if best.entries <= _MOST_ENTRIES else retained(best.fresh(newborn), newborn)
+    if not kept.whole:
+        return None, None
+    runs = max(1, fresh_runs)
+    return round(kept.bytes_exclusive / runs, 1), round(kept.bytes_shared / runs, 1)
 
 
 def leaked_way(entries: list[Any], newborn: set[int]) -> list[Any]:

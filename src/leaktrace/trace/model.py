@@ -38,7 +38,8 @@ class Holder:
         kind: the kind of holder, a key of the table of fixes (`module-container`, `lru-cache`, `thread-local`, …).
         path: from the named root to the leaked thing.
         entries_per_run: by how many entries the container grows a run.
-        retained_bytes_per_run: exclusive retained size of the new entries a run, or None when not computed.
+        retained_bytes_per_run: size a run of what the new entries alone keep alive, or None where it is not known.
+        shared_bytes_per_run: size a run of what they keep alive together with something else, or None likewise.
         bound: how many entries the container may hold at most (`lru_cache(maxsize)`, `deque(maxlen)`), or None.
         filled: how many it holds now, when it has a bound.
     """
@@ -48,6 +49,7 @@ class Holder:
     path: tuple[Hop, ...]
     entries_per_run: float
     retained_bytes_per_run: float | None = None
+    shared_bytes_per_run: float | None = None
     bound: int | None = None
     filled: int | None = None
 

@@ -28,6 +28,7 @@ class Retained:
         ids: identities of the tracked objects reached, by identity of their type.
         types: those types.
         exclusive: how many of them are exclusive.
+        whole: whether all was looked at; where it was too much, the sizes say nothing.
     """
 
     bytes_total: int
@@ -35,6 +36,12 @@ class Retained:
     ids: dict[int, set[int]]
     types: dict[int, type]
     exclusive: int
+    whole: bool = True
+
+    @property
+    def bytes_shared(self) -> int:
+        """Size of the part that something else refers to, too: what stays when the entries alone are dropped."""
+        return self.bytes_total - self.bytes_exclusive
 
     @property
     def objects(self) -> set[int]:
@@ -51,9 +58,9 @@ def retained(entries: list[Any], newborn: set[int], *, holder_refs: int = 1) -> 
         holder_refs: how many references the holder itself has to each entry.
     """
     members, inner, fanout = _closure(entries, newborn)
-    for entry in entries:
+    for key in map(id, entries):  # a name for the entry itself would be one more reference to the last of them
         # One reference from our own list, one from the holder.
-        inner[id(entry)] = inner.get(id(entry), 0) + 1 + holder_refs
+        inner[key] = inner.get(key, 0) + 1 + holder_refs
     shared = deque(_referred_from_outside(members, inner, entries))
     outside = {id(obj) for obj in shared}
     while shared:
@@ -73,7 +80,7 @@ def retained(entries: list[Any], newborn: set[int], *, holder_refs: int = 1) -> 
             ids.setdefault(id(type(obj)), set()).add(id(obj))
             types[id(type(obj))] = type(obj)
             exclusive += id(obj) not in outside
-    return Retained(total, exclusive_bytes, ids, types, exclusive)
+    return Retained(total, exclusive_bytes, ids, types, exclusive, whole=len(members) == len(fanout))
 
 
 def _closure(entries: Iterable[Any], newborn: set[int]) -> tuple[list[Any], dict[int, int], dict[int, int]]:

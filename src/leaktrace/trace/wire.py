@@ -52,6 +52,7 @@ def _holder(data: Mapping[str, Any]) -> Holder:
         path=tuple(_hop(_mapping(hop, "path")) for hop in _sequence(data, "path")),
         entries_per_run=_number(data, "entries_per_run"),
         retained_bytes_per_run=_maybe(data, "retained_bytes_per_run"),
+        shared_bytes_per_run=_maybe(data, "shared_bytes_per_run"),
         bound=_count(data, "bound"),
         filled=_count(data, "filled"),
     )
