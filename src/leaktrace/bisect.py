@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import shlex
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +22,7 @@ from leaktrace.replay.roll import Roll
 from leaktrace.replay.runner import Bounds, replay
 from leaktrace.replay.smallest import shrinking
 from leaktrace.suspects.model import Suspect
+from leaktrace.trials import Trial, Trials
 from leaktrace.verdict.judge import judge_kinds
 from leaktrace.verdict.model import Verdict
 
@@ -29,19 +30,6 @@ from leaktrace.verdict.model import Verdict
 FIRST_RUN = "first run"
 """The symptom of a test that grows once, at its first run after others, and not again."""
 FOLLOWED = tuple(kind for kind in KINDS if kind not in DEAR_KINDS)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """What one child showed.
-
-    Attributes:
-        symptoms: by kind of leak, or `first run`: what was seen, in one sentence.
-        failure: why the test could not be judged, or None.
-    """
-
-    symptoms: Mapping[str, str] = field(default_factory=dict)
-    failure: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +43,7 @@ class Bisected:
         symptom: what comes back, in one sentence, or why it could not be seen.
         case: the test replayed after them, with its trace; None where it does not leak on each run.
         children: how many were started.
+        known: how many were not, because an earlier call had made the same trial.
     """
 
     outcome: Literal["found", "alone", "gone", "failed"]
@@ -63,6 +52,7 @@ class Bisected:
     symptom: str = ""
     case: Case | None = None
     children: int = 0
+    known: int = 0
 
 
 class OutOfTimeError(Exception):
@@ -117,6 +107,7 @@ class Bisection:
         bounds: time for each step, and for all together.
         folder: for the letters of the children.
         limit_bytes: growth of a first run above which it counts.
+        trials: what is known from earlier calls; what is seen now is added.
         told: called before each child with a sentence on it.
     """
 
@@ -128,12 +119,14 @@ class Bisection:
         folder: Path,
         *,
         limit_bytes: int,
+        trials: Trials | None = None,
         told: Callable[[str], None] = lambda _text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._target, self._settings, self._bounds, self._folder = target, settings, bounds, folder
         self._limit_bytes, self._told, self._clock = limit_bytes, told, clock
-        self._began, self._children = clock(), 0
+        self._trials = Trials() if trials is None else trials
+        self._began, self._children, self._known = clock(), 0, 0
 
     def find(self, before: Sequence[Target]) -> Bisected:
         """The smallest part of `before` that makes the test leak as it does after all of them.
@@ -162,14 +155,18 @@ class Bisection:
         return self._end("found", before=best, whole=ended, symptom=whole.symptoms[name], case=case)
 
     def _end(self, outcome: Literal["found", "alone", "gone", "failed"], **found: object) -> Bisected:
-        return replace(Bisected(outcome=outcome, children=self._children), **found)  # type: ignore[arg-type]
+        return replace(Bisected(outcome=outcome, children=self._children, known=self._known), **found)  # type: ignore[arg-type]
 
     def _trial(self, before: tuple[Target, ...]) -> Trial:
-        """One child: the test after these.
+        """One child, unless it is known what it would show: the test after these.
 
         Raises:
             OutOfTimeError: the budget ran out.
         """
+        known = self._trials.of(before)
+        if known is not None:
+            self._known += 1
+            return known
         others = f"after {len(before)} other test{'s' if len(before) > 1 else ''}" if before else "alone"
         self._told(f"trial {self._children + 1}: {self._target.nodeid} {others}")
         budget_s = self._bounds.budget_s
@@ -179,17 +176,26 @@ class Bisection:
         answer = self._ask(before, replace(self._bounds, budget_s=left_s), trace=False)
         if answer is None or (budget_s is not None and self._clock() - self._began > budget_s):
             raise OutOfTimeError
-        return trial_of(answer, limit_bytes=self._limit_bytes)
+        trial = trial_of(answer, limit_bytes=self._limit_bytes)
+        self._trials.keep(before, trial)
+        return trial
 
-    def _explained(self, before: tuple[Target, ...], kind: str) -> Case | None:
-        """The case, with what keeps it alive; one more child, whatever is left of the budget."""
+    def _explained(self, before: tuple[Target, ...], kind: str) -> Case:
+        """The case, with what keeps it alive; one more child, whatever is left of the budget, unless it is known."""
+        known = self._trials.case(before, kind)
+        if known is not None:
+            self._known += 1
+            return known
         self._told(f"trial {self._children + 1}: what keeps it alive")
         answer = self._ask(before, replace(self._bounds, budget_s=None), trace=True)
         name = self._target.nodeid
         why = "it leaks after other tests"
         suspect = Suspect(subject="test", name=name, kind=kind, counter="", grew_by=0, why=why, nodeids=(name,))
         names = tuple(each.nodeid for each in before)
-        return after_others(case_of(suspect, answer, limit_bytes=self._limit_bytes), names, reproduction(before, name))
+        case = case_of(suspect, answer, limit_bytes=self._limit_bytes)
+        case = after_others(case, names, reproduction(before, name))
+        self._trials.keep_case(before, case)
+        return case
 
     def _ask(self, before: tuple[Target, ...], bounds: Bounds, *, trace: bool) -> Answer | None:
         self._children += 1

@@ -59,6 +59,15 @@ def run(folder, *args, plugin=True):
     return subprocess.run(command(*ours), cwd=folder, env=environ(), capture_output=True, text=True, check=False)
 
 
+def trials(ran):
+    """How many were made, and how many were known."""
+    last = ran.stdout.splitlines()[-1]
+    made, known = re.search(
+        r"^(\d+) trials?(?: and (\d+) known from earlier calls \(--fresh.*\))?, \d+ s$", last
+    ).groups()
+    return int(made), int(known or 0)
+
+
 def test_the_tests_that_matter_are_found_and_the_leak_is_explained_after_them(suite):
     ran = run(suite, "bisect", "test_late.py::test_serves")
 
@@ -73,6 +82,23 @@ def test_the_tests_that_matter_are_found_and_the_leak_is_explained_after_them(su
     assert f"again {command} test_late.py::test_serves" in said
     assert re.search(r"\n\d+ trials, \d+ s\n$", ran.stdout)
     assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+def test_what_is_known_from_an_earlier_call_starts_no_child_until_it_is_dropped_or_the_code_changes(suite):
+    asked = ("bisect", "test_late.py::test_serves", "--after", "test_early.py::test_spies[a]")
+    asked = (*asked, "--after", "test_early.py::test_last_spy")
+    first, again = run(suite, *asked), run(suite, *asked)
+    more = run(suite, *asked, "--after", "test_early.py::test_fails")
+    fresh = run(suite, *asked, "--fresh")
+    with (suite / "shop.py").open("a") as file:
+        file.write("SPIES_EXPECTED = 2\n")
+    changed = run(suite, *asked)
+
+    assert trials(first) == (5, 0), first.stdout
+    assert trials(again) == (0, 5), again.stdout
+    assert trials(fresh) == trials(changed) == (5, 0)
+    assert trials(more)[0] < 5 <= sum(trials(more))
+    assert first.stdout.splitlines()[:-1] == again.stdout.splitlines()[:-1] == fresh.stdout.splitlines()[:-1]
 
 
 def test_a_test_that_leaks_alone_needs_no_other(suite):

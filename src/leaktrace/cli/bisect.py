@@ -21,6 +21,7 @@ from leaktrace.replay.roll import call_roll
 from leaktrace.replay.runner import Bounds
 from leaktrace.report.terminal import WIDTH, block
 from leaktrace.report.words import plural, wrapped
+from leaktrace.trials import kept_trials
 
 
 ABOUT = (
@@ -50,6 +51,9 @@ def declare(commands: Any) -> None:
     )
     parser.add_argument(
         "--collected", action="store_true", help="take the order of collection instead of that of the newest run"
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="make all trials again, whatever earlier calls of this command saw"
     )
     parser.add_argument("--budget", type=_parsed(parse_duration), metavar="TIME", help="time for all steps together")
     parser.add_argument(
@@ -91,12 +95,16 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
             before, order = [find_target(roll, name, cwd) for name in options.after], "as given"
         else:
             before, order = predecessors(roll, target, as_collected=options.collected)
+        trials = kept_trials(
+            Path(roll.folder) / "bisect", target, settings, limit_bytes=options.limit, fresh=options.fresh
+        )
         found = Bisection(
             target,
             settings,
             Bounds(budget_s=options.budget, timeout_s=options.timeout),
             folder,
             limit_bytes=options.limit,
+            trials=trials,
             told=progress,
         ).find(before)
     finally:
@@ -104,7 +112,8 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
         shutil.rmtree(folder, ignore_errors=True)
     for line in lines(found, target, before, order):
         sys.stdout.write(f"{line}\n")
-    sys.stdout.write(f"{plural(found.children, 'trial')}, {time.monotonic() - began:.0f} s\n")
+    known = f" and {found.known} known from earlier calls (--fresh makes them again)" if found.known else ""
+    sys.stdout.write(f"{plural(found.children, 'trial')}{known}, {time.monotonic() - began:.0f} s\n")
     return 0 if found.outcome == "found" else 1
 
 
