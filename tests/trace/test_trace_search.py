@@ -100,14 +100,22 @@ def test_a_context_that_is_kept_is_entered_last_on_both_ways(monkeypatch):
     assert answer(0, {id(thing)}) == whole
 
 
-def test_what_is_referred_to_by_nobody_is_not_found_and_what_only_the_runner_has_not_either():
-    lost, kept = Bag(), Runners()
-    kept.thing, lost.itself = Bag(), lost
-    targets = {id(lost), id(kept.thing)}
+def test_what_nobody_refers_to_is_not_found():
+    lost = Bag()
+    lost.itself, target = lost, id(lost)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))
+    del lost
     try:
-        del lost
-        assert Search(own=OWN, at_first=0).find(targets) == set()
+        assert answer(0, {target}) == answer(sys.maxsize, {target}) == (set(), {target: (None, [])}, (None, []))
     finally:
-        for target in targets - {id(kept.thing)}:
-            ctypes.pythonapi.Py_DecRef(ctypes.cast(target, ctypes.py_object))
+        ctypes.pythonapi.Py_DecRef(ctypes.cast(target, ctypes.py_object))
+
+
+def test_a_local_of_a_running_function_is_a_root_whosever_it_is():
+    kept = Runners()
+    kept.thing = Bag()
+    target = id(kept.thing)
+    whole = answer(sys.maxsize, {target})
+
+    assert whole[0] == {target}
+    assert answer(0, {target}) == whole

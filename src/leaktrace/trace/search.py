@@ -84,8 +84,10 @@ class Search:
         more = [root for root in roots.modules(own, frozenset()) if id(root.obj) not in known]
         others = [*roots.registries(), *roots.stacks(own)]
         starts = {id(root.obj) for root in (*self._modules, *more, *others)}
-        unmet = targets - self._graph.met - self._reached
-        lead = ancestors(unmet, met=self._graph.met, is_closed=Graph(own=own).is_closed)
+        unmet, wide = targets - self._graph.met - self._reached, Graph(own=own)
+        lead = ancestors(
+            unmet, met=self._graph.met, is_closed=lambda obj: id(obj) not in starts and wide.is_closed(obj)
+        )
         if lead is not None and not lead.edge and lead.ids.isdisjoint(starts):
             return False
         if len(self._graph):
@@ -107,7 +109,12 @@ class Search:
         if len(found) >= (enough or len(targets)) or not self._graph.unfinished:
             return self._sweep(targets, enough)
         unmet = targets - found
-        lead = ancestors(unmet, met=self._graph.met, is_closed=self._graph.is_closed)
+        elsewhere = {id(root.obj) for root in self._elsewhere()}  # from a root the walk starts, whosever it is
+        lead = ancestors(
+            unmet,
+            met=self._graph.met,
+            is_closed=lambda obj: id(obj) not in elsewhere and self._graph.is_closed(obj),
+        )
         if lead is None:
             return self._sweep(targets, enough)
         return found | self._sweep_near(lead, unmet, None if enough is None else enough - len(found))
