@@ -52,7 +52,7 @@ class Search:
         at_first: int = AT_FIRST,
     ) -> None:
         self._own, self._at_first = own, at_first
-        self.avoided = False
+        self.avoided: set[int] = set()
         self._modules = roots.modules(own, test_files)
         self._others: list[roots.Root] | None = None
         self._hidden = [id(obj) for obj in (*hidden, *roots.own_modules(own), self._modules, *self._modules)]
@@ -70,7 +70,7 @@ class Search:
     def avoid(self, obj: object) -> None:
         """Never walk through an object again."""
         self._hidden.append(id(obj))
-        self.avoided = True
+        self.avoided.add(id(obj))
         self.clear()
 
     def widen(self, own: tuple[str, ...], targets: set[int]) -> bool:
@@ -86,7 +86,9 @@ class Search:
         starts = {id(root.obj) for root in (*self._modules, *more, *others)}
         unmet, wide = targets - self._graph.met - self._reached, Graph(own=own)
         lead = ancestors(
-            unmet, met=self._graph.met, is_closed=lambda obj: id(obj) not in starts and wide.is_closed(obj)
+            unmet,
+            met=self._graph.met,
+            is_closed=lambda obj: id(obj) in self.avoided or (id(obj) not in starts and wide.is_closed(obj)),
         )
         if lead is not None and not lead.edge and lead.ids.isdisjoint(starts):
             return False
