@@ -24,8 +24,6 @@ from leaktrace.trace.things import is_of_interest, label
 
 _CALLBACKS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 _MOST_CALLBACKS = 50
-_FLAGS = type.__dict__["__flags__"].__get__
-_HEAP_TYPE = 1 << 9
 
 
 @dataclass(slots=True)
@@ -145,7 +143,7 @@ def _extension_of(target: Any) -> str | None:
     """The package of a function or class that is written in C and not the interpreter's own."""
     if safe.inherits(target, type):
         name: Any = safe.module_of(target)
-        if _HEAP_TYPE & _FLAGS(target) and (_file(sys.modules.get(name)) or "").endswith(".py"):
+        if safe.is_heap_type(target) and (_file(sys.modules.get(name)) or "").endswith(".py"):
             return None  # a class statement made it
     elif type(target) is types.BuiltinFunctionType:
         name = target.__module__

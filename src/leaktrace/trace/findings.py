@@ -110,18 +110,15 @@ def newest(seen: Observation, own: tuple[str, ...]) -> list[tuple[set[int], type
     risen = [key for key, rate in rates.items() if rate > 0.2]  # noqa: PLR2004 - 1 in 4 runs, with some air
     foreign = {key: not safe.is_within(safe.module_of(types[key]), own) for key in risen}
     risen.sort(key=lambda key: (foreign[key], is_interesting_type(types[key]), rates[key]), reverse=True)
-    alive = [obj for obj in living(seen.survivors.ids) if not _is_frame_of(obj, own)]
+    # A search never walks through the runner's own frames.
+    alive = [
+        obj
+        for obj in living(seen.survivors.ids)
+        if type(obj) is not FrameType or not safe.is_within(safe.module_of_frame(obj), own)
+    ]
     return [
         ({id(obj) for obj in alive if id(type(obj)) == key}, types[key], rates[key]) for key in risen[:_MOST_TYPES]
     ] or [(set(), None, 0.0)]
-
-
-def _is_frame_of(obj: object, packages: tuple[str, ...]) -> bool:
-    """Whether it is a frame of a function of these packages, which a search never walks through."""
-    if type(obj) is not FrameType:
-        return False
-    module = obj.f_globals.get("__name__")
-    return type(module) is str and safe.is_within(module, packages)
 
 
 def search_of(seen: Observation, scope: Scope) -> Search:

@@ -21,8 +21,6 @@ _ATOMS = (
     types.ClassMethodDescriptorType,
 )  # fmt: skip
 _WALK, _SKIP, _CLASS, _FRAME, _LATER = range(5)
-_FLAGS = type.__dict__["__flags__"].__get__
-_TYPE_SUBCLASS = 1 << 31
 _SEARCHED = (dict, list, tuple, set, frozenset, deque)
 
 
@@ -241,7 +239,7 @@ class Graph:
         self._kept.append(cls)  # an id stays true only as long as its owner lives
         if safe.is_within(safe.module_of(cls), self._own):
             manner = _SKIP
-        elif _FLAGS(cls) & _TYPE_SUBCLASS:
+        elif issubclass(cls, type):
             manner = _CLASS
         elif cls is Context:
             manner = _LATER
@@ -253,5 +251,5 @@ class Graph:
     def _is_own(self, obj: Any, manner: int) -> bool:
         if manner == _SKIP:
             return True
-        module = obj.f_globals.get("__name__") if manner == _FRAME else safe.module_of(obj)
-        return type(module) is str and safe.is_within(module, self._own)
+        module = safe.module_of_frame(obj) if manner == _FRAME else safe.module_of(obj)
+        return safe.is_within(module, self._own)

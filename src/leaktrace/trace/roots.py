@@ -98,8 +98,7 @@ def thread_name(thread: threading.Thread) -> str:
 
 
 def _locals(frame: types.FrameType, thread: str, own: tuple[str, ...]) -> list[Root]:
-    module = frame.f_globals.get("__name__")
-    if type(module) is str and safe.is_within(module, own):
+    if safe.is_within(safe.module_of_frame(frame), own):
         return []
     held = frame.f_locals
     if held is frame.f_globals:

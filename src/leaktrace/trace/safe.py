@@ -67,6 +67,12 @@ def module_of(cls: type) -> str:
     return found if type(found) is str else ""
 
 
+def module_of_frame(frame: types.FrameType) -> str:
+    """The module in which a frame's function was defined, or "" where that is not a plain string."""
+    found = dict.get(frame.f_globals, "__name__")
+    return found if type(found) is str else ""
+
+
 def qualname_of(cls: type) -> str:
     """The qualified name of a class inside its module."""
     return str(_QUALNAME(cls))
@@ -180,6 +186,11 @@ def c_length(cls: type) -> Callable[[Any], int] | None:
 def has_managed_dict(cls: type) -> bool:
     """Whether instances keep their dict, or inline values, in front of themselves (CPython 3.11 and later)."""
     return bool(_FLAGS(cls) & (1 << 4))
+
+
+def is_heap_type(cls: type) -> bool:
+    """Whether a type was made at run time, as a class statement makes it, rather than compiled in."""
+    return bool(_FLAGS(cls) & (1 << 9))
 
 
 def _tracked_kind(cls: type) -> bool:
