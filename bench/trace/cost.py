@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from datetime import date
+from importlib.metadata import version
 from pathlib import Path
 
 import shapes
@@ -50,20 +51,23 @@ def table(heaps, names):
         f"| what holds the growth | {' | '.join(HEAPS[heap] for heap in heaps)} | found |",
         f"|---|{'---:|' * len(heaps)}---|",
     ]
-    objects = 0
+    objects, loads = dict.fromkeys(heaps, 0), []
     for name in names:
         results = [measured(heap, name) for heap in heaps]
+        loads.append(os.getloadavg()[0])
         cells = " | ".join(f"{result['seconds']:.2f} s" for result in results)
         found = ", ".join(dict.fromkeys(result["found"] for result in results))
         lines.append(f"| {getattr(shapes, name).__doc__} | {cells} | {found} |")
-        objects = max(objects, *(result["objects"] for result in results))
+        objects.update(zip(heaps, (result["objects"] for result in results), strict=True))
+    used = f"CPython {platform.python_version()}, psutil {version('psutil')}"
+    living = " and ".join(f"{count:,}" for count in objects.values())
     return "\n".join([
         "## Cost of an explanation",
         "",
-        f"`python bench/trace/cost.py`, {date.today()}, CPython {platform.python_version()}.",  # noqa: DTZ011
+        f"`python bench/trace/cost.py`, {date.today()}, {used}; load {min(loads):.1f} to {max(loads):.1f}.",  # noqa: DTZ011
         "",
-        f"CPU seconds (user and system) of one whole explanation, holder, sites and proof, among {objects:,} living",
-        "objects; each in a fresh process, started as a replay child is. The goal is 3 seconds.",
+        f"CPU seconds (user and system) of one whole explanation, holder, sites and proof, among {living}",
+        "living objects; each in a fresh process, started as a replay child is. The goal is 3 seconds for holder and sites.",
         "",
         *lines,
     ])  # fmt: skip
