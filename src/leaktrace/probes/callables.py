@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,14 +39,6 @@ def is_users(filename: str) -> bool:
 def users_frame(frame: types.FrameType) -> types.FrameType:
     """The innermost frame of the user's or a library's code, or the innermost of all where there is none."""
     return next((each for each in outward(frame) if is_users(each.f_code.co_filename)), frame)
-
-
-def line_of(frames: Iterable[types.FrameType], wanted: Callable[[str], bool] = is_users) -> str | None:
-    """`file:line` of the first frame whose file is wanted, the user's or a library's by default."""
-    for frame in frames:
-        if wanted(frame.f_code.co_filename):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
-    return None
 
 
 def outward(frame: types.FrameType | None) -> Iterator[types.FrameType]:

@@ -11,16 +11,19 @@ import functools
 import os
 import sys
 import threading
+from collections.abc import Iterable
 from types import FrameType
 from typing import Any
 
-from leaktrace.probes.callables import is_users, line_of, outward
+from leaktrace.probes.callables import is_users, outward
 from leaktrace.probes.procfs import ON_LINUX, HeldDir, names_in
 
 
 MOST_STEPS = 300_000
 """Lines looked at, about a second's worth."""
 _PROC_FD = "/proc/self/fd"
+
+_is_users = functools.lru_cache(maxsize=4096)(is_users)
 
 
 class _Here(threading.local):
@@ -30,13 +33,9 @@ class _Here(threading.local):
 
 
 class Steps:
-    """Watches lines between `start` and `stop`, and remembers which opened each descriptor. Linux only.
-
-    What one thread opens just before another begins a line is taken for the other's: nothing tells them apart.
-    """
+    """Watches lines between `start` and `stop`, and remembers which opened each descriptor. Linux only."""
 
     def __init__(self) -> None:
-        self._is_users = functools.lru_cache(maxsize=4096)(is_users)  # asked at each call and line
         self._here = _Here()
         self._open: frozenset[int] = frozenset()
         self._count = -1
@@ -72,10 +71,10 @@ class Steps:
 
     def _called(self, frame: FrameType, _event: str, _arg: object) -> Any:
         """A function begins; only the user's and the libraries' own lines are of interest."""
-        if self._dir is None or self._steps > MOST_STEPS or not self._is_users(frame.f_code.co_filename):
+        if self._dir is None or self._steps > MOST_STEPS or not _is_users(frame.f_code.co_filename):
             return None
         self._look()
-        self._here.place = line_of((frame,), self._is_users)
+        self._here.place = _place((frame,))
         return self._stepped
 
     def _stepped(self, frame: FrameType, event: str, _arg: object) -> Any:
@@ -83,7 +82,7 @@ class Steps:
         if self._dir is None or self._steps > MOST_STEPS:
             return None
         self._look()
-        self._here.place = line_of(outward(frame.f_back) if event == "return" else (frame,), self._is_users)
+        self._here.place = _place(outward(frame.f_back) if event == "return" else (frame,))
         return self._stepped
 
     def _look(self) -> None:
@@ -106,3 +105,10 @@ def _is_open(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _place(frames: Iterable[FrameType]) -> str | None:
+    for frame in frames:
+        if _is_users(frame.f_code.co_filename):
+            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+    return None
