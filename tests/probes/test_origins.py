@@ -129,6 +129,47 @@ def test_the_line_that_ran_when_a_descriptor_appeared_is_remembered(specimen, tm
     assert f"{script}:{line}" in done.stdout.split(), (done.stdout, done.stderr)
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed by Linux's /proc")
+def test_a_number_that_was_given_to_another_descriptor_unseen_has_no_place(tmp_path):
+    script = tmp_path / "specimen.py"
+    script.write_text(
+        "import os, sys\nfrom leaktrace.probes.origins import Origins\ndef test():\n"
+        "    fd = os.open(os.devnull, 0)\n"
+        "    os.close(fd); assert os.open(sys.argv[0], 0) == fd\n"
+        "    return fd\n"
+        "origins = Origins()\norigins.install()\nfd = test()\norigins.stop()\nprint(origins.of_fd(fd, ''))\n"
+    )
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+
+    assert f"{script}:4" not in done.stdout
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed by Linux's /proc")
+def test_what_a_probe_runs_and_opens_to_look_around_is_not_watched(tmp_path):
+    script = tmp_path / "specimen.py"
+    script.write_text(
+        "import sys\nfrom leaktrace.replay.left import name_things\nlooked, ran = [], []\n"
+        "class Probe:\n    counter = None\n"
+        "    def __init__(self, origins):\n"
+        "        self.origins = origins\n"
+        "    def read(self):\n"
+        "        return 0\n"
+        "    def inventory(self):\n"
+        "        open(sys.argv[0]).close()\n"
+        "        looked.append((sys.gettrace(), self.origins.of_path(sys.argv[0])))\n"
+        "        return {}\n"
+        "    def settle(self, grace_s, at_most=None):\n"
+        "        pass\n"
+        "name_things(lambda: ran.append(sys.gettrace()), lambda origins: [Probe(origins)], int, bool)\n"
+        "print(set(looked), all(ran))\n"
+    )
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "{(None, None)} True\n"
+
+
 def test_nothing_is_remembered_after_the_stop(tmp_path):
     script = tmp_path / "specimen.py"
     script.write_text(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from os import fsdecode
 from types import FrameType
 from typing import Any
@@ -69,6 +69,16 @@ class Origins:
         self._steps.stop()
         self._listening = False
         sys.set_coroutine_origin_tracking_depth(0)
+
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Hear and watch nothing meanwhile: what a probe opens to look around is nobody's."""
+        listening, self._listening = self._listening, False
+        try:
+            with self._steps.paused():
+                yield
+        finally:
+            self._listening = listening
 
     def of_fd(self, fd: int, link: str) -> str | None:
         """Where a descriptor was opened: by its socket object, by the line that ran, by the path that it leads to."""

@@ -11,7 +11,7 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
@@ -22,6 +22,8 @@ from leaktrace.probes.procfs import ON_LINUX, HeldDir, names_in
 MOST_STEPS = 300_000
 """Lines looked at, about a second's worth."""
 _PROC_FD = "/proc/self/fd"
+
+_Identity = tuple[int, int]
 
 _is_users = functools.lru_cache(maxsize=4096)(is_users)
 
@@ -37,10 +39,10 @@ class Steps:
 
     def __init__(self) -> None:
         self._here = _Here()
-        self._open: frozenset[int] = frozenset()
+        self._open: dict[int, _Identity] = {}
         self._count = -1
         self._steps = 0
-        self._places: dict[int, str | None] = {}
+        self._places: dict[int, tuple[_Identity, str | None]] = {}
         self._dir: HeldDir | None = None
 
     def start(self) -> None:
@@ -65,9 +67,22 @@ class Steps:
         self._dir.close()
         self._dir = None
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Watch nothing in this thread meanwhile: what looks at descriptors runs thousands of lines of its own."""
+        watching = self._dir is not None and sys.gettrace() == self._called
+        if watching:
+            sys.settrace(None)
+        try:
+            yield
+        finally:
+            if watching:
+                sys.settrace(self._called)
+
     def of_fd(self, fd: int) -> str | None:
-        """`file:line` that ran when this descriptor appeared, or None."""
-        return self._places.get(fd)
+        """`file:line` that ran when this descriptor appeared; None where it is not the one that was seen to appear."""
+        identity, place = self._places.get(fd, (None, None))
+        return place if identity is not None and identity == _identity(fd) else None
 
     def _called(self, frame: FrameType, _event: str, _arg: object) -> Any:
         """A function begins; only the user's and the libraries' own lines are of interest."""
@@ -92,19 +107,22 @@ class Steps:
             count = self._dir.stat().st_size if self._dir is not None else 0
             if count and count == self._count:  # 0 before Linux 6.2, where only a listing tells
                 return
-            now = frozenset(fd for name in names_in(_PROC_FD) if _is_open(fd := int(name)))
-            for fd in now - self._open:
-                self._places[fd] = self._here.place
+            found = {fd: _identity(fd) for fd in map(int, names_in(_PROC_FD))}
+            # A listing shows the descriptor that it was made with, too, which is closed by now.
+            now = {fd: identity for fd, identity in found.items() if identity is not None}
+            for fd, identity in now.items():
+                if self._open.get(fd) != identity:
+                    self._places[fd] = identity, self._here.place
             self._open, self._count = now, count
 
 
-def _is_open(fd: int) -> bool:
-    """Whether it is open still: a listing shows the one that it was made with, too."""
+def _identity(fd: int) -> _Identity | None:
+    """What tells a descriptor from a later one of the same number; None where it is not open."""
     try:
-        os.fstat(fd)
+        status = os.fstat(fd)
     except OSError:
-        return False
-    return True
+        return None
+    return status.st_dev, status.st_ino
 
 
 def _place(frames: Iterable[FrameType]) -> str | None:

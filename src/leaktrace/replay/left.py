@@ -23,8 +23,8 @@ _Listed = dict[tuple[int, Hashable], Thing]
 class Births:
     """Who was at work when a thing came to be, as far as fixtures' setups tell."""
 
-    def __init__(self, probes: Sequence[NamingProbe]) -> None:
-        self._probes = tuple(probes)
+    def __init__(self, probes: Sequence[NamingProbe], origins: Origins) -> None:
+        self._probes, self._origins = tuple(probes), origins
         self._seen = set(self.listed())
         self._setups: list[str] = []
         self.owners: dict[tuple[int, Hashable], str] = {}
@@ -32,10 +32,11 @@ class Births:
     def listed(self) -> _Listed:
         """All things now, those of each probe apart."""
         found: _Listed = {}
-        for number, probe in enumerate(self._probes):
-            things = probe.inventory()
-            if not isinstance(things, Unread):
-                found.update({(number, key): thing for key, thing in things.items()})
+        with self._origins.paused():
+            for number, probe in enumerate(self._probes):
+                things = probe.inventory()
+                if not isinstance(things, Unread):
+                    found.update({(number, key): thing for key, thing in things.items()})
         return found
 
     def begin(self, owner: str) -> None:
@@ -74,7 +75,7 @@ def name_things(
     probes = [probe for probe in probes_of(origins) if isinstance(probe, NamingProbe)]
     settle()
     origins.install()
-    births = Births(probes)
+    births = Births(probes, origins)
     before, counts = births.listed(), [probe.read() for probe in probes]
     watched(births)
     try:
