@@ -9,7 +9,6 @@ import pytest
 
 from leaktrace.casebook.causes import causes
 from leaktrace.casebook.model import Case, Casebook, Fixture, Process
-from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
 from leaktrace.report.exhibit import exhibit_lines
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
@@ -390,11 +389,20 @@ def test_wrapping_breaks_no_word():
     assert wrapped("", indent="  ", width=80) == ["  "]
 
 
-@pytest.mark.parametrize(("each", "much"), [(3.0, "3 fds a run"), (1.0, "1 fd a run")])
-def test_what_grows_is_named_by_its_counter_which_sockets_share_with_other_descriptors(each, much):
+@pytest.mark.parametrize(
+    ("counter", "each", "much"),
+    [
+        ("fds", 3.0, "3 file descriptors"),
+        ("fds", 1.0, "1 file descriptor"),
+        ("processes", 1.0, "1 child process"),
+        ("pg_connections", 1.0, "1 pg_connections"),
+    ],
+)
+def test_what_grows_is_named_as_its_counter_is_called_by_users(counter, each, much):
     rate = Rate(estimate=each, low=each, high=each)
-    loop = case(
-        kind="sockets", counter="fds", per_run={"fds": rate}, things=(Thing(kind="sockets", noun="socket", name="s"),)
-    )
+    given = case(kind="sockets", counter=counter, per_run={counter: rate}, exhibit=replace(exhibit(), fingerprint="1"))
+    cases = (given, replace(given, nodeid="b"))
+    shown = lines(book(mode="confirm", suspects=(suspect(),), cases=cases))
 
-    assert f"how much      {much}, over" in "\n".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(loop,))))
+    assert f"how much      {much} a run, over" in "\n".join(shown)
+    assert f"{'':16}b, {much}" in shown

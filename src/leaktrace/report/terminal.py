@@ -13,6 +13,7 @@ from leaktrace.report.things import is_moot, left_open, thing_lines
 from leaktrace.report.words import all_well, amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
+from leaktrace.verdict.words import NOUNS
 
 
 WIDTH = 80
@@ -170,9 +171,8 @@ def _also(case: Case, others: Sequence[Case]) -> Iterator[str]:
     margin = " " * (LABEL + len(INDENT))
     for each in others[:SAME]:
         rate = each.per_run.get(each.counter or "")
-        much = "" if rate is None or each.counter is None else f", {amount(each.counter, rate.estimate)}"
-        what = f" {each.counter}" if much and each.counter and not each.counter.endswith("_bytes") else ""
-        yield from wrapped(f"{each.nodeid}{much}{what}", first=margin, indent=f"{margin}    ", width=WIDTH)
+        much = "" if rate is None or each.counter is None else f", {_counted(each.counter, rate.estimate)}"
+        yield from wrapped(f"{each.nodeid}{much}", first=margin, indent=f"{margin}    ", width=WIDTH)
     if len(others) > SAME:
         yield f"{margin}and {len(others) - SAME} more"
 
@@ -205,12 +205,17 @@ def _rate(case: Case) -> str:
         return f"{megabytes(case.grew_by)} in the suite"
     shown = amount(case.counter, rate.estimate)
     low, high = amount(case.counter, rate.low), amount(case.counter, rate.high)
-    what = "" if case.counter.endswith("_bytes") else f" {case.counter}"
-    if shown == "1":
-        what = what.removesuffix("s")
     interval = "" if low == high == shown else f" [{low}, {high}]"
     unit = "test" if case.subject == "group" else "run"
-    return f"{shown}{what}{interval} a {unit}, over {plural(case.runs, 'run')}, {case.warmups} of them warm-ups"
+    how_much = f"{_counted(case.counter, rate.estimate)}{interval} a {unit}"
+    return f"{how_much}, over {plural(case.runs, 'run')}, {case.warmups} of them warm-ups"
+
+
+def _counted(counter: str, value: float) -> str:
+    """`1 file descriptor`, `2.5 blocks`; sizes bear their unit."""
+    shown = amount(counter, value)
+    one, many = NOUNS.get(counter, (counter, counter))
+    return shown if counter.endswith("_bytes") else f"{shown} {one if shown == '1' else many}"
 
 
 def _labelled(label: str, text: str) -> list[str]:
