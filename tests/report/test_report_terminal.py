@@ -9,6 +9,7 @@ import pytest
 
 from leaktrace.casebook.causes import causes
 from leaktrace.casebook.model import Case, Casebook, Fixture, Process
+from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
 from leaktrace.report.exhibit import exhibit_lines
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
@@ -406,3 +407,17 @@ def test_what_grows_is_named_as_its_counter_is_called_by_users(counter, each, mu
 
     assert f"how much      {much} a run, over" in "\n".join(shown)
     assert f"{'':16}b, {much}" in shown
+
+
+def test_sockets_and_other_descriptors_of_one_test_are_one_leak_for_one_counter_convicts_both():
+    one = {"fds": Rate(estimate=3.0, low=3.0, high=3.0)}
+    made = [
+        case(kind=kind, counter="fds", per_run=one, things=(Thing(kind=kind, noun=noun, name="x", where="a.py:1"),))
+        for kind, noun in (("sockets", "socket"), ("fds", "epoll"))
+    ]
+    given = book(mode="confirm", suspects=(suspect(),), cases=(*made, case(nodeid="b")))
+    shown = lines(given)
+
+    assert terminal.title(given) == "leaktrace: 2 LEAK"
+    assert [line for line in shown if line.startswith("LEAK")] == [f"LEAK  {NODEID}", "LEAK  b"]
+    assert [line.split()[0] for line in shown if "was opened" in line or "was made" in line] == ["socket", "epoll"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from leaktrace.casebook.causes import causes
+from leaktrace.casebook.causes import causes, joined
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.probes.model import RSS_BYTES
 from leaktrace.report.exhibit import exhibit_lines
@@ -43,7 +43,7 @@ def title(book: Casebook) -> str:
 
 def told(book: Casebook) -> list[Case]:
     """The cases that are worth a word: not what a hunt looked at more closely, and acquitted of next to nothing."""
-    return [case for case in book.cases if not (book.mode == "hunt" and _is_trifle(case, book.limit_bytes))]
+    return joined(case for case in book.cases if not (book.mode == "hunt" and _is_trifle(case, book.limit_bytes)))
 
 
 def _is_trifle(case: Case, limit_bytes: int) -> bool:
