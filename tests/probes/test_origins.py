@@ -129,6 +129,96 @@ def test_the_line_that_ran_when_a_descriptor_appeared_is_remembered(specimen, tm
     assert f"{script}:{line}" in done.stdout.split(), (done.stdout, done.stderr)
 
 
+LIBRARY = """
+import asyncio, os, socket, threading
+async def work():
+    await asyncio.sleep(30)
+def start():
+    return asyncio.ensure_future(work())
+def connect():
+    return socket.socket()
+def copy():
+    return os.dup(0)
+def run(target):
+    thread = threading.Thread(target=target)
+    thread.start()
+    return thread
+"""
+
+BY_A_LIBRARY = {
+    "a socket": """
+        made = library.connect(); MADE
+        told(HandlesProbe(origins=origins), "socket")
+    """,
+    "a thread": """
+        release = threading.Event()
+        made = library.run(release.wait); MADE
+        told(ThreadsProbe(origins=origins), "thread")
+        release.set()
+    """,
+    "a task": """
+        async def main():
+            task = library.start(); MADE
+            await asyncio.sleep(0)
+            told(AioProbe(), "asyncio task")
+        asyncio.run(main())
+    """,
+    "a duplicate": """
+        def test():
+            made = library.copy(); MADE
+            return made
+        made = test()
+        origins.stop()
+        print("specimen.py" + origins.of_fd(made, "").rpartition("specimen.py")[2])
+    """,
+}
+
+
+@pytest.mark.parametrize("specimen", BY_A_LIBRARY)
+def test_what_a_library_made_was_made_by_the_users_line_that_called_it(specimen, tmp_path):
+    installed = tmp_path / "site-packages"
+    installed.mkdir()
+    (installed / "library.py").write_text(LIBRARY)
+    source = f"import sys; sys.path.append({str(installed)!r}); import library\n" + PRELUDE
+    source += textwrap.dedent(BY_A_LIBRARY[specimen])
+    line = 1 + next(number for number, text in enumerate(source.splitlines()) if text.endswith("MADE"))
+    script = tmp_path / "specimen.py"
+    script.write_text(source.replace("; MADE", ""))
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False)
+
+    assert f"specimen.py:{line}" in done.stdout.split(), done.stderr
+
+
+def test_the_line_that_runs_elsewhere_has_not_made_what_a_servers_thread_accepted(tmp_path):
+    script = tmp_path / "specimen.py"
+    script.write_text(
+        PRELUDE
+        + textwrap.dedent("""
+        import socketserver
+        class Server(socketserver.ThreadingTCPServer):
+            daemon_threads = True
+        accepted, release = threading.Event(), threading.Event()
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self):
+                accepted.set()
+                release.wait()
+        def test():
+            server = Server(("127.0.0.1", 0), Handler)
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            client = socket.create_connection(server.server_address)
+            accepted.wait()
+            things = HandlesProbe(origins=origins).inventory().values()
+            print(sorted(bool(thing.where) for thing in things if thing.noun == "socket"))
+        test()
+        """)
+    )
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "[False, True, True]\n"
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed by Linux's /proc")
 def test_a_number_that_was_given_to_another_descriptor_unseen_has_no_place(tmp_path):
     script = tmp_path / "specimen.py"

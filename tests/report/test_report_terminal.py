@@ -421,3 +421,14 @@ def test_sockets_and_other_descriptors_of_one_test_are_one_leak_for_one_counter_
     assert terminal.title(given) == "leaktrace: 2 LEAK"
     assert [line for line in shown if line.startswith("LEAK")] == [f"LEAK  {NODEID}", "LEAK  b"]
     assert [line.split()[0] for line in shown if "was opened" in line or "was made" in line] == ["socket", "epoll"]
+
+
+def test_of_what_was_left_behind_those_whose_line_is_known_come_first():
+    rate = {"fds": Rate(estimate=2.0, low=2.0, high=2.0)}
+    accepted = Thing(kind="sockets", noun="socket", name="accepted")
+    given = case(
+        kind="sockets", counter="fds", per_run=rate, things=(accepted, replace(accepted, name="connected", where="a:1"))
+    )
+    shown = " ".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(given,))))
+
+    assert shown.index("socket connected was opened") < shown.index("socket accepted was opened")

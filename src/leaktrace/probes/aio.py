@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from leaktrace.probes.callables import is_users
+from leaktrace.probes.callables import is_users, telling_place
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 from leaktrace.probes.waiting import wait_for_fall
 
@@ -235,7 +235,4 @@ def _awaited(waiting: Any) -> Iterator[FrameType]:
 
 def _made_at(coroutine: Any) -> str | None:
     """`file:line` that called the coroutine function, if `origins` had the interpreter keep it."""
-    for file, line, _function in getattr(coroutine, "cr_origin", None) or ():
-        if is_users(file):
-            return f"{file}:{line}"
-    return None
+    return telling_place((file, line) for file, line, _function in getattr(coroutine, "cr_origin", None) or ())

@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import types
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 
 _STDLIB = str(Path(os.__file__).parent) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
+_CALLS_TESTS = f"{os.sep}pluggy{os.sep}"
 _OURS = str(Path(__file__).parent.parent) + os.sep
 
 _FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, type)
@@ -34,6 +35,30 @@ def is_users(filename: str) -> bool:
     if filename.startswith(("<", _OURS)):
         return False
     return not filename.startswith(_STDLIB) or any(part in filename for part in _INSTALLED)
+
+
+def telling_place(calls: Iterable[tuple[str, int]]) -> str | None:
+    """`file:line` of the innermost call that the user wrote; one of a library where the user wrote none.
+
+    What is further out than pytest's call of a test or fixture runs tests and has made nothing.
+
+    Args:
+        calls: file and line of each, innermost first.
+    """
+    library = None
+    for file, line in calls:
+        if _CALLS_TESTS in file:
+            break
+        if is_users(file):
+            if not any(part in file for part in _INSTALLED):
+                return f"{file}:{line}"
+            library = library or f"{file}:{line}"
+    return library
+
+
+def calls(frame: types.FrameType | None) -> Iterator[tuple[str, int]]:
+    """File and line of the frame and its callers, innermost first."""
+    return ((each.f_code.co_filename, each.f_lineno) for each in outward(frame))
 
 
 def users_frame(frame: types.FrameType) -> types.FrameType:

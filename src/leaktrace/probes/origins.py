@@ -15,7 +15,7 @@ from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from leaktrace.probes.callables import is_users, outward
+from leaktrace.probes.callables import calls, outward, telling_place
 from leaktrace.probes.stepping import Steps
 
 
@@ -31,7 +31,7 @@ class Origins:
 
     def __init__(self) -> None:
         self._paths: dict[str, str] = {}
-        self._sockets: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+        self._sockets: WeakKeyDictionary[Any, str | None] = WeakKeyDictionary()
         self._threads: WeakKeyDictionary[threading.Thread, str] = WeakKeyDictionary()
         self._children: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
         self._listening = False
@@ -107,7 +107,7 @@ class Origins:
             handler(args, sys._getframe(1))  # noqa: SLF001 - there is no public way to one's caller
 
     def _opened(self, args: tuple[Any, ...], frame: FrameType) -> None:
-        where = place(frame)
+        where = telling_place(calls(frame))
         if where is None or not isinstance(args[0], (str, bytes)):
             return
         path = fsdecode(args[0])
@@ -117,31 +117,22 @@ class Origins:
             del self._paths[next(iter(self._paths))]
 
     def _socket_made(self, args: tuple[Any, ...], frame: FrameType) -> None:
-        where = place(frame)
-        if where is not None:
-            self._sockets[args[0]] = where
+        # One that a server's thread accepts has no line of the user's: it is not the line's that runs elsewhere.
+        self._sockets[args[0]] = telling_place(calls(frame))
 
     def _thread_started(self, args: tuple[Any, ...], frame: FrameType) -> None:
         thread = getattr(args[0], "__self__", None)
-        where = place(frame)
+        where = telling_place(calls(frame))
         if isinstance(thread, threading.Thread) and where is not None:
             self._threads[thread] = where
 
     def _child_started(self, _args: tuple[Any, ...], frame: FrameType) -> None:
         """`subprocess` and `multiprocessing` raise the event in a method of the object that will know the pid."""
-        where = place(frame)
+        where = telling_place(calls(frame))
         for caller in outward(frame):
             if caller.f_code.co_name in ("_execute_child", "_launch") and where is not None:
                 self._children[caller.f_locals["self"]] = where
                 return
-
-
-def place(frame: FrameType) -> str | None:
-    """`file:line` of the innermost frame of the user's or a library's code."""
-    for each in outward(frame):
-        if is_users(each.f_code.co_filename):
-            return f"{each.f_code.co_filename}:{each.f_lineno}"
-    return None
 
 
 def _pid_of(child: Any) -> Any:

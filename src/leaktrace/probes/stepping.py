@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any
 
-from leaktrace.probes.callables import is_users, outward
+from leaktrace.probes.callables import calls, is_users, outward, telling_place
 from leaktrace.probes.procfs import ON_LINUX, HeldDir, names_in
 
 
@@ -31,7 +31,7 @@ _is_users = functools.lru_cache(maxsize=4096)(is_users)
 class _Here(threading.local):
     """Where a thread is: the line that runs in it now."""
 
-    place: str | None = None
+    place: tuple[str, int] | None = None
 
 
 class Steps:
@@ -88,7 +88,7 @@ class Steps:
         """A function begins; only the user's and the libraries' own lines are of interest."""
         if self._dir is None or self._steps > MOST_STEPS or not _is_users(frame.f_code.co_filename):
             return None
-        self._look()
+        self._look(frame)
         self._here.place = _place((frame,))
         return self._stepped
 
@@ -96,11 +96,11 @@ class Steps:
         """A line is about to run, or the function to return to its caller's."""
         if self._dir is None or self._steps > MOST_STEPS:
             return None
-        self._look()
+        self._look(frame)
         self._here.place = _place(outward(frame.f_back) if event == "return" else (frame,))
         return self._stepped
 
-    def _look(self) -> None:
+    def _look(self, frame: FrameType | None = None) -> None:
         """Whatever has appeared since the last look, the line that ran until now has opened."""
         self._steps += 1
         with contextlib.suppress(OSError):  # what a trace function raises would break the user's own line
@@ -110,9 +110,11 @@ class Steps:
             found = {fd: _identity(fd) for fd in map(int, names_in(_PROC_FD))}
             # A listing shows the descriptor that it was made with, too, which is closed by now.
             now = {fd: identity for fd, identity in found.items() if identity is not None}
-            for fd, identity in now.items():
-                if self._open.get(fd) != identity:
-                    self._places[fd] = identity, self._here.place
+            new = {fd: identity for fd, identity in now.items() if self._open.get(fd) != identity}
+            if new:
+                ran, callers = self._here.place, frame.f_back if frame is not None else None
+                where = telling_place((ran, *calls(callers))) if ran is not None else None
+                self._places.update({fd: (identity, where) for fd, identity in new.items()})
             self._open, self._count = now, count
 
 
@@ -125,8 +127,8 @@ def _identity(fd: int) -> _Identity | None:
     return status.st_dev, status.st_ino
 
 
-def _place(frames: Iterable[FrameType]) -> str | None:
+def _place(frames: Iterable[FrameType]) -> tuple[str, int] | None:
     for frame in frames:
         if _is_users(frame.f_code.co_filename):
-            return f"{frame.f_code.co_filename}:{frame.f_lineno}"
+            return frame.f_code.co_filename, frame.f_lineno
     return None

@@ -57,8 +57,8 @@ def named(thing: Thing) -> str:
 
 
 def thing_lines(case: Case, width: int) -> Iterator[str]:
-    """A sentence for each kind of thing of a case, with what to do."""
-    for thing in distinct(case.things)[:SHOWN]:
+    """A sentence for each kind of thing of a case, with what to do; first those whose line is known."""
+    for thing in sorted(distinct(case.things), key=lambda thing: not thing.where)[:SHOWN]:
         owner, fixture = owner_of(case, thing)
         yield from wrapped(sentence(thing, owner=owner, fixture=fixture), indent=INDENT, width=width)
 
