@@ -147,6 +147,27 @@ def test_members_that_shrink_count_against_nobody():
     assert names(made) == [("group", "t.py::test_variant")]
 
 
+def test_what_one_test_of_a_group_takes_and_the_next_gives_back_is_no_growth():
+    swings = [(f"t.py::TestA::test_{n}", 100_000, {"heap": 2 * MB * (-1) ** n}) for n in range(40)]
+
+    assert accuse(ledger(swings), LIMITS) == []
+
+
+def test_growth_of_two_counters_is_not_summed_up():
+    mixed = [(f"t.py::TestA::test_{n}", *((400_000,) if n % 2 else (0, {"heap": 400_000}))) for n in range(40)]
+
+    assert accuse(ledger(mixed), LIMITS) == []
+
+
+def test_a_group_that_gives_a_little_back_grows_all_the_same():
+    made = ledger([*variants(30, 0), *[(f"t.py::test_variant[{n}]", 0, {"heap": 2 * MB}) for n in range(20)]])
+    made.cells[7] = -3 * MB
+
+    [suspect] = accuse(made, LIMITS)
+
+    assert (suspect.grew_by, suspect.counter, suspect.tests) == (40 * MB, "heap_bytes", 50)
+
+
 def test_where_the_parameter_begins_is_seen_whatever_it_holds():
     assert group_names("a/t.py::TestA::test_b[x::y[z]-1]") == {
         "module": "a/t.py",

@@ -76,7 +76,7 @@ def groups_of(ledgers: Sequence[Ledger]) -> list[Group]:
     """Every group of two tests and more, over all processes, largest resident growth first."""
     merged: dict[tuple[str, str], list[Growth]] = {}
     for ledger in ledgers:
-        members = [Member(nodeid=nodeid, row=row, size=0, counter="") for row, nodeid in enumerate(ledger.nodeids)]
+        members = [Member(nodeid=nodeid, row=row) for row, nodeid in enumerate(ledger.nodeids)]
         for key, group in sums(members).items():
             merged.setdefault(key, []).extend(ledger.span(member.row).growth for member in group)
     found = []

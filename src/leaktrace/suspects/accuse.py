@@ -75,21 +75,25 @@ def _tests(ledger: Ledger, limits: Limits) -> tuple[list[Suspect], list[Member]]
         if size > limit:
             suspects.append(_test(ledger, row, size, counter, limit))
         elif nodeid not in limits.own_bytes and row not in ledger.settlements:
-            members.append(Member(nodeid=nodeid, row=row, size=size, counter=counter))
+            members.append(Member(nodeid=nodeid, row=row, growth=_growth(ledger, row)))
     return suspects, members
 
 
 def _largest(ledger: Ledger, row: int) -> tuple[int, str]:
-    """The larger of resident and heap growth of a row, straight from the columns: this runs for every test."""
-    n, best, name = len(ledger.counters), 0, RSS_BYTES.name
+    """The larger of resident and heap growth of a row, or 0."""
+    growth = (0, *_growth(ledger, row))
+    at = growth.index(max(growth))
+    return growth[at], ledger.counters[max(0, at - 1)].name
+
+
+def _growth(ledger: Ledger, row: int) -> tuple[int, ...]:
+    """Resident and heap growth of a row, 0 where not read; straight from the columns, this runs for every test."""
+    n, cells = len(ledger.counters), ledger.cells
     at = row * ledger.width + 3 + n
-    for i, counter in enumerate(ledger.counters[:2]):
-        if counter.name in ledger.unread:
-            continue
-        size = ledger.cells[at + i] + ledger.cells[at + n + i] + ledger.cells[at + 2 * n + i]
-        if size > best:
-            best, name = size, counter.name
-    return best, name
+    return tuple(
+        0 if counter.name in ledger.unread else cells[at + i] + cells[at + n + i] + cells[at + 2 * n + i]
+        for i, counter in enumerate(ledger.counters[:2])
+    )
 
 
 def _test(ledger: Ledger, row: int, size: int, counter: str, limit: int) -> Suspect:

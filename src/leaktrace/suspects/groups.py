@@ -16,12 +16,11 @@ KINDS = ("function", "class", "module")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One test's part in its groups."""
+    """One test's part in its groups; `growth` is of resident and heap memory, and may be negative."""
 
     nodeid: str
     row: int
-    size: int
-    counter: str
+    growth: tuple[int, ...] = ()
 
 
 def group_names(nodeid: str) -> dict[str, str]:
@@ -72,19 +71,24 @@ def accuse_groups(
 
 
 def _grew_together(members: Sequence[Member], limit_bytes: int) -> bool:
+    """Whether the sum of one counter's growth is over the limit: what some tests take and others give back is none."""
     if len(members) < MIN_TESTS:
         return False
-    sizes = sorted((member.size for member in members), reverse=True)
-    steps = max(1, len(sizes) // 10)
-    return sum(sizes) > limit_bytes and sum(sizes[steps:]) > limit_bytes // 2
+    steps = max(1, len(members) // 10)
+    return any(
+        sum(sizes) > limit_bytes and sum(sorted(sizes, key=abs)[:-steps]) > limit_bytes // 2
+        for sizes in zip(*(member.growth for member in members), strict=True)
+    )
 
 
 def _suspect(kind: str, name: str, members: Sequence[Member], ledger: Ledger, *, replayed: int, worker: str) -> Suspect:
-    heaviest = sorted(members, key=lambda member: -member.size)
+    totals = [sum(sizes) for sizes in zip(*(member.growth for member in members), strict=True)]
+    size = max(totals)
+    worst = totals.index(size)
+    heaviest = sorted(members, key=lambda member: -member.growth[worst])
     # From all over the group: the heaviest few may be those that imported something.
     step = max(1, len(heaviest) // replayed)
     chosen = tuple(member.nodeid for member in heaviest[step // 2 :: step])[:replayed]
-    size = sum(member.size for member in members)
     what = {"function": "variants", "class": "tests of the class", "module": "tests of the module"}[kind]
     n = len(ledger.counters)
     growth: dict[str, int] = {}
@@ -97,7 +101,7 @@ def _suspect(kind: str, name: str, members: Sequence[Member], ledger: Ledger, *,
         subject="group",
         name=name,
         kind="memory",
-        counter=heaviest[0].counter,
+        counter=ledger.counters[worst].name,
         grew_by=size,
         growth=growth,
         why=f"{len(members)} {what} grew by {size} bytes together, {size // len(members)} each; none is over the limit",
