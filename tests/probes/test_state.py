@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import gc
 import logging
 import os
 import signal
@@ -227,3 +228,62 @@ def test_a_hostile_logger_costs_only_its_own_facts(monkeypatch):
     facts = StateProbe.snapshot().facts
     assert facts["state (logging)", "", None] == "cannot be read: RuntimeError('no')"
     assert ("working directory", "", None) in facts
+
+
+def named_logger():
+    logging.getLogger("leaktrace.test.level").setLevel(logging.INFO)
+    yield
+    logging.getLogger("leaktrace.test.level").setLevel(logging.NOTSET)
+
+
+def recursion_limit():
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + 1)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+def thresholds():
+    given = gc.get_threshold()
+    gc.set_threshold(given[0] + 1, *given[1:])
+    yield
+    gc.set_threshold(*given)
+
+
+def interrupts():
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+def display_hook():
+    sys.displayhook = print
+    yield
+    sys.displayhook = sys.__displayhook__
+
+
+@pytest.mark.parametrize("change", [named_logger, recursion_limit, thresholds, interrupts, display_hook])
+def test_what_is_changed_often_is_seen_at_once_and_not_when_something_else_is_changed_later(change, probe):
+    logging.getLogger("leaktrace.test.level")
+    before = probe.read()
+    changing = change()
+    next(changing)
+
+    after = probe.read()
+    next(changing, None)
+
+    assert (before, after, probe.read()) == (0, 1, 0)
+
+
+def test_another_entry_of_a_name_that_is_there_is_told_as_added():
+    logger = logging.getLogger("leaktrace.test.twice")
+    handlers = [logging.NullHandler(), logging.NullHandler()]
+    logger.addHandler(handlers[0])
+    once = StateProbe.snapshot()
+    logger.addHandler(handlers[1])
+
+    told = changes(once)
+    for handler in handlers:
+        logger.removeHandler(handler)
+
+    assert told == {("log handler", "leaktrace.test.twice: logging.NullHandler"): "added"}

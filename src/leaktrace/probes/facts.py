@@ -115,7 +115,7 @@ def _signals() -> Iterator[Fact]:
 
 
 def _hooks() -> Iterator[Fact]:
-    for module, names in _HOOKED:
+    for module, names in HOOKED:
         for name in names:
             yield "hook", f"{module.__name__}.{name}", callable_name(getattr(module, name)), None
     for name, hook in (("trace function", sys.gettrace()), ("profile function", sys.getprofile())):
@@ -123,7 +123,7 @@ def _hooks() -> Iterator[Fact]:
             yield name, "", callable_name(hook), None
 
 
-_HOOKED: tuple[tuple[Any, tuple[str, ...]], ...] = (
+HOOKED: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (sys, ("excepthook", "displayhook", "unraisablehook", "breakpointhook")),
     (threading, ("excepthook",)),
     (warnings, ("showwarning", "formatwarning")),

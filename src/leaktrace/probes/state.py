@@ -6,15 +6,18 @@ Values of environment variables are compared but never shown: reports travel fur
 from __future__ import annotations
 
 import atexit
+import gc
+import operator
 import os
+import signal
 import sys
-import threading
+import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from leaktrace.probes.facts import SECRET_NOUN, facts_now, is_users_handler, working_directory
+from leaktrace.probes.facts import HOOKED, SECRET_NOUN, facts_now, is_users_handler, working_directory
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 
 
@@ -42,8 +45,9 @@ class Snapshot:
 class StateProbe:
     """Counts the deviations from the state at the probe's making; one that is undone is counted no more.
 
-    `read` looks at what is cheap to compare (environment, working directory, `sys.path`, hooks, loggers,
-    `atexit`, patches) and at all the rest only when one of these has moved; `inventory` always looks at everything.
+    `read` looks at what is cheap to compare (environment, working directory, `sys.path`, hooks, loggers, signals,
+    `atexit`, patches, …) and at the rest (umask, locale, less usual signals) only when one of these has moved: what it
+    does not see is found in a later test, and told of that one. `inventory` always looks at everything.
     """
 
     counter: Counter = STATE
@@ -145,13 +149,13 @@ def _changed_modules(before: Mapping[str, Any], after: Mapping[str, Any]) -> Ite
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Marks:
-    """What can be compared where it stands, in two microseconds, with what it was."""
+    """What can be compared where it stands, in some ten microseconds, with what it was."""
 
     variables: dict[Any, Any]
     directory: str
     path: list[str]
     meta_path: list[Any]
-    numbers: tuple[int, ...]
+    numbers: tuple[Any, ...]
     hooks: tuple[Any, ...]
 
     @classmethod
@@ -162,7 +166,7 @@ class _Marks:
             path=sys.path[:],
             meta_path=sys.meta_path[:],
             numbers=_numbers(),
-            hooks=(sys.excepthook, threading.excepthook),
+            hooks=_hooks(),
         )
 
     def hold(self) -> bool:
@@ -174,8 +178,7 @@ class _Marks:
             and sys.path == self.path
             and sys.meta_path == self.meta_path
             and _numbers() == self.numbers
-            and sys.excepthook is self.hooks[0]
-            and threading.excepthook is self.hooks[1]
+            and all(map(operator.is_, _hooks(), self.hooks))
         )
 
 
@@ -191,13 +194,37 @@ def _variables() -> dict[Any, Any]:
     return variables
 
 
-def _numbers() -> tuple[int, ...]:
+def _numbers() -> tuple[Any, ...]:
     logging: Any = sys.modules.get("logging")
     mock: Any = sys.modules.get("unittest.mock")
+    sockets: Any = sys.modules.get("socket")
     return (
         atexit._ncallbacks(),  # type: ignore[attr-defined, unused-ignore]  # noqa: SLF001 - there is no public count
-        logging.root.level if logging else 0,
         sum(is_users_handler(handler) for handler in logging.root.handlers) if logging else 0,
-        len(logging.root.manager.loggerDict) if logging else 0,
+        (logging.root.level, logging.root.manager.disable, *_loggers(logging)) if logging else (),
         len(mock._patch._active_patches) if mock else 0,  # noqa: SLF001 - there is no public list
+        sockets.getdefaulttimeout() if sockets else None,
+        sys.getrecursionlimit(),
+        (gc.isenabled(), *gc.get_threshold()),
+        time.tzname,
     )
+
+
+def _loggers(logging: Any) -> Iterator[Any]:
+    for logger in list(logging.root.manager.loggerDict.values()):
+        if type(logger) is not logging.PlaceHolder:
+            try:
+                yield logger.level, len(logger.handlers)
+            except Exception:  # noqa: BLE001 - a logger may be the user's, and must not hide all others
+                yield None
+
+
+def _hooks() -> tuple[Any, ...]:
+    return (*(getattr(module, name) for module, names in HOOKED for name in names), *map(signal.getsignal, _SIGNALS))
+
+
+_SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGALRM", "SIGCHLD", "SIGUSR1", "SIGUSR2")
+    if hasattr(signal, name)
+)
