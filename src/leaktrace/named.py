@@ -21,9 +21,19 @@ def where_of(func: object, rootpath: Path) -> str:
     """`file:line` of a fixture's function, relative to the root where it lies below it."""
     while isinstance(func, partial):
         func = func.func
+    func = _xunit_function(func) or func
     code = getattr(inspect.unwrap(func), "__code__", None) if callable(func) else None
     if code is None:
         return "(built in)"
     path = code.co_filename
     root = f"{rootpath}{os.sep}"
     return f"{path.removeprefix(root)}:{code.co_firstlineno}"
+
+
+def _xunit_function(func: object) -> object:
+    """The user's `setup_class` or the like, which pytest has wrapped into a fixture of its own; None for any other."""
+    if not getattr(func, "__name__", "").startswith(("xunit_setup_", "unittest_setup_")):
+        return None
+    names, cells = func.__code__.co_freevars, func.__closure__ or ()  # type: ignore[attr-defined]
+    held = {name: cell.cell_contents for name, cell in zip(names, cells, strict=True) if name.startswith("setup")}
+    return next((each for each in held.values() if callable(each)), None)

@@ -229,3 +229,35 @@ def test_a_resource_warning_is_credited_to_the_test_that_made_the_object(spread)
     assert [(note.slug, note.nodeid) for note in ran.book.notes] == [("unclosed", "test_a.py::test_leaves_garbage")] * 2
     assert "UNCLOSED in test_a.py::test_leaves_garbage: socket" in ran.report
     assert "which closed it in test_a.py::test_innocent" in " ".join(ran.report.split())
+
+
+def test_a_setup_function_in_xunits_style_is_told_by_its_own_line(example):
+    files = {
+        "test_a.py": """
+        import unittest
+        KEPT = []
+
+        def setup_module():
+            KEPT.append(open("/dev/null"))
+
+        class TestPlain:
+            @classmethod
+            def setup_class(cls):
+                KEPT.append(open("/dev/zero"))
+
+            def test_one(self):
+                pass
+
+        class TestCased(unittest.TestCase):
+            @classmethod
+            def setUpClass(cls):
+                KEPT.append(open("/dev/random"))
+
+            def test_two(self):
+                pass
+        """
+    }
+
+    found = {suspect.name: suspect.where for suspect in example.run(files=files, expect=0).book.suspects}
+
+    assert found == {"setup_module": "test_a.py:5", "setup_class": "test_a.py:9", "setUpClass": "test_a.py:17"}
