@@ -14,6 +14,8 @@ from leaktrace.verdict.statistics import theil_sen
 
 SLOPE_POINTS = 120
 MIN_SLOPE_TESTS = 20
+SPIKE_BYTES = 1_000_000
+"""How far the peak of a test stands out from where it began, to be told."""
 
 
 def process_of(ledger: Ledger) -> Process:
@@ -107,10 +109,11 @@ def _nothing(ledger: Ledger) -> Growth:
 
 
 def merged_peaks(ledgers: Iterable[Ledger], count: int) -> list[tuple[str, int]]:
-    """The tests with the highest own peaks of resident memory."""
+    """The tests with the highest own peaks of resident memory; not those that only found it as high as it was."""
     peaks = [
-        (ledger.cells[row * ledger.width + 2], nodeid)
+        (ledger.cells[at + 2], nodeid)
         for ledger in ledgers
-        for row, nodeid in enumerate(ledger.nodeids)
+        for at, nodeid in zip(range(0, len(ledger.cells), ledger.width), ledger.nodeids, strict=True)
+        if ledger.cells[at + 2] > ledger.cells[at + 3] + SPIKE_BYTES  # column 3 is resident memory before the test
     ]
-    return [(nodeid, peak) for peak, nodeid in sorted(peaks, reverse=True)[:count] if peak]
+    return [(nodeid, peak) for peak, nodeid in sorted(peaks, reverse=True)[:count]]
