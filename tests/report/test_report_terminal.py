@@ -130,6 +130,15 @@ def test_an_import_is_named_as_likely_one_time():
     ]
 
 
+def test_what_was_left_open_is_not_called_one_time_for_an_import_meanwhile():
+    left = (Thing(kind="sockets", noun="socket", name="1"),)
+
+    assert list(terminal.leaked(suspect(name="a.py::b", imports=("pandas",), things=left))) == [
+        "LEFT OPEN socket 1 by a.py::b",
+        "  it imported pandas, which may have left it there once",
+    ]
+
+
 def test_a_fixture_is_named_with_its_place_and_not_as_its_user():
     given = suspect(subject="fixture", name="database", scope="session", where="tests/conftest.py:7", grew_by=50 * MB)
 

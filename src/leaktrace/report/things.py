@@ -30,7 +30,7 @@ def left_open(suspect: Suspect) -> Iterator[str]:
     if more > 0:
         yield f"{INDENT}and {plural(more, 'thing')} more like these"
     if suspect.imports:
-        yield f"{INDENT}likely one-time: it imported {', '.join(suspect.imports[:5])}"
+        yield f"{INDENT}it imported {', '.join(suspect.imports[:5])}, which may have left it there once"
 
 
 def is_moot(case: Case) -> bool:
