@@ -334,6 +334,27 @@ def test_another_kind_verdict_status_or_subject_is_another_cause(changes):
     assert [len(cause) for cause in causes([of("11111111"), of("11111111", **changes)])] == [1, 1]
 
 
+def test_tests_that_leave_open_what_one_line_opened_share_one_block():
+    rate = {"fds": Rate(estimate=1.0, low=1.0, high=1.0)}
+    made = [
+        of(
+            f"{n}" * 8,
+            nodeid=f"t{n}",
+            kind="sockets",
+            counter="fds",
+            per_run=rate,
+            things=(Thing(kind="sockets", noun="socket", name=f"{n}", where=where),),
+        )
+        for n, where in enumerate(["help.py:3", "help.py:3", "test_a.py:9", None, None])
+    ]
+    given = book(mode="confirm", suspects=(suspect(),), cases=tuple(made))
+    shown = lines(given)
+
+    assert [[case.nodeid for case in cause] for cause in causes(made)] == [["t0", "t1"], ["t2"], ["t3"], ["t4"]]
+    at = shown.index("  also          1 other case of the same cause, help.py:3:")
+    assert shown[at + 1] == f"{'':16}t1, 1 file descriptor"
+
+
 def test_what_has_no_fingerprint_shares_no_cause():
     assert [len(cause) for cause in causes([of(""), of("")])] == [1, 1]
 

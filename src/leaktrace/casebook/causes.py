@@ -12,15 +12,36 @@ from leaktrace.verdict.model import Verdict
 def causes(cases: Iterable[Case]) -> list[tuple[Case, ...]]:
     """The cases by cause, in the order in which each comes first: leaks of one kind with equal fingerprints share one.
 
-    A case without a fingerprint, or of another verdict, is alone. What a fixture keeps is mended in the fixture, so it
-    is no test's cause, though the same container holds it.
+    So do those whose things were made at one line, that of a helper whom many tests ask. A case without a fingerprint,
+    or of another verdict, is alone. What a fixture keeps is mended in the fixture, so it is no test's cause, though the
+    same container holds it.
     """
-    found: dict[object, list[Case]] = {}
-    for number, case in enumerate(cases):
-        mark = case.exhibit.fingerprint
-        shared = bool(mark) and case.verdict is Verdict.LEAK
-        found.setdefault((mark, case.subject, case.kind, case.status) if shared else number, []).append(case)
-    return [tuple(each) for each in found.values()]
+    found: list[list[Case]] = []
+    known: dict[object, list[Case]] = {}
+    for case in cases:
+        marks = [(mark, case.subject, case.kind, case.status) for mark in _marks(case)]
+        cause = next((known[mark] for mark in marks if mark in known), None)
+        if cause is None:
+            cause = []
+            found.append(cause)
+        cause.append(case)
+        for mark in marks:
+            known.setdefault(mark, cause)
+    return [tuple(each) for each in found]
+
+
+def made_at(case: Case) -> str | None:
+    """The line that made what a case is about, if it is one line and known."""
+    places = {thing.where for thing in case.things}
+    return places.pop() if len(places) == 1 else None
+
+
+def _marks(case: Case) -> list[str]:
+    """What tells a case's cause from others."""
+    mark, line = case.exhibit.fingerprint, made_at(case)
+    if case.verdict is not Verdict.LEAK or not mark:
+        return []
+    return [mark] if line is None else [mark, line]
 
 
 def joined(cases: Iterable[Case]) -> list[Case]:

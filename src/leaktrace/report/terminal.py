@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from leaktrace.casebook.causes import causes, joined
+from leaktrace.casebook.causes import causes, joined, made_at
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.probes.model import RSS_BYTES
 from leaktrace.report.exhibit import exhibit_lines
@@ -167,7 +167,9 @@ def _also(case: Case, others: Sequence[Case]) -> Iterator[str]:
     if not others:
         return
     count = plural(len(others), "other case")
-    yield from _labelled("also", f"{count} of the same cause, fingerprint {case.exhibit.fingerprint}:")
+    mark = case.exhibit.fingerprint
+    shared = f"fingerprint {mark}" if {each.exhibit.fingerprint for each in others} == {mark} else f"{made_at(case)}"
+    yield from _labelled("also", f"{count} of the same cause, {shared}:")
     margin = " " * (LABEL + len(INDENT))
     for each in others[:SAME]:
         rate = each.per_run.get(each.counter or "")
