@@ -13,6 +13,7 @@ import tracemalloc
 
 import pytest
 
+from leaktrace.trace import proof
 from leaktrace.trace.explain import explain
 from leaktrace.trace.findings import newest
 from leaktrace.trace.observe import Observation
@@ -399,6 +400,37 @@ def test_the_trace_leaves_tracing_and_the_collector_as_they_were(load):
     assert gc.get_freeze_count() < 1000
 
 
+class Desk:
+    def __init__(self):
+        self.papers = []
+
+
+@pytest.fixture(scope="module")
+def desk():
+    return Desk()
+
+
+@pytest.fixture(scope="module")
+def papers():
+    return []
+
+
+def test_what_a_wider_fixtures_value_hoards_is_not_pytests_own(desk):
+    exhibit = explain(lambda: desk.papers.append(Desk()), settle=gc.collect, runs=3, budget_s=60.0)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert (exhibit.holder.name, exhibit.holder.kind) == ("fixture 'desk'.papers", "instance-container")
+    assert exhibit.proof.status == "proved"
+
+
+def test_a_wider_fixtures_value_may_be_the_hoard_itself(papers):
+    exhibit = explain(lambda: papers.append(Desk()), settle=gc.collect, runs=3, budget_s=60.0)
+
+    assert exhibit.holder is not None, exhibit.notes
+    assert exhibit.holder.name == "fixture 'papers'"
+    assert exhibit.holder.path[0].reason == "list, +1 a run  <- grows here"
+
+
 def test_what_only_pytest_keeps_is_named_as_its_own(request):
     class Thing:
         def close(self): ...
@@ -539,3 +571,26 @@ def test_a_leak_of_a_plugin_itself_is_told_with_the_plugins_line(load):
 
 class Item:
     pass
+
+
+def released(*, exclusive, freed):
+    """What is told where plain values of so many bytes are taken out, and so many are weighed as released."""
+    weights = iter([1_000_000, 1_000_000 - freed])
+    expected = proof.Expected(ids=frozenset(), noun="int", noun_ids=frozenset(), noun_type=0, bytes_exclusive=exclusive)
+    removal = proof.Removal("desk.papers", 5, lambda: None)
+    return proof.prove([removal], expected, settle=lambda: None, heap_bytes=lambda: next(weights))
+
+
+def test_plain_values_that_weigh_next_to_nothing_refute_no_holder():
+    assert released(exclusive=160, freed=0).status == "untried"
+
+
+def test_plain_values_are_told_by_their_weight():
+    assert released(exclusive=80_000, freed=80_000).detail.endswith(
+        "released 80,000 bytes: this holder is the only cause"
+    )
+    told = released(exclusive=80_000, freed=-16)
+    assert (told.status, told.detail) == (
+        "refuted",
+        "taking the 5 new entries out released only 0 of 80,000 bytes: something else holds them too",
+    )

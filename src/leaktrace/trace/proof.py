@@ -14,6 +14,7 @@ from leaktrace.trace.safe import class_name
 _ENOUGH = 0.95
 _ENOUGH_BYTES = 0.5
 _FEW = 3
+_LIGHT_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ def prove(
     if not watched and (before_bytes is None or not expected.bytes_exclusive):
         return Proof(status="untried", detail="what is leaked can neither be counted nor weighed")
     done: list[Removal] = []
+    freed: int | None = None
     for removal in removals:
         try:
             removal.act()
@@ -84,12 +86,15 @@ def prove(
         freed = None if before_bytes is None else before_bytes - (heap_bytes() or 0)
         if _released(len(watched), left, freed, expected.bytes_exclusive):
             return Proof(status="proved", detail=_proved(done, expected, len(watched), left, freed))
-    released = len(watched) - alive(watched, kind)
-    return Proof(
-        status="refuted",
-        detail=f"{_taking(done[0])} released only {released} of {len(watched)}"
-        f" {_noun(expected)}: something else holds them too",
-    )
+    if watched:
+        released = f"{len(watched) - alive(watched, kind)} of {len(watched)} {_noun(expected)}"
+    elif expected.bytes_exclusive < _LIGHT_BYTES:
+        why = f"{_taking(done[0])} released plain values at most, which weigh too little to be seen"
+        return Proof(status="untried", detail=why)
+    else:
+        released = f"{max(0, freed or 0):,} of {expected.bytes_exclusive:,} bytes"
+    detail = f"{_taking(done[0])} released only {released}: something else holds them too"
+    return Proof(status="refuted", detail=detail)
 
 
 def alive(ids: frozenset[int], kind: int = 0) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextvars
+import gc
 import signal
 import sys
 import threading
@@ -33,6 +34,9 @@ class Root:
     place: str = ""
 
 
+_RUNNER = ("_pytest", "pytest", "pluggy")
+
+
 def modules(own: tuple[str, ...], last: frozenset[str]) -> list[Root]:
     """All imported modules that are not ours; those whose file is in `last` (tests) come last.
 
@@ -59,8 +63,8 @@ def own_modules(own: tuple[str, ...]) -> list[Any]:
 
 
 def registries() -> list[Root]:
-    """What the interpreter keeps outside of any module: signal handlers, hooks, context variables."""
-    found: list[Root] = []
+    """What is kept outside of any module: fixtures' values, signal handlers, hooks, context variables."""
+    found = fixtures()
     for number in signal.Signals:
         handler = signal.getsignal(number)
         if handler is not None and not safe.inherits(handler, int):
@@ -76,6 +80,23 @@ def registries() -> list[Root]:
         Root(f"contextvar {variable.name!r}", context[variable], "contextvar", "it is the current one", place)
         for variable in context
     ]
+    return found
+
+
+def fixtures() -> list[Root]:
+    """The values of the fixtures that are set up now; those that are pytest's own innards (`pytestconfig`) left out.
+
+    pytest itself is never walked through, and it alone holds them: what a session's fixture hoards is the suite's.
+    """
+    definition = getattr(sys.modules.get("_pytest.fixtures"), "FixtureDef", None)
+    if definition is None:
+        return []
+    found: list[Root] = []
+    for each in gc.get_objects():
+        if type(each) is definition and each.cached_result is not None:
+            value, why = each.cached_result[0], f"a fixture of {each.scope} scope, still set up"
+            if not safe.is_plain(value) and not safe.is_within(safe.module_of(type(value)), _RUNNER):
+                found.append(Root(f"fixture {each.argname!r}", value, "", why))
     return found
 
 
