@@ -462,3 +462,10 @@ def test_of_what_was_left_behind_those_whose_line_is_known_come_first():
     shown = " ".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(given,))))
 
     assert shown.index("socket connected was opened") < shown.index("socket accepted was opened")
+
+
+def test_where_nothing_explains_a_leak_the_reason_for_that_is_told():
+    bare = replace(exhibit(), holder=None, sites=(), native=False, fix="", notes=("the suspect stops tracemalloc",))
+    shown = lines(book(mode="confirm", suspects=(suspect(),), cases=(case(exhibit=bare), case(nodeid="b"))))
+
+    assert [line for line in shown if line.startswith("  note")] == ["  note          the suspect stops tracemalloc"]

@@ -400,6 +400,18 @@ def test_the_trace_leaves_tracing_and_the_collector_as_they_were(load):
     assert gc.get_freeze_count() < 1000
 
 
+def test_a_suspect_that_stops_tracemalloc_has_a_holder_and_no_lines(load):
+    source = "import tracemalloc\nKEPT = []\ndef leak():\n    tracemalloc.start()\n    tracemalloc.stop()\n"
+    module = load("tracing", THING + source + "    KEPT.append(Thing())\n")
+
+    exhibit = explain(module.leak, settle=gc.collect, runs=3, budget_s=60.0)
+
+    assert exhibit.holder is not None
+    assert exhibit.holder.name == "specimen_tracing.KEPT"
+    assert any("the suspect stops tracemalloc" in note for note in exhibit.notes)
+    assert not tracemalloc.is_tracing()
+
+
 class Desk:
     def __init__(self):
         self.papers = []

@@ -47,6 +47,8 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
         yield from _labelled(exhibit.proof.status, exhibit.proof.detail, width)
     if exhibit.fix:
         yield from _labelled("fix", exhibit.fix, width)
+    if exhibit.notes and exhibit.holder is None and not (worthy or exhibit.native):
+        yield from _labelled("note", "; ".join(exhibit.notes), width)
 
 
 def _path(path: tuple[Hop, ...], width: int) -> Iterator[str]:
