@@ -412,6 +412,20 @@ def test_a_suspect_that_stops_tracemalloc_has_a_holder_and_no_lines(load):
     assert not tracemalloc.is_tracing()
 
 
+def test_the_trace_has_made_all_that_it_needs_before_anything_is_looked_at(tmp_path):
+    script = tmp_path / "specimen.py"
+    script.write_text(
+        "import ctypes\nfrom leaktrace.trace import sites\n"
+        "class Thing: ...\n"
+        "sites.prepare()\nbefore = dict(vars(ctypes.pythonapi))\n"
+        "sites.stack_of(Thing())\nprint(before == vars(ctypes.pythonapi))\n"
+    )
+
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+
+    assert done.stdout == "True\n"
+
+
 class Desk:
     def __init__(self):
         self.papers = []

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import gc
-import importlib
 import os
 import sys
 import tracemalloc
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 from leaktrace.trace import safe
@@ -63,9 +62,9 @@ def parts_of(snapshots: Iterable[tracemalloc.Snapshot]) -> set[int]:
 
 
 def prepare() -> None:
-    """Load what `stack_of` needs, before anything is measured."""
+    """Load what `stack_of` needs, before anything is measured: the function's own object would be taken for a leak."""
     if sys.version_info[:2] == (3, 11):
-        importlib.import_module("ctypes")
+        _asking_on_311()
 
 
 def stack_of(obj: object) -> Stack | None:
@@ -80,12 +79,17 @@ def _stack_on_311(obj: object) -> Stack | None:
     """CPython 3.11 looks at a wrong address for instances with inline values: ask for the right one."""
     if not safe.has_managed_dict(type(obj)):
         return None
+    found = _asking_on_311()(0, id(obj) - 4 * tuple.__itemsize__)  # four pointers
+    return found if type(found) is tuple else None
+
+
+def _asking_on_311() -> Callable[[int, int], object]:
     import ctypes  # noqa: PLC0415 - on one version only
 
     ask = ctypes.pythonapi._PyTraceMalloc_GetTraceback  # noqa: SLF001 - tracemalloc itself asks this way
-    ask.argtypes, ask.restype = (ctypes.c_uint, ctypes.c_size_t), ctypes.py_object
-    found = ask(0, id(obj) - 4 * ctypes.sizeof(ctypes.c_void_p))
-    return found if type(found) is tuple else None
+    if ask.restype is not ctypes.py_object:
+        ask.argtypes, ask.restype = (ctypes.c_uint, ctypes.c_size_t), ctypes.py_object
+    return ask
 
 
 class Places:
