@@ -412,6 +412,14 @@ def test_a_suspect_that_stops_tracemalloc_has_a_holder_and_no_lines(load):
     assert not tracemalloc.is_tracing()
 
 
+def test_what_was_not_looked_for_under_tracemalloc_is_not_called_native(load):
+    module = load("stopping", "import tracemalloc\ndef leak():\n    tracemalloc.start()\n    tracemalloc.stop()\n")
+
+    exhibit = explain(module.leak, settle=gc.collect, runs=3, budget_s=60.0, growth_bytes_per_run=3_000.0)
+
+    assert (exhibit.native, exhibit.sites, exhibit.holder) == (False, (), None)
+
+
 def test_the_trace_has_made_all_that_it_needs_before_anything_is_looked_at(tmp_path):
     script = tmp_path / "specimen.py"
     script.write_text(

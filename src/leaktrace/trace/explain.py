@@ -125,7 +125,7 @@ def _find_sites(
         sources=sources,
         growth_bytes_per_run=growth_bytes_per_run,
     )
-    if growth_bytes_per_run is not None and growth_bytes_per_run >= _LEAST_NATIVE_BYTES:
+    if seen.after and growth_bytes_per_run is not None and growth_bytes_per_run >= _LEAST_NATIVE_BYTES:
         python_bytes = bytes_between(seen.before, seen.after, runs=runs, places=places)
         answer.native = python_bytes < growth_bytes_per_run / 2
 
