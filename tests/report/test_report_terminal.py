@@ -469,3 +469,19 @@ def test_where_nothing_explains_a_leak_the_reason_for_that_is_told():
     shown = lines(book(mode="confirm", suspects=(suspect(),), cases=(case(exhibit=bare), case(nodeid="b"))))
 
     assert [line for line in shown if line.startswith("  note")] == ["  note          the suspect stops tracemalloc"]
+
+
+@pytest.mark.parametrize(("made", "told"), [(54.0, True), (500.0, True), (6_500.0, False), (1.0, False)])
+def test_a_line_that_made_far_more_or_far_less_than_what_grows_is_not_told(made, told):
+    rate = {"heap_bytes": Rate(estimate=54.0, low=53.0, high=54.0)}
+    sites = (replace(exhibit().sites[0], bytes_per_run=made, adds=False),)
+    given = case(per_run=rate, exhibit=replace(exhibit(), sites=sites))
+
+    assert any(line.startswith("  made at") for line in lines(book(mode="confirm", cases=(given,)))) is told
+
+
+def test_of_what_is_undecided_the_holder_is_named_for_it_may_tell():
+    shown = lines(book(mode="confirm", cases=(case(verdict=Verdict.UNDECIDED),)))
+
+    assert [line for line in shown if line.startswith("  held by")] == [f"  held by       {exhibit().holder.name}"]
+    assert not any(line.startswith("  alive by") for line in shown)

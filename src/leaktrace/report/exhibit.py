@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 
 from leaktrace.casebook.model import Case
 from leaktrace.probes.model import HEAP_BYTES
@@ -18,6 +19,8 @@ LEAST_SHARE = 0.1
 """A line that made less than this part of the growth explains nothing."""
 LEAST_SHARED_BYTES = 1_000
 """Less may be no more than numbers and names."""
+MOST_TIMES = 10
+"""A line that made more than so many times the growth made what came and went."""
 
 
 def exhibit_lines(case: Case, width: int) -> Iterator[str]:
@@ -32,7 +35,8 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
         yield from _shared(exhibit.holder, width)
     rate = case.per_run.get(HEAP_BYTES.name)
     worth = rate.estimate * LEAST_SHARE if rate is not None else 0.0
-    worthy = [site for site in exhibit.sites if not site.adds and site.bytes_per_run >= worth]
+    most = rate.estimate * MOST_TIMES if rate is not None and rate.estimate > 0 else inf
+    worthy = [site for site in exhibit.sites if not site.adds and worth <= site.bytes_per_run <= most]
     for site in [each for each in worthy if is_in_c(each)][:1]:
         yield from _in_c(site, width)
     sites = [each for each in worthy if not is_in_c(each)][:1]

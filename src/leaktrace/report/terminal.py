@@ -131,6 +131,8 @@ def block(case: Case, others: Sequence[Case] = ()) -> Iterator[str]:
     if case.verdict is Verdict.LEAK:
         yield from _labelled("how much", _rate(case))
         yield from exhibit_lines(replace(case, exhibit=replace(case.exhibit, fix="")) if case.things else case, WIDTH)
+    elif case.verdict is Verdict.UNDECIDED and case.exhibit.holder is not None:
+        yield from _labelled("held by", case.exhibit.holder.name)
     if case.imports and case.verdict in (Verdict.ONE_TIME, Verdict.STEADY, Verdict.CACHE):
         yield from _labelled("imported", ", ".join(case.imports[:6]))
     if case.verdict is Verdict.STEADY and (case.things or case.grew_by):
