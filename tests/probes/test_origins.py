@@ -104,8 +104,7 @@ STEPS = {
 def open_it():
     KEPT.append(os.dup(0))  # MADE
 thread = threading.Thread(target=open_it)
-thread.start()
-thread.join()""",
+thread.start(); thread.join()""",  # on one line: see Steps
 }
 
 

@@ -25,8 +25,6 @@ _PROC_FD = "/proc/self/fd"
 
 _Identity = tuple[int, int]
 
-_is_users = functools.lru_cache(maxsize=4096)(is_users)
-
 
 class _Here(threading.local):
     """Where a thread is: the line that runs in it now."""
@@ -35,9 +33,13 @@ class _Here(threading.local):
 
 
 class Steps:
-    """Watches lines between `start` and `stop`, and remembers which opened each descriptor. Linux only."""
+    """Watches lines between `start` and `stop`, and remembers which opened each descriptor. Linux only.
+
+    What one thread opens just before another begins a line is taken for the other's: nothing tells them apart.
+    """
 
     def __init__(self) -> None:
+        self._is_users = functools.lru_cache(maxsize=4096)(is_users)  # asked at each call and line
         self._here = _Here()
         self._open: dict[int, _Identity] = {}
         self._count = -1
@@ -86,10 +88,10 @@ class Steps:
 
     def _called(self, frame: FrameType, _event: str, _arg: object) -> Any:
         """A function begins; only the user's and the libraries' own lines are of interest."""
-        if self._dir is None or self._steps > MOST_STEPS or not _is_users(frame.f_code.co_filename):
+        if self._dir is None or self._steps > MOST_STEPS or not self._is_users(frame.f_code.co_filename):
             return None
         self._look(frame)
-        self._here.place = _place((frame,))
+        self._here.place = self._place((frame,))
         return self._stepped
 
     def _stepped(self, frame: FrameType, event: str, _arg: object) -> Any:
@@ -97,8 +99,14 @@ class Steps:
         if self._dir is None or self._steps > MOST_STEPS:
             return None
         self._look(frame)
-        self._here.place = _place(outward(frame.f_back) if event == "return" else (frame,))
+        self._here.place = self._place(outward(frame.f_back) if event == "return" else (frame,))
         return self._stepped
+
+    def _place(self, frames: Iterable[FrameType]) -> tuple[str, int] | None:
+        for frame in frames:
+            if self._is_users(frame.f_code.co_filename):
+                return frame.f_code.co_filename, frame.f_lineno
+        return None
 
     def _look(self, frame: FrameType | None = None) -> None:
         """Whatever has appeared since the last look, the line that ran until now has opened."""
@@ -125,10 +133,3 @@ def _identity(fd: int) -> _Identity | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _place(frames: Iterable[FrameType]) -> tuple[str, int] | None:
-    for frame in frames:
-        if _is_users(frame.f_code.co_filename):
-            return frame.f_code.co_filename, frame.f_lineno
-    return None
