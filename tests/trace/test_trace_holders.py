@@ -212,6 +212,31 @@ SPECIMENS = [
         'logging.getLogger("leaktrace.specimen").addHandler(logging.NullHandler())',
     ),
     Specimen(
+        "logger_names",
+        """
+        import itertools, logging
+        N = itertools.count()
+        def run():
+            logging.getLogger(f"leaktrace.specimen.{next(N)}")
+        """,
+        "logging.Logger.manager.loggerDict",
+        "logging",
+        'logging.getLogger(f"leaktrace.specimen.{next(N)}")',
+    ),
+    Specimen(
+        "wrapped_function",
+        """
+        import functools
+        @functools.singledispatch
+        def render(value): ...
+        def run():
+            render.register(type("Local", (), {}), str)
+        """,
+        "{m}.render.registry",
+        "function-attribute",
+        'render.register(type("Local", (), {}), str)',
+    ),
+    Specimen(
         "buffer",
         """
         BUFFER = bytearray()

@@ -283,13 +283,22 @@ def instance_edge(parent: Any, rest: Sequence[Any]) -> Edge | None:
     if names is not None:
         if child is names:
             inner = _storage(names, rest, "instance-container") if len(rest) > 1 else Edge(".__dict__")
-            return _unwrapped(parent, inner)
+            return _of_class(parent, rest[inner.takes - 1], inner) or _unwrapped(parent, inner)
         name = _key_of(names, child)
         if type(name) is str:
-            return _unwrapped(parent, Edge(f".{name}", "instance-container"))
+            inner = Edge(f".{name}", "instance-container")
+            return _of_class(parent, child, inner) or _unwrapped(parent, inner)
     for name, value in safe.member_values(parent):
         if value is child:
             return Edge(f".{name}", "instance-container")
+    return None
+
+
+def _of_class(parent: Any, child: Any, edge: Edge) -> Edge | None:
+    """What an instance shares with its class is the class's: which of the instances was met first is chance."""
+    for base in safe.mro(type(parent)):
+        if safe.namespace(base).get(edge.text.removeprefix(".")) is child:
+            return Edge(edge.text, "class-container", edge.takes, safe.class_name(base))
     return None
 
 

@@ -90,8 +90,8 @@ def type_name(obj: object) -> str:
 
 
 def function_name(function: types.FunctionType) -> str:
-    """`module.qualname` of a function, without `<locals>` noise."""
-    module = function.__globals__.get("__name__")
+    """`module.qualname` of a function, without `<locals>` noise; a decorator's wrapper has both from what it wraps."""
+    module: Any = function.__module__
     name = function.__qualname__.replace(".<locals>", "")
     return f"{module}.{name}" if type(module) is str else name
 
