@@ -607,11 +607,11 @@ class Item:
     pass
 
 
-def released(*, exclusive, freed):
+def released(*, exclusive, freed, entries=5):
     """What is told where plain values of so many bytes are taken out, and so many are weighed as released."""
     weights = iter([1_000_000, 1_000_000 - freed])
     expected = proof.Expected(ids=frozenset(), noun="int", noun_ids=frozenset(), noun_type=0, bytes_exclusive=exclusive)
-    removal = proof.Removal("desk.papers", 5, lambda: None)
+    removal = proof.Removal("desk.papers", entries, lambda: None)
     return proof.prove([removal], expected, settle=lambda: None, heap_bytes=lambda: next(weights))
 
 
@@ -628,3 +628,7 @@ def test_plain_values_are_told_by_their_weight():
         "refuted",
         "taking the 5 new entries out released only 0 of 80,000 bytes: something else holds them too",
     )
+
+
+def test_a_holder_that_is_shorter_by_now_is_not_relieved_of_less_than_nothing():
+    assert released(exclusive=80_000, freed=80_000, entries=-4).detail.startswith("cutting desk.papers back released")

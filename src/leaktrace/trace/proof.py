@@ -158,9 +158,7 @@ def _noun(expected: Expected) -> str:
 def _taking(removal: Removal) -> str:
     if removal.whole:
         return f"clearing {removal.holder}"
-    if removal.whole:
-        return f"clearing {removal.holder}"
-    return f"taking the {_entries(removal.entries)} out" if removal.entries else f"cutting {removal.holder} back"
+    return f"taking the {_entries(removal.entries)} out" if removal.entries > 0 else f"cutting {removal.holder} back"
 
 
 def _entries(count: int) -> str:
