@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from array import array
 
+import pytest
+
 from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger
 from leaktrace.ledger.spans import Settlement
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
@@ -151,6 +153,22 @@ def test_what_one_test_of_a_group_takes_and_the_next_gives_back_is_no_growth():
     swings = [(f"t.py::TestA::test_{n}", 100_000, {"heap": 2 * MB * (-1) ** n}) for n in range(40)]
 
     assert accuse(ledger(swings), LIMITS) == []
+
+
+@pytest.mark.parametrize("fate", [{"outcome": "failed"}, {"garbage": 30 * MB}])
+def test_what_a_test_that_accuses_nobody_gives_back_is_taken_off_its_groups_growth(fate):
+    grown = variants(20, 1 * MB)
+
+    assert names(ledger(grown)) == [("group", "t.py::test_variant")]
+    assert accuse(ledger([*grown, ("t.py::test_variant[x]", -15 * MB, fate)]), LIMITS) == []
+    [suspect] = accuse(ledger([*grown, ("t.py::test_variant[x]", -5 * MB, fate)]), LIMITS)
+    assert (suspect.grew_by, suspect.tests) == (15 * MB, 20)
+
+
+def test_what_a_failed_test_keeps_is_not_its_groups():
+    grown = [*variants(20, 400_000), ("t.py::test_variant[x]", 9 * MB, {"outcome": "failed"})]
+
+    assert accuse(ledger(grown), LIMITS) == []
 
 
 def test_growth_of_two_counters_is_not_summed_up():

@@ -18,10 +18,10 @@ WATCHED = (RSS_BYTES.name, HEAP_BYTES.name)
 
 def accuse(ledger: Ledger, limits: Limits) -> list[Suspect]:
     """All suspects of one process, by growth, largest first; a group only for what its tests do not explain alone."""
-    tests, members = _tests(ledger, limits)
+    tests, members, others = _tests(ledger, limits)
     fixtures = list(_fixtures(ledger, limits))
     groups = accuse_groups(
-        members, ledger, limits.group_bytes or limits.test_bytes, replayed=limits.replayed, worker=ledger.worker
+        members, others, ledger, limits.group_bytes or limits.test_bytes, replayed=limits.replayed, worker=ledger.worker
     )
     memory = sorted([*tests, *fixtures, *groups], key=lambda suspect: -suspect.grew_by)
     return [*memory, *accuse_things(ledger, limits)]
@@ -63,20 +63,24 @@ def doubtful(ledger: Ledger, limits: Limits) -> list[Suspect]:
     return found
 
 
-def _tests(ledger: Ledger, limits: Limits) -> tuple[list[Suspect], list[Member]]:
-    """Tests over the limit, and all other passed tests as members of groups."""
-    suspects, members = [], []
+def _tests(ledger: Ledger, limits: Limits) -> tuple[list[Suspect], list[Member], list[Member]]:
+    """Tests over the limit, all other passed tests as members of groups, and those that accuse nobody."""
+    suspects: list[Suspect] = []
+    members: list[Member] = []
+    others: list[Member] = []
     width = ledger.width
     for row, nodeid in enumerate(ledger.nodeids):
-        if nodeid in limits.left_out or ledger.cells[row * width] != PASSED:
+        if nodeid in limits.left_out:
             continue
         size, counter = _largest(ledger, row)
         limit = limits.own_bytes.get(nodeid, limits.test_bytes)
-        if size > limit:
+        passed = ledger.cells[row * width] == PASSED
+        if passed and size > limit:
             suspects.append(_test(ledger, row, size, counter, limit))
-        elif nodeid not in limits.own_bytes and row not in ledger.settlements:
-            members.append(Member(nodeid=nodeid, row=row, growth=_growth(ledger, row)))
-    return suspects, members
+        elif nodeid not in limits.own_bytes:
+            group = members if passed and row not in ledger.settlements else others
+            group.append(Member(nodeid=nodeid, row=row, growth=_growth(ledger, row)))
+    return suspects, members, others
 
 
 def _largest(ledger: Ledger, row: int) -> tuple[int, str]:

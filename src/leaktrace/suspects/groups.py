@@ -51,38 +51,54 @@ def sums(members: Iterable[Member]) -> dict[tuple[str, str], list[Member]]:
 
 
 def accuse_groups(
-    members: Sequence[Member], ledger: Ledger, limit_bytes: int, *, replayed: int, worker: str
+    members: Sequence[Member], others: Sequence[Member], ledger: Ledger, limit_bytes: int, *, replayed: int, worker: str
 ) -> list[Suspect]:
     """Groups over the limit, the smallest that explains it first: what a function explains, its module does not.
 
     A few steps (an import, a first use) do not make a group: the growth must remain when its largest tenth is left out.
+    `others` are tests that accuse nobody (failed, in doubt): what they give back together is taken off.
     """
     groups, suspects, explained = sums(members), [], set[int]()
+    given_back = {key: [min(0, total) for total in _totals(rest)] for key, rest in sums(others).items()}
     for wanted in KINDS:
         for (kind, name), all_members in groups.items():
             if kind != wanted:
                 continue
             rest = [member for member in all_members if member.row not in explained]
-            if not _grew_together(rest, limit_bytes):
+            less = given_back.get((kind, name), [0, 0])
+            if not _grew_together(rest, less, limit_bytes):
                 continue
             explained.update(member.row for member in rest)
-            suspects.append(_suspect(kind, name, rest, ledger, replayed=replayed, worker=worker))
+            suspects.append(_suspect(kind, name, rest, less, ledger, replayed=replayed, worker=worker))
     return suspects
 
 
-def _grew_together(members: Sequence[Member], limit_bytes: int) -> bool:
+def _totals(members: Sequence[Member]) -> list[int]:
+    return [sum(sizes) for sizes in zip(*(member.growth for member in members), strict=True)]
+
+
+def _grew_together(members: Sequence[Member], given_back: Sequence[int], limit_bytes: int) -> bool:
     """Whether the sum of one counter's growth is over the limit: what some tests take and others give back is none."""
     if len(members) < MIN_TESTS:
         return False
     steps = max(1, len(members) // 10)
     return any(
-        sum(sizes) > limit_bytes and sum(sorted(sizes, key=abs)[:-steps]) > limit_bytes // 2
-        for sizes in zip(*(member.growth for member in members), strict=True)
+        sum(sizes) + less > limit_bytes and sum(sorted(sizes, key=abs)[:-steps]) > limit_bytes // 2
+        for sizes, less in zip(zip(*(member.growth for member in members), strict=True), given_back, strict=False)
     )
 
 
-def _suspect(kind: str, name: str, members: Sequence[Member], ledger: Ledger, *, replayed: int, worker: str) -> Suspect:
-    totals = [sum(sizes) for sizes in zip(*(member.growth for member in members), strict=True)]
+def _suspect(
+    kind: str,
+    name: str,
+    members: Sequence[Member],
+    given_back: Sequence[int],
+    ledger: Ledger,
+    *,
+    replayed: int,
+    worker: str,
+) -> Suspect:
+    totals = [total + less for total, less in zip(_totals(members), given_back, strict=False)]
     size = max(totals)
     worst = totals.index(size)
     heaviest = sorted(members, key=lambda member: -member.growth[worst])
