@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from math import exp
+from random import Random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,3 +216,25 @@ def test_every_record_has_a_ruling_and_a_spent_one_is_final(steps, warmups, batc
     assert ruling.more == 0 or spent is None
     if ruling.verdict is Verdict.LEAK:
         assert values[-1] > values[warmups]
+
+
+@pytest.mark.parametrize("keys", [100, 150, 200])
+def test_a_cache_that_fills_ever_more_slowly_is_no_leak_though_the_counter_swings(keys):
+    known = (round(keys * (1 - exp(-run / keys))) for run in range(401))
+    ruling = play(levels_swinging(known), counter=HEAP_BYTES).ruling
+
+    assert ruling.verdict is not Verdict.LEAK, ruling.reason
+
+
+@pytest.mark.parametrize("every", [1, 2, 4])
+def test_a_leak_that_goes_on_is_one_though_the_counter_swings(every):
+    ruling = play(levels_swinging(run // every for run in range(401)), counter=HEAP_BYTES).ruling
+
+    assert ruling.verdict is Verdict.LEAK
+    assert "swings do not explain" in ruling.reason
+
+
+def levels_swinging(kept):
+    """112 bytes for each thing kept, and a swing that comes and goes."""
+    chance = Random(1)
+    return [100_000 + 112 * count + chance.randrange(-200, 200, 16) for count in kept]

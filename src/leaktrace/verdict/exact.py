@@ -224,14 +224,15 @@ def grows_from(hearing: Hearing, start: int) -> str | None:
     sunk = min(values) < max(curve.after[: start + 1])
     if len(values) <= rules.min_batches or (start and sunk):
         return None
+    # Followed in part only, or left out its beginning: then a slower end is enough to doubt it.
+    strict = start > 0 or curve.runs < rules.follow_runs
     if not curve.never_falls:
-        return "a trend that its swings do not explain" if climbs_through_noise(values, rules) else None
+        undiminished = climbs_through_noise(values, rules) and not fades(curve, start, rules, strict=strict)
+        return "a trend that its swings do not explain" if undiminished else None
     if curve.tail > curve.longest_pause:
         return None
     grown = sum(number >= start for number in curve.grown)
     busy = grown == len(values) - 1 or grown >= rules.busy_batches
-    # Followed in part only, or left out its beginning: then a slower end is enough to doubt it.
-    strict = start > 0 or curve.runs < rules.follow_runs
     if busy and climbs(values, rules.windows) and not fades(curve, start, rules, strict=strict):
         return "without fading"
     if not start and 2 * grown < curve.batches and amortised(values, rules):
