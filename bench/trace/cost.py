@@ -22,9 +22,11 @@ from pathlib import Path
 import shapes
 
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = ROOT / "docs" / "benchmarks.md"
-BEGIN, END = "<!-- trace:begin -->", "<!-- trace:end -->"
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from page import put
+
+
 HEAPS = {"plain": "attributes inline", "dicts": "attributes in dicts"}
 
 
@@ -42,7 +44,7 @@ def main():
     text = table(arguments.heaps, arguments.shapes)
     print(text)
     if not arguments.print_only:
-        write(text)
+        put("trace", text, heading="Cost of an explanation")
     return None
 
 
@@ -62,14 +64,13 @@ def table(heaps, names):
     used = f"CPython {platform.python_version()}, psutil {version('psutil')}"
     living = " and ".join(f"{count:,}" for count in objects.values())
     return "\n".join([
-        "## Cost of an explanation",
-        "",
         f"`python bench/trace/cost.py`, {date.today()}, {used}; load {min(loads):.1f} to {max(loads):.1f}.",  # noqa: DTZ011
         "",
         f"CPU seconds (user and system) of one whole explanation, holder, sites and proof, among {living}",
         "living objects; each in a fresh process, started as a replay child is. The goal is 3 seconds for holder and sites.",
         "",
         *lines,
+        "",
     ])  # fmt: skip
 
 
@@ -107,14 +108,6 @@ def child(heap, name, *, profiled):
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
     found = exhibit.holder.name if exhibit.holder else "native memory" if exhibit.native else "nothing"
     print(json.dumps({"seconds": seconds, "objects": objects, "found": found, "notes": exhibit.notes}))
-
-
-def write(text):
-    old = PAGE.read_text(encoding="utf-8")
-    before, begin, rest = old.partition(BEGIN)
-    section = f"{BEGIN}\n{text}\n{END}"
-    new = before + section + rest.partition(END)[2] if begin else f"{old.rstrip()}\n\n{section}\n"
-    PAGE.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":
