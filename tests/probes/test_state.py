@@ -25,7 +25,8 @@ def probe():
 
 
 def changes(before):
-    return {(thing.noun, thing.name): thing.detail for thing in StateProbe.diff(before, StateProbe.snapshot())}
+    after = StateProbe.snapshot()
+    return {(thing.noun, thing.name): thing.detail for _key, thing in StateProbe.deviations(before, after)}
 
 
 @pytest.fixture

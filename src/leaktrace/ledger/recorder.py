@@ -123,9 +123,9 @@ class Recorder:
         self._last[i] = 0
         return value.why if isinstance(value, Unread) else f"the probe returned {type(value).__name__}, not an integer"
 
-    def _harness(self) -> None:
-        """What has grown since the last boundary is pytest's, its plugins' or ours."""
-        self._credit(self.ledger.harness, 0)
+    def _harness(self, reads: _Reads | None = None) -> None:
+        """What has grown since the last boundary, in all counters or those given, is pytest's, its plugins' or ours."""
+        self._credit(self.ledger.harness, 0, reads)
         self._apart = True
 
     # --- the run ------------------------------------------------------------------------------------------------
@@ -144,11 +144,8 @@ class Recorder:
             return  # a repeat in place
         last = self._last
         if self._moved():
-            if self.detailed or self._pace.affordable(self._clock_ns()):
-                self._harness()
-            else:
-                self._credit(self.ledger.harness, 0, self._reads[:1])
-                self._apart = True
+            spared = not (self.detailed or self._pace.affordable(self._clock_ns()))
+            self._harness(self._reads[:1] if spared else None)
             self._peak.reset()
         elif self._peak_bytes > last[0] + COARSE_BYTES:
             self._peak.reset()

@@ -37,7 +37,6 @@ class Rows:
         self._width = self.ledger.width
         self._zeros = array("q", zeros * len(PHASES))
         self._capacity = 0
-        self._next: tuple[str | None, str] = (None, "null")
         numbers = f"[{','.join(['%d'] * len(counters))}]"
         self._line = '{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d%s,"next":%s}'
         self._start = f',"start":{numbers}'
@@ -115,12 +114,8 @@ class Rows:
                 more = self._phases % tuple(phases) + more
             if moved:
                 more = self._start % tuple(start) + more
-            told, quoted = self._next
-            if told != nodeid:
-                quoted = _quoted(nodeid)
             follows = _quoted(following) if following else "null"
-            self._next = following, follows
-            self._journal.write(self._line % (quoted, OUTCOMES[outcome], duration_us, peak, more, follows))
+            self._journal.write(self._line % (_quoted(nodeid), OUTCOMES[outcome], duration_us, peak, more, follows))
 
     def _rare(
         self, row: int, imports: tuple[str, ...], settlement: Settlement | None, things: tuple[Thing, ...] | None

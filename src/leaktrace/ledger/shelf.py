@@ -103,7 +103,7 @@ class Attention:
         return None if isinstance(found, Unread) else found
 
 
-def amount_of(probe: Probe, amount: int, new: Mapping[Hashable, Thing] | None) -> Thing:
+def stand_in(probe: Probe, amount: int, new: Mapping[Hashable, Thing] | None) -> Thing:
     """What stands for bytes, or for things that could not be listed one by one."""
     counter = probe.counter
     if counter.unit == "bytes":

@@ -7,14 +7,13 @@ they came to be during its setup. What has gone by the end of the run is taken o
 
 from __future__ import annotations
 
-import itertools
 import sys
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from time import perf_counter, process_time
 
 from leaktrace.ledger.model import FixtureAccount, Ledger
-from leaktrace.ledger.shelf import GRACE_S, Attention, Shelf, amount_of
+from leaktrace.ledger.shelf import GRACE_S, Attention, Shelf, stand_in
 from leaktrace.probes.model import Probe, Thing, Value
 from leaktrace.probes.settle import collect
 from leaktrace.probes.waiting import wait_for_fall
@@ -249,9 +248,9 @@ class ThingsKeeper:
                 shelf.young = self._clock() < shelf.young_until
             if shelf.floor and rose:
                 self._serial += 1
-                owner[number, self._serial] = amount_of(shelf.probe, amount, new)
+                owner[number, self._serial] = stand_in(shelf.probe, amount, new)
             elif new is None and rose:
-                owner[number, None] = amount_of(shelf.probe, amount, None)
+                owner[number, None] = stand_in(shelf.probe, amount, None)
             elif new and not shelf.floor:
                 owner.update({(number, key): thing for key, thing in new.items() if self._wanted(thing)})
         return looked
@@ -263,12 +262,11 @@ class ThingsKeeper:
 
     def tests_over(self) -> None:
         """The last test has ended: what the runner puts back before the run ends can be listed now, and not later."""
-        for number, shelf in enumerate(self._shelves):
-            if getattr(shelf.probe, "put_back", False) and any(key[0] == number for key in self._left_keys()):
+        of_shelves = {number for left in self._left for number, _key in left.things}
+        for number in of_shelves:
+            shelf = self._shelves[number]
+            if getattr(shelf.probe, "put_back", False):
                 self._at_the_end[number] = self._attention.listed(shelf) or {}
-
-    def _left_keys(self) -> Iterator[tuple[int, Hashable]]:
-        return itertools.chain.from_iterable(left.things for left in self._left)
 
     def finish(self, ledger: Ledger) -> None:
         """The run is over: put what is still there into the ledger, as the tests' and the fixtures'.

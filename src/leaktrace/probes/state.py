@@ -100,13 +100,11 @@ class StateProbe:
         return Snapshot(facts=facts_now(ignored_variables=IGNORED_VARIABLES), modules=dict(sys.modules))
 
     @staticmethod
-    def diff(before: Snapshot, after: Snapshot) -> list[Thing]:
-        """What has changed, in the order of nouns and names; a module merely imported is no change."""
-        return [thing for _key, thing in StateProbe.deviations(before, after)]
-
-    @staticmethod
     def deviations(before: Snapshot, after: Snapshot) -> list[tuple[_Key, Thing]]:
-        """The same, each with what tells it from others."""
+        """What has changed, each with what tells it from others, in the order of nouns and names.
+
+        A module merely imported is no change.
+        """
         found = [*_changed_facts(before.facts, after.facts), *_changed_modules(before.modules, after.modules)]
         return sorted(found, key=lambda each: each[0][:2])
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from types import FrameType
 
-from leaktrace.trace import beyond, naming, proof, safe
+from leaktrace.trace import beyond, naming, proof, roots, safe
 from leaktrace.trace.growth import living
 from leaktrace.trace.holder import Candidate, Chain, candidates, describe, from_survivors
 from leaktrace.trace.model import Holder, Hop, Site
@@ -192,7 +192,7 @@ def _of_pytest(
     reached = search.find(holding, enough=1) if holding else set()
     for target in reached or {id(path[-1]) for path in [search.nearest(ids)[1]] if path}:
         _root, path = search.path(target)
-        if not any(_is_pytests(obj) for obj in path):
+        if not any(map(roots.is_runners, path)):
             continue
         grower = next((c.grower for c in ranked if id(c.grower.container) == target), None)
         per_run = grower.per_run(seen.runs) if grower else len(ids) / max(1, seen.runs)
@@ -205,7 +205,3 @@ def _of_pytest(
 def _holds_most(candidate: Candidate, ids: set[int]) -> bool:
     """Whether the new entries of a container keep most of what survived."""
     return 2 * len(candidate.kept.objects & ids) >= len(ids)
-
-
-def _is_pytests(obj: object) -> bool:
-    return safe.is_within(safe.module_of(type(obj)), ("_pytest", "pluggy", "pytest"))

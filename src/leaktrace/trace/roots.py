@@ -34,7 +34,7 @@ class Root:
     place: str = ""
 
 
-_RUNNER = ("_pytest", "pytest", "pluggy")
+RUNNER = ("_pytest", "pytest", "pluggy")
 
 
 def modules(own: tuple[str, ...], last: frozenset[str]) -> list[Root]:
@@ -83,6 +83,11 @@ def registries() -> list[Root]:
     return found
 
 
+def is_runners(obj: object) -> bool:
+    """Whether an object is of one of the test runner's own types."""
+    return safe.is_within(safe.module_of(type(obj)), RUNNER)
+
+
 def fixtures() -> list[Root]:
     """The values of the fixtures that are set up now; those that are pytest's own innards (`pytestconfig`) left out.
 
@@ -95,7 +100,7 @@ def fixtures() -> list[Root]:
     for each in gc.get_objects():
         if type(each) is definition and each.cached_result is not None:
             value, why = each.cached_result[0], f"a fixture of {each.scope} scope, still set up"
-            if not safe.is_plain(value) and not safe.is_within(safe.module_of(type(value)), _RUNNER):
+            if not safe.is_plain(value) and not is_runners(value):
                 found.append(Root(f"fixture {each.argname!r}", value, "", why))
     return found
 

@@ -122,12 +122,19 @@ class Search:
         return found | self._sweep_near(lead, unmet, None if enough is None else enough - len(found))
 
     def _sweep(self, targets: set[int], enough: int | None) -> set[int]:
-        found = self._graph.sweep([root.obj for root in self._modules], targets, enough=enough)
+        return self._onward(self._graph, [root.obj for root in self._modules], targets, enough)
+
+    def _onward(
+        self, graph: Graph, starts: list[Any], targets: set[int], enough: int | None, among: set[int] | None = None
+    ) -> set[int]:
+        """From some objects, then from the roots that are no modules, then through contexts, until enough is found."""
+        found = graph.sweep(starts, targets, enough=enough)
         if len(found) < (enough or len(targets)):
-            found = self._graph.sweep([root.obj for root in self._elsewhere()], targets, enough=enough)
+            elsewhere = [root.obj for root in self._elsewhere() if among is None or id(root.obj) in among]
+            found = graph.sweep(elsewhere, targets, enough=enough)
         if len(found) < (enough or len(targets)):
-            self._graph.enter_contexts()
-            found = self._graph.sweep([], targets, enough=enough)
+            graph.enter_contexts()
+            found = graph.sweep([], targets, enough=enough)
         return found
 
     def _sweep_near(self, lead: Ancestors, targets: set[int], enough: int | None) -> set[int]:
@@ -136,14 +143,7 @@ class Search:
         waiting, postponed = graph.waiting(lead.edge)
         self._near, self._starts = near, {**waiting, **postponed}
         near.postpone(map(graph.node, postponed.values()))
-        found = near.sweep(list(map(graph.node, waiting.values())), targets, enough=enough)
-        if len(found) < (enough or len(targets)):
-            elsewhere = [root.obj for root in self._elsewhere() if id(root.obj) in lead.ids]
-            found = near.sweep(elsewhere, targets, enough=enough)
-        if len(found) < (enough or len(targets)):
-            near.enter_contexts()
-            found = near.sweep([], targets, enough=enough)
-        return found
+        return self._onward(near, list(map(graph.node, waiting.values())), targets, enough, lead.ids)
 
     def _elsewhere(self) -> list[roots.Root]:
         """The roots that are no modules."""
