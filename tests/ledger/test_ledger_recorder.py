@@ -320,6 +320,20 @@ def test_resident_memory_above_the_limit_is_suspicious_in_however_short_a_test()
     assert run.span().settlement is not None
 
 
+@pytest.mark.parametrize(("gap_us", "credited"), [(50, (4096, 0)), (500, (0, 4096))])
+def test_what_comes_in_the_moment_after_a_test_is_the_next_ones_and_what_comes_later_is_no_tests(gap_us, credited):
+    now = [0]
+    run = Run(detailed=False, clock_ns=lambda: now[0])
+    now[0] += 10_000_000
+    run.brief()
+
+    run.grow(4096, heap=0)
+    now[0] += gap_us * 1000
+    run.brief()
+
+    assert (run.span(1).growth["rss_bytes"], run.ledger.harness[0]) == credited
+
+
 def test_a_failing_probe_does_not_bill_its_last_value_to_anyone(run):
     run.heap.broken = "the call is gone"
     run.whole(call=5)

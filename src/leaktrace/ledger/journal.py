@@ -56,7 +56,7 @@ class Journal:
         """Append one record, given as a line of JSON without its newline."""
         if self._fd < 0:
             return
-        data = line.encode("utf-8", "surrogateescape") + b"\n"
+        data = line.encode() + b"\n"
         try:
             self._write(self._fd, data)
         except OSError:

@@ -12,12 +12,14 @@ class Loans:
     """The fixtures at work in the running test.
 
     Args:
-        phases: the test's own growth, by phase and counter; a loan repaid too much or too little is settled with it.
+        row: the test's own growth, by phase and counter; a loan repaid too much or too little is settled with it.
+        first: where in the row its phases begin.
         credit: adds what each counter has risen by since the last boundary to an array.
     """
 
-    def __init__(self, width: int, phases: array[int], credit: Callable[[array[int], int], None]) -> None:
-        self._n, self._phases, self._credit = width, phases, credit
+    def __init__(self, width: int, row: array[int], first: int, credit: Callable[[array[int], int], None]) -> None:
+        self._n, self._row, self._credit = width, row, credit
+        self._setup, self._call, self._teardown = first, first + width, first + 2 * width
         self._scratch = array("q", [0] * width)
         self._active: list[FixtureAccount] = []
         self._closing: FixtureAccount | None = None
@@ -39,7 +41,7 @@ class Loans:
         elif self._closing is not None:
             self._close(self._closing, at)
         else:
-            self._credit(self._phases, at)
+            self._credit(self._row, at)
 
     def begin(self, account: FixtureAccount) -> None:
         """Its setup begins; those that it asks for by `getfixturevalue` nest."""
@@ -77,14 +79,14 @@ class Loans:
 
         A fixture's value may outlive its finalizer in the test's own arguments; it then falls with the test.
         """
-        n, phases = self._n, self._phases
+        row = self._row
         for account in reversed(self.closed):
-            for i in range(n):
-                freed = -(phases[i] + phases[n + i] + phases[2 * n + i])
+            for i in range(self._n):
+                freed = -(row[self._setup + i] + row[self._call + i] + row[self._teardown + i])
                 share = min(freed, account.due[i])
                 if share > 0:
                     account.due[i] -= share
-                    phases[2 * n + i] += share
+                    row[self._teardown + i] += share
 
     def settle(self, at: int) -> None:
         """What has fallen once the process was settled repays the loan closed last, else it is the test's."""
@@ -92,7 +94,7 @@ class Loans:
             self._close(self.closed[-1], at)
             self.repay()
         else:
-            self._credit(self._phases, at)
+            self._credit(self._row, at)
 
     def settled(self) -> None:
         """The test is over: what is still due was kept."""
@@ -115,7 +117,7 @@ class Loans:
             if account.wide:
                 account.open[i] += grown[i]
             else:
-                self._phases[at + i] += grown[i]
+                self._row[at + i] += grown[i]
 
     def _close(self, account: FixtureAccount, at: int) -> None:
         """Take from the loan what was freed, down to zero; all else is the test's.
@@ -131,4 +133,4 @@ class Loans:
             elif not self._finalizing:
                 change = 0
             loan[i] += change
-            self._phases[at + i] += grown[i] - change
+            self._row[at + i] += grown[i] - change

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 PHASES = ("setup", "call", "teardown")
 OUTCOMES = ("unknown", "passed", "failed", "error", "skipped", "xfailed", "xpassed", "rerun")
+HEAD = 3
+"""Numbers of a row before its counters: outcome, duration in microseconds, peak."""
 Growth = Mapping[str, Value]
 """By counter name, by how much it rose (or fell) over a span."""
 
@@ -89,7 +91,7 @@ class Ledger:
     @property
     def width(self) -> int:
         """Numbers in one row."""
-        return 3 + 4 * len(self.counters)
+        return HEAD + 4 * len(self.counters)
 
     def __len__(self) -> int:
         return len(self.nodeids)
@@ -97,7 +99,7 @@ class Ledger:
     def values(self, row: int, column: int) -> Growth:
         """The counters' numbers of one part of a row: column 0 is the start, 1 to 3 the phases."""
         n = len(self.counters)
-        at = row * self.width + 3 + column * n
+        at = row * self.width + HEAD + column * n
         return {
             counter.name: (
                 Unread(counter=counter.name, why=self.unread[counter.name])
@@ -160,7 +162,7 @@ def is_uneventful(ledger: Ledger, limit_bytes: int) -> bool:
     for i in range(min(2, n)):  # resident and heap bytes
         if ledger.counters[i].name in ledger.unread:
             continue
-        phases = zip(*(cells[3 + part * n + i :: width] for part in (1, 2, 3)), strict=True)
+        phases = zip(*(cells[HEAD + part * n + i :: width] for part in (1, 2, 3)), strict=True)
         if sum(grown for phase in phases if (grown := sum(phase)) > 0) > limit_bytes:
             return False
     return True

@@ -26,11 +26,10 @@ class Pace:
 
     def spares(self, duration_us: int, limit_bytes: int, now_ns: int) -> bool:
         """Whether a test was over too soon to have passed its limit, or reading more would take more than its share."""
-        spared = not self.affordable(now_ns) or (
-            self._spared < MOST_SHORT and duration_us * FASTEST_BYTES_PER_US < limit_bytes
-        )
-        self._spared += spared
-        return spared
+        if self._spared < MOST_SHORT and duration_us * FASTEST_BYTES_PER_US < limit_bytes:
+            self._spared += 1
+            return True
+        return not self.affordable(now_ns)
 
     def affordable(self, now_ns: int) -> bool:
         """Whether reading them now keeps within their share of the run's time."""

@@ -12,12 +12,12 @@ import sys
 import time
 from array import array
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
+from leaktrace.ledger.imports import newest_imports
 from leaktrace.ledger.journal import Journal
 from leaktrace.ledger.loans import Loans
-from leaktrace.ledger.model import OUTCOMES, FixtureAccount
+from leaktrace.ledger.model import HEAD, OUTCOMES, FixtureAccount
 from leaktrace.ledger.pace import Pace
 from leaktrace.ledger.rows import Rows
 from leaktrace.ledger.things import ThingsKeeper
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _Reads: TypeAlias = "tuple[tuple[int, Callable[[], Value]], ...]"
 
-MAX_IMPORTS = 20
-"""Names of imported packages kept for one test."""
 COARSE_BYTES = 1 << 18
 """The kernel sums up resident pages by processor: a peak and a reading of the same moment differ by up to this much."""
+GAP_NS = 100_000
+"""Between two tests, too short for much to be gained: what it brought is the next test's, and one reading is spared."""
 _PASSED = OUTCOMES.index("passed")
 
 
@@ -75,16 +75,20 @@ class Recorder:
         n = self._n = len(self._probes)
         self._rows = Rows(tuple(probe.counter for probe in probes), worker, journal)
         self.ledger = self._rows.ledger
-        self._last, self._start = array("q", [0] * n), array("q", [0] * n)
-        self._phases, self._zeros = array("q", [0] * 3 * n), array("q", [0] * 3 * n)
-        self._loans = Loans(n, self._phases, self._credit)
-        self._at = self._first_at = 0 if detailed else n  # where in the phases' numbers growth is credited now
+        self._row = self._rows.row
+        self._last, self._zeros = array("q", [0] * n), array("q", [0] * 3 * n)
+        self._setup, self._call, self._teardown = HEAD + n, HEAD + 2 * n, HEAD + 3 * n  # places of the phases in a row
+        self._loans = Loans(n, self._row, self._setup, self._credit)
+        # Where in the row growth is credited now.
+        self._at = self._first_at = self._setup if detailed else self._call
         self._in_test = self._paused = False
+        self._still = False  # whether no counter has moved and no fixture was at work since the row was begun
         self._apart = True  # whether the counters have moved since the last row by what is no test's
         self._apart_before = True
         self._nodeid = ""
-        self._began_ns = 0
-        self._outcome = 0
+        self._began_ns = self._ended_ns = 0
+        self.told = 0
+        """What the reports of the running test have said so far: an index of `OUTCOMES`."""
         self._pace = Pace()
         self._peak_bytes = sys.maxsize  # the mark stands as high as this, or higher than is known
         self._first_reading()
@@ -110,6 +114,7 @@ class Recorder:
         for i, read in self._reads if reads is None else reads:
             value = read()
             if value != last[i]:
+                self._still = False
                 try:
                     into[at + i] += value - last[i]  # type: ignore[operator]
                 except TypeError:
@@ -142,23 +147,35 @@ class Recorder:
         """A test begins: before its first fixture."""
         if self._paused:
             return  # a repeat in place
-        last = self._last
-        if self._moved():
-            spared = not (self.detailed or self._pace.affordable(self._clock_ns()))
-            self._harness(self._reads[:1] if spared else None)
-            self._peak.reset()
-        elif self._peak_bytes > last[0] + COARSE_BYTES:
-            self._peak.reset()
+        began_ns = self._clock_ns()
+        if self.detailed or began_ns - self._ended_ns > GAP_NS:
+            self._between(began_ns)
+            began_ns = self._clock_ns()
+        if not self._still:
+            self._begin_row()
         self._apart_before, self._apart = self._apart, False
         self._nodeid = nodeid
         self._modules = len(sys.modules)  # what we ourselves have imported since the last test is not this one's
-        self._start[:] = last
-        self._phases[:] = self._zeros
-        self._at, self._outcome = self._first_at, 0
-        if self._loans.busy:
-            self._loans.clear()
+        self._at, self.told = self._first_at, 0
         self._in_test = True
-        self._began_ns = self._clock_ns()
+        self._began_ns = began_ns
+
+    def _between(self, now_ns: int) -> None:
+        """What has grown since the last test is no test's."""
+        if self._moved():
+            self._harness(None if self.detailed or self._pace.affordable(now_ns) else self._reads[:1])
+            self._peak_bytes = sys.maxsize
+
+    def _begin_row(self) -> None:
+        """No growth so far, from where the counters stand now."""
+        last, row = self._last, self._row
+        if self._peak_bytes > last[0] + COARSE_BYTES:
+            self._peak.reset()
+            self._peak_bytes = last[0]
+        row[HEAD : self._setup] = last
+        row[self._setup :] = self._zeros
+        self._loans.clear()
+        self._still = True
 
     def phase(self, name: str, *, failed: bool = False) -> None:
         """A phase of the running test ends (`setup`, `call` or `teardown`), perhaps not for the first time."""
@@ -167,7 +184,7 @@ class Recorder:
         if self._loans.busy or self._moved():
             self._loans.boundary(self._at)
         # A rerun's setup goes on where the teardown before it ended; a setup that failed is followed by teardown.
-        self._at = self._n if name == "setup" and not failed else 2 * self._n
+        self._at = self._call if name == "setup" and not failed else self._teardown
 
     def _moved(self) -> bool:
         """Whether resident memory has changed since the last boundary.
@@ -181,9 +198,9 @@ class Recorder:
         """What a report of the running test said."""
         code = OUTCOMES.index(name)
         if when == "setup":
-            self._outcome = 0 if code == _PASSED else code  # a rerun's setup begins anew
-        elif code > _PASSED or not self._outcome:
-            self._outcome = code
+            self.told = 0 if code == _PASSED else code  # a rerun's setup begins anew
+        elif code > _PASSED or not self.told:
+            self.told = code
 
     # --- repeats in place ---------------------------------------------------------------------------------------
 
@@ -199,12 +216,12 @@ class Recorder:
         if self._keeper is not None:
             self._kept(self._keeper.forget_repeats)
             self._harness()
-        self._paused = False
+        self._paused = self._still = False
         self._peak_bytes = sys.maxsize
 
     def last_outcome(self) -> str:
         """The outcome of the test that ended last."""
-        return OUTCOMES[self._outcome]
+        return OUTCOMES[self.told]
 
     def last_duration_s(self) -> float:
         """How long the test that ended last took."""
@@ -232,6 +249,7 @@ class Recorder:
         """A fixture's own setup begins; what it asks for by `getfixturevalue` nests."""
         if not self._in_test:
             return
+        self._still = False
         if account.wide or self._moved():
             self._loans.boundary(self._at)
         if account.wide and self._keeper is not None and self._kept(self._keeper.lend_begin):
@@ -250,6 +268,7 @@ class Recorder:
     def closing_begin(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer begins; those that depend on it are closed already."""
         if self._in_test:
+            self._still = False
             self._loans.boundary(self._at)
             if self._keeper is not None:
                 self._kept(self._keeper.closing, account)
@@ -271,25 +290,26 @@ class Recorder:
         self._in_test = False
         if self._getpid() != self._pid:
             return  # a fork of the test went on running pytest, and its readings are not ours
-        now_ns = self._clock_ns()
+        now_ns, row = self._clock_ns(), self._row
         duration_us = (now_ns - self._began_ns) // 1000
         limit = self.limit_bytes if limit_bytes is None else limit_bytes
-        imports = self._new_imports() if len(sys.modules) != self._modules else ()
+        imports = newest_imports(len(sys.modules) - self._modules) if len(sys.modules) != self._modules else ()
         settlement: Settlement | None = None
         short = not (self.detailed or self._loans.busy) and self._pace.spares(duration_us, limit, now_ns)
         if short:
-            self._credit(self._phases, self._at, self._reads[:1])
-        if not short or self._phases[self._at] > limit:
+            self._credit(row, self._at, self._reads[:1])
+        if not short or row[self._at] > limit:
             settlement = self._grown(limit)
-        peak = self._last[0] if short and settlement is None else self._peak_bytes
+            row[2] = self._peak_bytes
+        else:
+            row[2] = self._last[0]
+        row[0], row[1] = self.told, duration_us
         things = self._kept(self._keeper.end, self._rows.count) if self._keeper is not None else None
         self._rows.test(
             self._nodeid,
-            (self._outcome, duration_us, peak),
-            self._start,
-            self._phases,
             next_nodeid,
             moved=self._apart_before,
+            still=self._still,
             imports=imports,
             settlement=settlement,
             things=things,
@@ -299,19 +319,22 @@ class Recorder:
             for account in loans.closed:
                 self._rows.fixture(account, "closing", account.due)
             loans.settled()
+        self._ended_ns = self._clock_ns()
 
     def _grown(self, limit: int) -> Settlement | None:
         """Read every counter; what suspicion brought to light."""
-        loans, phases, began_ns = self._loans, self._phases, self._clock_ns()
+        loans, row, began_ns = self._loans, self._row, self._clock_ns()
         if loans.busy:
             loans.boundary(self._at)
             loans.repay()
         else:
-            self._credit(phases, self._at)
+            self._credit(row, self._at)
         self._pace.read(began_ns, self._clock_ns())
         peak = self._peak.read()
         self._peak_bytes = peak if isinstance(peak, int) else 0
-        if (loans.busy or 3 * max(phases) > limit) and self._suspicious(limit):
+        if self._peak_bytes > self._last[0] + COARSE_BYTES:
+            self._still = False  # the next test's peak is another
+        if (loans.busy or 3 * max(row[self._setup :]) > limit) and self._suspicious(limit):
             return self._settle()
         return None
 
@@ -319,12 +342,16 @@ class Recorder:
         """Resident bytes that the running test has gained so far; a reading of its own, for a verbose run."""
         if self._in_test:
             self._loans.boundary(self._at)
-        return self._phases[0] + self._phases[self._n] + self._phases[2 * self._n]
+        return self._grew(0)
+
+    def _grew(self, i: int) -> int:
+        """What a counter has risen by in all phases of the running test."""
+        row = self._row
+        return row[self._setup + i] + row[self._call + i] + row[self._teardown + i]
 
     def _suspicious(self, limit: int) -> bool:
-        n, phases = self._n, self._phases
-        for i in range(min(2, n)):  # resident and heap bytes
-            if phases[i] + phases[n + i] + phases[2 * n + i] > limit:
+        for i in range(min(2, self._n)):  # resident and heap bytes
+            if self._grew(i) > limit:
                 return True
             if any(account.due[i] > limit for account in self._loans.closed):
                 return True
@@ -332,10 +359,10 @@ class Recorder:
 
     def _settle(self) -> Settlement:
         """Collect, trim, read again; what falls is taken from the closed loans first, then from the test."""
-        n, phases, last = self._n, self._phases, self._last
-        raw = {c.name: phases[i] + phases[n + i] + phases[2 * n + i] for i, c in enumerate(self.ledger.counters)}
+        last = self._last
+        raw = {c.name: self._grew(i) for i, c in enumerate(self.ledger.counters)}
         before = {c.name: last[i] for i, c in enumerate(self.ledger.counters)}
-        self._at = 2 * n
+        self._at = self._teardown
         collect()
         self._loans.settle(self._at)
         garbage = [before[name] - last[i] for i, name in enumerate(before) if name in {RSS_BYTES.name, HEAP_BYTES.name}]
@@ -344,16 +371,6 @@ class Recorder:
         from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - on suspicion only, and no growth of the test's
 
         return Settlement(raw=raw, garbage_bytes=max([0, *garbage]), uss_bytes=UssProbe().read())
-
-    def _new_imports(self) -> tuple[str, ...]:
-        """Top-level packages that came into `sys.modules` during this test."""
-        count = len(sys.modules) - self._modules
-        if count <= 0:
-            return ()
-        newest = list(islice(reversed(sys.modules), count))
-        names = dict.fromkeys(name.partition(".")[0] for name in reversed(newest))
-        fresh = [name for name in names if name in newest] or list(names)
-        return tuple(fresh[:MAX_IMPORTS])
 
     def tests_over(self) -> None:
         """No test comes any more; the run itself goes on, with what plugins and pytest do at its end."""

@@ -11,7 +11,7 @@ from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING, Any
 
 from leaktrace.ledger.journal import VERSION, Journal
-from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
+from leaktrace.ledger.model import HEAD, OUTCOMES, PHASES, FixtureAccount, Ledger
 from leaktrace.probes.model import Counter, Thing
 
 
@@ -35,10 +35,12 @@ class Rows:
         self.count = 0
         self._journal = journal
         self._width = self.ledger.width
-        self._zeros = array("q", zeros * len(PHASES))
+        self.row = array("q", [0] * self._width)
+        """The running test's row, filled in place: outcome, microseconds, peak, start, phases."""
         self._capacity = 0
+        self._next: str | None = None
+        self._next_quoted = "null"
         numbers = f"[{','.join(['%d'] * len(counters))}]"
-        self._line = '{"t":"test","id":%s,"o":"%s","us":%d,"peak":%d%s,"next":%s}'
         self._start = f',"start":{numbers}'
         self._phases = "".join(f',"{phase}":{numbers}' for phase in PHASES)
 
@@ -79,43 +81,42 @@ class Rows:
     def test(
         self,
         nodeid: str,
-        head: tuple[int, int, int],
-        start: array[int],
-        phases: array[int],
         following: str | None,
         *,
         moved: bool,
+        still: bool,
         imports: tuple[str, ...],
         settlement: Settlement | None,
         things: tuple[Thing, ...] | None,
     ) -> None:
-        """One test: outcome, microseconds and peak; the counters at its `start`; what each rose by in its `phases`.
+        """One test, whose numbers are in `row`.
 
         The journal's line leaves out what has not changed: the start, unless something has `moved` since the test
-        before, and phases in which nothing has. `following` is the test that comes next.
+        before, and the phases of a test during which every counter stood `still`. `following` is the test that comes
+        next.
         """
-        ledger, row = self.ledger, self.count
-        if row >= self._capacity:
+        ledger, number, row = self.ledger, self.count, self.row
+        if number >= self._capacity:
             self.reserve(256)
-        cells, at, quiet = ledger.cells, row * self._width, phases == self._zeros
-        cells[at], cells[at + 1], cells[at + 2] = outcome, duration_us, peak = head
-        at += len(head)
-        cells[at : at + len(start)] = start
-        if not quiet:
-            at += len(start)
-            cells[at : at + len(phases)] = phases
+        at = number * self._width
+        ledger.cells[at : at + self._width] = row
         ledger.nodeids.append(nodeid)
-        self.count = row + 1
+        self.count = number + 1
         more = ""
         if imports or settlement is not None or things:
-            more = self._rare(row, imports, settlement, things)
-        if self._journal is not None:
-            if not quiet:
-                more = self._phases % tuple(phases) + more
-            if moved:
-                more = self._start % tuple(start) + more
-            follows = _quoted(following) if following else "null"
-            self._journal.write(self._line % (_quoted(nodeid), OUTCOMES[outcome], duration_us, peak, more, follows))
+            more = self._rare(number, imports, settlement, things)
+        if self._journal is None:
+            return
+        if not still:
+            more = self._phases % tuple(row[HEAD + len(ledger.counters) :]) + more
+        if moved:
+            more = self._start % tuple(row[HEAD : HEAD + len(ledger.counters)]) + more
+        quoted = self._next_quoted if nodeid == self._next else _quoted(nodeid)
+        self._next, self._next_quoted = following, "null" if following is None else _quoted(following)
+        outcome, us, peak = OUTCOMES[row[0]], row[1], row[2]
+        self._journal.write(
+            f'{{"t":"test","id":{quoted},"o":"{outcome}","us":{us},"peak":{peak}{more},"next":{self._next_quoted}}}'
+        )
 
     def _rare(
         self, row: int, imports: tuple[str, ...], settlement: Settlement | None, things: tuple[Thing, ...] | None

@@ -103,7 +103,10 @@ class WatchDoor:
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """The outcome, as every other plugin has left it."""
         try:
-            if self._recorder is not None and not (report.when == "teardown" and report.outcome == "passed"):
+            if self._recorder is None:
+                return
+            # A setup that passed begins a rerun anew; of most tests, what the call said is all.
+            if report.outcome != "passed" or report.when == "call" or (report.when == "setup" and self._recorder.told):
                 self._recorder.outcome(outcome_of(report), report.when or "call")
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)

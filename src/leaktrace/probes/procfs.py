@@ -104,9 +104,11 @@ class HeldFile(Held):
         """
         if self._pid == _getpid():
             try:
-                return bytes(_pread(self._fd, 80, 0))
+                found: bytes = _pread(self._fd, 80, 0)
             except OSError:
                 self._fd = -1
+            else:
+                return found
         self._reopen()
         return bytes(_pread(self._fd, 80, 0))
 

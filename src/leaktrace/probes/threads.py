@@ -49,6 +49,7 @@ class ThreadsProbe:
                 return count
             return psutil.Process().num_threads()
         except (OSError, psutil.Error) as exc:
+            self.alone = False
             return Unread(counter=THREADS.name, why=f"threads cannot be counted: {exc}")
 
     def inventory(self) -> Mapping[Hashable, Thing] | Unread:
