@@ -32,7 +32,7 @@ IN_PLACE = Rules(
     alone_runs=30,
     level_batches=6,
     level_runs=18,
-    weigh_references=False,
+    screening=True,
 )
 """A screen only sorts: what still grows after some forty runs goes to a child, which follows it to the end.
 

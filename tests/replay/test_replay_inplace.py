@@ -108,9 +108,11 @@ class Scripted:
         ((0, 96, 96, 96), (0,), False),
         ((0, 0, 96, 192), (0,), False),
         ((0, 96, 96, 192), (0, 2, 2, 4), False),
+        ((0,), (0, 24, 8, 12), True),
+        ((0,), (0, 1, 0, 1), False),
     ],
 )
-def test_a_small_native_leak_is_followed_though_one_batch_seems_flat(heap, blocks, followed):
+def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, followed):
     probes = [Scripted(BLOCKS, *blocks), Scripted(HEAP_BYTES, *heap)]
 
     grown = Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(lambda: None, batch=4)
@@ -135,6 +137,28 @@ def test_bytes_that_only_waver_are_followed_for_eighteen_runs():
 
 def test_a_leak_of_sixteen_bytes_a_run_that_wavers_stays_suspicious():
     assert runs_followed([5000 + 16 * run - 48 * (run % 3 == 0) for run in range(40)])[1]
+
+
+@pytest.mark.parametrize("disturbed", [range(1), range(1, 2), range(4), range(3, 4), range(9, 40)])
+def test_a_leak_stays_suspicious_though_something_larger_comes_or_goes_once_beside_it(disturbed):
+    blocks = [5000 + 3 * batch + 200 * (batch in disturbed) for batch in range(40)]
+    assert suspicious_at_last(blocks)
+
+
+def test_a_counter_that_falls_again_and_again_is_acquitted():
+    assert not suspicious_at_last([5000 + 3 * (batch % 5) for batch in range(40)])
+
+
+def suspicious_at_last(blocks):
+    """Whether a count is still suspicious when a screen has seen enough of it."""
+    readings = Readings([Scripted(BLOCKS, *blocks)], rows=len(blocks))
+    readings.take()
+    more = 1
+    while more:
+        readings.take()
+        ruling = rulings_of(readings, 3, None)["memory"]
+        more = ruling.more
+    return is_suspicious(ruling)
 
 
 def test_growth_that_goes_on_is_kept_with_its_readings():

@@ -132,7 +132,8 @@ class Screen:
     def _is_quiet(self, run: Callable[[], None], batch: int) -> bool:
         """Whether no two batches running have grown: one is enough where nothing moved, for a fall can hide a rise.
 
-        Two of three do where malloc's bytes grew alone: those of a small native leak waver.
+        Two of three do where malloc's bytes grew alone: those of a small native leak waver. They do for any counter
+        that has gained as if it had grown in each: what fell in between may have come and gone beside the test.
         """
         two, grew, grew_before, native = self._two, False, False, 0
         rounds = iter(range(ROUNDS))  # made before the first reading: an iterator is a block
@@ -148,7 +149,15 @@ class Screen:
                 return False
             if not grew and not native and not self._fell(two):
                 return True
-        return True
+        return not self._gained(two)
+
+    def _gained(self, readings: Readings) -> bool:
+        """Whether a counter that fell at the second reading of three is higher by three at the end."""
+        for i, probe in enumerate(self._probes):
+            first, before, after, last = (readings.value(row, i) for row in range(ROUNDS + 1))
+            if probe.counter.unit == "count" and first < before > after < last >= first + ROUNDS:
+                return True
+        return False
 
     def _grew_outside(self, readings: Readings) -> bool:
         """Whether malloc's bytes rose, and no other counter."""

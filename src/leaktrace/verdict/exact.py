@@ -27,6 +27,7 @@ def examine(curve: Curve, rules: Rules, spent: str | None) -> Finding:
         too_big_to_follow,
         one_more_each_run,
         stopped,
+        fell_once,
         swings,
         keeps_growing,
         faded,
@@ -152,6 +153,20 @@ def quiet_batches_wanted(hearing: Hearing) -> int:
         patient = max(patient, ceil(rules.late_quiet_runs / curve.batch_runs))
     # A pause of whole batches began in the batch before and ended in the batch after: it was up to two longer.
     return max(patient, rules.pause_factor * curve.longest_pause + 2)
+
+
+def fell_once(hearing: Hearing) -> Finding | None:
+    """It grew in every batch but one, in which it fell: while screening, that is not enough to call it a swing.
+
+    What falls may have been a message of the runner's on its way, far larger than what a small leak adds in all the
+    batches that a screen can afford.
+    """
+    curve, rules = hearing.curve, hearing.rules
+    falls = sum(step < 0 for step in curve.steps)
+    if not rules.screening or curve.counter.unit != "count" or falls != 1 or len(curve.grown) < curve.batches - 1:
+        return None
+    over = hearing.over is not None or curve.runs >= rules.follow_runs
+    return undecided(hearing) if over else hearing.follow()
 
 
 def swings(hearing: Hearing) -> Finding | None:

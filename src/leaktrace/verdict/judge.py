@@ -83,7 +83,7 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
         (exact if series.counter.exact else inexact).append(curve)
 
     findings = [examine(curve, rules, record.spent) for curve in exact]
-    if rules.weigh_references:
+    if not rules.screening:
         findings = _unless_mirrored(findings)
     if all(finding.verdict in SETTLED for finding in findings):
         alone = (

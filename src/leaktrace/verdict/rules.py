@@ -52,8 +52,9 @@ class Rules:
         hint: risk at which a trend is at least suspected.
         alone_batches: batches that an inexact counter needs to convict alone.
         alone_runs: runs over which it is followed, if they can be had.
-        weigh_references: whether references are compared with the size of a cache that may have taken them; the bytes
-            of a living process waver too much for that.
+        screening: whether the judge only sorts, and somebody else looks longer at what it does not acquit. The process
+            is a living one: a fall may be the runner's, and hides growth; and its bytes waver too much to be compared
+            with references that a cache may have taken.
     """
 
     quiet_runs: int = 5
@@ -79,7 +80,7 @@ class Rules:
     faded_to: float = 0.10
     level_batches: int = 12
     level_runs: int = 36
-    weigh_references: bool = True
+    screening: bool = False
     alpha: float = 0.01
     hint: float = 0.05
     alone_batches: int = 6
