@@ -90,6 +90,33 @@ def test_each_leak_is_proved_named_and_told_with_its_remedy(confirmed):
     assert [line for line in confirmed.report.splitlines() if len(line) > 80 and " /" not in line] == []
 
 
+def test_what_a_modules_fixture_leaves_until_a_sessions_fixture_ends_is_proved_too(spread):
+    body = """
+import pytest
+
+@pytest.fixture(scope="session")
+def pool():
+    files = []
+    yield files
+    for file in files:
+        file.close()
+
+@pytest.fixture(scope="module")
+def connection(pool):
+    pool.append(open(__file__))
+    yield pool[-1]
+
+def test_connects(connection):
+    pass
+"""
+
+    ran = spread.run("--leaktrace", files={"test_a.py": body, "test_b.py": "def test_last(): pass"}, expect=0)
+
+    assert [(case.subject, case.nodeid, case.kind, case.verdict.name) for case in ran.book.cases] == [
+        ("fixture", "connection", "fds", "LEAK")
+    ]
+
+
 def test_files_that_each_run_leaves_are_proved(example):
     files = {"test_a.py": "import tempfile\ndef test_leaves(): tempfile.mkdtemp()\n"}
     folder = example.path / "tmp"

@@ -28,7 +28,7 @@ class FixtureAccount:
     The arrays hold one number for each counter of the ledger: all that was `lent`, all that was `kept`, what is `open`
     while the fixture lives, and what is still `due` between its finalizer and the end of that test. A function-scoped
     fixture's growth stays with its test; its account only tells which fixture of the test it was. `things` are those
-    that it had lent and that outlived it.
+    that it had lent and that are there at the end of the run, `held` those that went only with a session's fixture.
     """
 
     name: str
@@ -43,6 +43,7 @@ class FixtureAccount:
     due: array[int] = field(init=False)
     first_user: str = ""
     things: list[Thing] = field(default_factory=list)
+    held: list[Thing] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         zeros = [0] * self.width
@@ -156,7 +157,7 @@ def is_uneventful(ledger: Ledger, limit_bytes: int) -> bool:
     """
     if ledger.settlements or ledger.things or ledger.gone or not ledger.complete:
         return False
-    if any(account.things or max(account.kept, default=0) > limit_bytes for account in ledger.fixtures):
+    if any(account.things or account.held or max(account.kept, default=0) > limit_bytes for account in ledger.fixtures):
         return False
     n, width, cells = len(ledger.counters), ledger.width, ledger.cells
     for i in range(min(2, n)):  # resident and heap bytes

@@ -152,7 +152,8 @@ class ThingsKeeper:
             self._reads[number][0].young = True
 
     def _still_here(self) -> set[tuple[int, Hashable]]:
-        left = {key for each in self._left if each.account is None for key in each.things}
+        left = {key for each in self._left for key in each.things}
+        left.update(key for _account, loan in self._closed for key in loan)
         here: set[tuple[int, Hashable]] = set()
         for number, shelf in enumerate(self._shelves):
             if not shelf.floor and any(of == number for of, _key in left):
@@ -183,7 +184,8 @@ class ThingsKeeper:
             self._wake()
         self._setups.clear()
         for account, loan in self._closed:
-            self._keep(row, account, self._unpaid(loan))
+            held = {key: thing for key, thing in loan.items() if key in self._held}
+            self._keep(row, account, held | self._unpaid(loan))
         self._closed.clear()
         born, self._test = self._test, {}
         self._take(born, patient=True)
@@ -280,17 +282,15 @@ class ThingsKeeper:
         for left in self._left:
             kept = tuple(alive[key] for key in left.things if key in alive)
             gone = tuple(thing for key, thing in left.things.items() if key not in alive)
+            held = tuple(thing for key, thing in left.things.items() if key in self._held and key not in alive)
             if left.account is not None:
                 left.account.things += kept
-            elif kept:
-                ledger.things[left.row] = kept
-            else:
-                ledger.things.pop(left.row, None)
-            if gone and left.account is None:
-                ledger.gone[left.row] = gone
-            held = tuple(thing for key, thing in left.things.items() if key in self._held and key not in alive)
-            if held and left.account is None:
-                ledger.held[left.row] = held
+                left.account.held += held
+                continue
+            ledger.things.pop(left.row, None)
+            for of_rows, things in ((ledger.things, kept), (ledger.gone, gone), (ledger.held, held)):
+                if things:
+                    of_rows[left.row] = things
 
     def _alive_at_last(self) -> _Born:
         """Those of all things left that are still there, as they are now, and in every detail."""

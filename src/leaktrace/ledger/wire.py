@@ -31,6 +31,7 @@ def to_wire(ledger: Ledger) -> dict[str, Any]:
                 **{key: getattr(each, key) for key in ("name", "scope", "where", "setups", "closings", "first_user")},
                 **{key: getattr(each, key).tolist() for key in COLUMNS},
                 "things": encode(each.things),
+                "held": encode(each.held),
             }
             for each in ledger.fixtures
         ],
@@ -56,9 +57,10 @@ def from_wire(data: Mapping[str, Any]) -> Ledger:
     fixtures = []
     for each in data["fixtures"]:
         account = FixtureAccount(
-            width=len(counters), **{k: v for k, v in each.items() if k not in (*COLUMNS, "things")}
+            width=len(counters), **{k: v for k, v in each.items() if k not in (*COLUMNS, "things", "held")}
         )
         account.things += things_of(each["things"])
+        account.held += things_of(each["held"])
         for key in COLUMNS:
             setattr(account, key, array("q", each[key]))
         fixtures.append(account)

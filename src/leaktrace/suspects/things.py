@@ -130,9 +130,10 @@ def _of_fixtures(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
     """Wider fixtures whose finalizer has run and that did not give back what their setup had made."""
     for account in ledger.fixtures:
         user = account.first_user
-        if not account.things or not user or user in limits.left_out:
+        left = [*account.things, *account.held] if limits.confirming else account.things
+        if not left or not user or user in limits.left_out:
             continue
-        for kind, things in limits.blamed(account.things).items():
+        for kind, things in limits.blamed(left).items():
             yield Suspect(
                 subject="fixture",
                 name=account.name,
