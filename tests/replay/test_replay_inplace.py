@@ -70,6 +70,21 @@ def test_what_replaces_the_run_before_is_let_go_after_one_batch():
     assert runs_needed(work) == 5
 
 
+def test_a_kept_exception_counts_no_frame_of_ours():
+    def work(_number):
+        try:
+            int("x")
+        except ValueError as exc:
+            cycle = [exc, sys._getframe()]
+            cycle.append(cycle)
+
+    assert runs_needed(work) == 5
+
+
+def test_a_slow_test_is_let_go_after_one_repeat_that_kept_nothing():
+    assert runs_needed(lambda _number: None, batch=1) == 2
+
+
 def test_what_stops_growing_is_followed_for_two_batches():
     kept = []
 
@@ -107,6 +122,8 @@ class Scripted:
         ((0, 96, 80, 192), (0,), True),
         ((0, 96, 96, 96), (0,), False),
         ((0, 0, 96, 192), (0,), False),
+        ((0, -32, 96, 192), (0,), False),
+        ((0, -48, 96, 192), (0,), True),
         ((0, 96, 96, 192), (0, 2, 2, 4), False),
         ((0,), (0, 24, 8, 12), True),
         ((0,), (0, 1, 0, 1), False),

@@ -1,0 +1,43 @@
+"""Caches emptied between two readings, in a process that lives on: what the suite had in them is put back."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+
+from leaktrace.probes.settle import CACHES
+
+
+SETTINGS = frozenset({"mimetypes", "urllib.request"})
+"""Modules in whose cache lies what the suite itself has set: types that it has added, the opener that it installed."""
+SELDOM = frozenset({"importlib", "sys", "warnings"})
+"""Modules whose cache takes longest to empty, and hardly ever grows with a test that is repeated."""
+PATTERNS = ("_cache", "_cache2")
+"""Where `re` keeps compiled patterns; 3.13 has a second, smaller cache."""
+
+
+def empty(*, thoroughly: bool) -> None:
+    """Empty the interpreter's caches, but for those that hold settings; those that seldom grow only `thoroughly`."""
+    for name, clear in CACHES:
+        module = sys.modules.get(name)
+        if module is None or name in SETTINGS or (name in SELDOM and not thoroughly):
+            continue
+        with contextlib.suppress(Exception):  # a user's replacement of a stdlib module may lack the call
+            clear(module)
+    # The type attribute cache keeps the names of attributes of classes that have gone; 3.13 has a new name for it.
+    internal = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
+    if internal is not None:
+        internal()
+
+
+@contextlib.contextmanager
+def patterns_kept() -> Iterator[None]:
+    """Give `re` its compiled patterns back at the end: pytest's own reports would compile theirs anew at each test."""
+    caches = [cache for name in PATTERNS if type(cache := getattr(sys.modules.get("re"), name, None)) is dict]
+    before = [dict(cache) for cache in caches]
+    try:
+        yield
+    finally:
+        for cache, patterns in zip(caches, before, strict=True):
+            cache.update(patterns)
