@@ -252,7 +252,7 @@ def thresholds():
 
 
 def interrupts():
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    handler = signal.signal(signal.SIGINT, lambda *_: None)  # which is nobody's default
     yield
     signal.signal(signal.SIGINT, handler)
 
