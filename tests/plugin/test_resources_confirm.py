@@ -133,14 +133,18 @@ def test_files_that_each_run_leaves_are_proved(example):
 def test_a_file_of_another_process_is_no_leak_of_the_test_that_runs_beside_it(example):
     body = """
 import os, subprocess, sys, tempfile, time
-WRITER = "import tempfile, time\\nfor _ in range(200): tempfile.mkdtemp(); time.sleep(0.05)"
+WRITER = "import tempfile, time\\nfor _ in range(20): tempfile.mkdtemp(); time.sleep(0.05)"
 
 def test_starts_a_writer_that_stays():
+    before = len(os.listdir(os.environ["TMPDIR"]))
     subprocess.Popen([sys.executable, "-c", WRITER], env={"TMPDIR": os.environ["TMPDIR"]})
-    time.sleep(0.3)
+    for _ in range(1000):
+        if len(os.listdir(os.environ["TMPDIR"])) > before:
+            break
+        time.sleep(0.01)
 
 def test_clean():
-    time.sleep(0.3)
+    time.sleep(0.15)
 """
     folder = example.path / "tmp"
     folder.mkdir()
