@@ -33,8 +33,9 @@ class Hearing:
 
 
 def is_steady_alone(case: Case) -> bool:
-    """Whether a test grew in the suite and not in its replay."""
-    return case.verdict is Verdict.STEADY and case.subject == "test" and not case.after
+    """Whether a test grew in the suite and not in its replay: what holds growth that harms nobody is found there."""
+    alone = case.verdict is Verdict.STEADY and case.exhibit.holder is None
+    return alone and case.subject == "test" and not case.after
 
 
 def before(nodeid: str, ledger: Ledger, paths: Mapping[str, str]) -> tuple[tuple[Target, ...], float]:

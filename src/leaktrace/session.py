@@ -126,7 +126,7 @@ def conclude(
     tasks = plans([(number, suspects[number]) for number in open_ones], context, options)
     try:
         outcome = replay(
-            [task for task in dict.fromkeys(tasks.values()) if task.targets],
+            soonest_first([task for task in dict.fromkeys(tasks.values()) if task.targets], suspects),
             context.settings,
             bounds,
             context.folder,
@@ -239,6 +239,11 @@ def plans(suspects: Sequence[tuple[int, Suspect]], context: Context, options: Op
         )
         tasks.update(dict.fromkeys((number for number, _each in several), task))
     return tasks
+
+
+def soonest_first(tasks: Sequence[Task], suspects: Sequence[Suspect]) -> list[Task]:
+    """The tasks in the order in which a budget finds most: a slow test takes the time of ten others."""
+    return sorted(tasks, key=lambda task: suspects[task.ident].duration_s > SLOW_S)
 
 
 def _by_references(suspect: Suspect, game: Game | None) -> bool:

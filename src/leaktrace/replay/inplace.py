@@ -15,11 +15,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, NamingProbe, Probe
+from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.settle import collect, has_users_freeze
 from leaktrace.replay import caches
-from leaktrace.replay.measure import Effort, Readings, RunFailed
+from leaktrace.replay.measure import Effort, Grace, Readings, RunFailed
 
 
 FOLLOW_BATCH = 3
@@ -92,6 +92,7 @@ class Screen:
         *,
         batch: int,
         follow_batch: int = FOLLOW_BATCH,
+        hasty: bool = False,
         namespaces: Sequence[Mapping[str, object]] = (),
     ) -> Grown | None:
         """Repeat a test; None when it is clean.
@@ -100,6 +101,7 @@ class Screen:
             run: one repeat.
             batch: repeats before the reading that lets a clean test go; four meet every leak of 1 per 4 runs.
             follow_batch: repeats between two readings of one that is followed.
+            hasty: let go what is followed as soon as no counter has risen at each reading.
             namespaces: globals that the test sees, to whose values references may be forgotten.
 
         Raises:
@@ -115,7 +117,7 @@ class Screen:
                 return None
             since = self._clock()
             try:
-                return self._follow(run, 2 + 2 * batch, follow_batch)
+                return self._follow(run, 2 + 2 * batch, follow_batch, hasty=hasty)
             finally:
                 self.followed_s = self._clock() - since
 
@@ -134,12 +136,12 @@ class Screen:
         self._ours = True
 
     def _is_quiet(self, run: Callable[[], None], batch: int) -> bool:
-        """Whether no two batches running have grown: one is enough where nothing moved, for a fall can hide a rise.
+        """Whether no counter rose in two batches running: one is enough where nothing moved, as a fall can hide a rise.
 
         Two of three do where malloc's bytes grew alone: those of a small native leak waver. They do for any counter
         that has gained as if it had grown in each: what fell in between may have come and gone beside the test.
         """
-        two, grew, grew_before, native = self._two, False, False, 0
+        two, risen, native, grace = self._two, 0, 0, Grace(GRACE_S)
         rounds = iter(range(ROUNDS))  # made before the first reading: an iterator is a block
         two.taken = 0
         caches.empty(thoroughly=False)
@@ -151,11 +153,11 @@ class Screen:
             for _ in range(batch):
                 run()
             self._read(two)
-            grew_before, grew = grew, self._grew(two)
-            native += grew and self._grew_outside(two)
-            if native > 1 or (grew and grew_before):
+            before, risen = risen, self._risen(two, grace)
+            native += risen > 0 and self._grew_outside(two)
+            if native > 1 or risen & before:
                 return False
-            if not grew and not native and not self._fell(two):
+            if not risen and not native and not self._fell(two):
                 return True
         return not self._gained(two)
 
@@ -178,18 +180,14 @@ class Screen:
         collect()
         readings.take()
 
-    def _grew(self, readings: Readings) -> bool:
+    def _risen(self, readings: Readings, grace: Grace) -> int:
+        """Which counters have risen, as bits of a small number: a set would be a block."""
+        risen = 0
         for i, probe in enumerate(self._probes):
-            step = readings.step(i)
-            if step <= 0 or (probe.counter.name == RSS_BYTES.name and step < RSS_STEP):
-                continue
-            if isinstance(probe, NamingProbe):  # threads and children on their way out
-                probe.settle(GRACE_S, at_most=readings.value(readings.taken - 2, i))
-                readings.reread(i)
-                if readings.step(i) <= 0:
-                    continue
-            return True
-        return False
+            grace.settle(readings, i)
+            least = RSS_STEP if probe.counter.name == RSS_BYTES.name else 1
+            risen |= (readings.step(i) >= least) << i
+        return risen
 
     def _fell(self, readings: Readings) -> bool:
         # Before 3.12 the interpreter itself drops references to None, some for each class that is made.
@@ -200,9 +198,9 @@ class Screen:
             if probe.counter.exact and probe.counter.name != REFS.name
         )
 
-    def _follow(self, run: Callable[[], None], runs: int, batch: int) -> Grown | None:
+    def _follow(self, run: Callable[[], None], runs: int, batch: int, *, hasty: bool) -> Grown | None:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
-        followed, effort = self._followed, Effort(self._clock)
+        followed, effort, grace = self._followed, Effort(self._clock), Grace(GRACE_S)
         suspicious, more, spent = True, 1, None  # made before the first reading, as all that is kept must be
         followed.taken = 0
         followed.take()
@@ -216,7 +214,9 @@ class Screen:
                 run()
             runs += batch
             self._read(followed, thoroughly=True)
-            self._grew(followed)
+            self._risen(followed, grace)
+            if hasty and not followed.keep_rising():
+                return None
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"
             elif effort.spent_s() > self._follow_s and followed.taken > LEAST_BATCHES:

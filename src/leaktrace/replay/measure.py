@@ -7,6 +7,7 @@ import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 
 from leaktrace.codec import encode
@@ -19,6 +20,7 @@ MAX_READINGS = 512
 WALL_SHARE = 4.0
 UNREAD = -(1 << 62)
 GRACE_S = 0.1
+LEAST_GRACE = 1 / 16
 
 Tell = Callable[[str, Mapping[str, object]], None]
 """Puts one event into the answer."""
@@ -66,6 +68,14 @@ class Readings:
         before, now = self.value(self.taken - 2, i), self.value(self.taken - 1, i)
         return 0 if UNREAD in (before, now) else now - before
 
+    def keep_rising(self) -> bool:
+        """Whether some counter has risen at each reading."""
+        rows = [self.row(number) for number in range(self.taken)]
+        return any(
+            all(before is not None and now is not None and now > before for before, now in pairwise(column))
+            for column in zip(*rows, strict=True)
+        )
+
     def row(self, number: int) -> list[int | None]:
         """One reading's values, None where unread."""
         n = len(self.probes)
@@ -78,6 +88,26 @@ class Readings:
                 first, last = self.value(0, i), self.value(self.taken - 1, i)
                 return 0 if UNREAD in (first, last) else last - first
         return 0
+
+
+class Grace:
+    """How long readings wait for threads that end and children that exit; what did not help is tried ever shorter.
+
+    Where each run leaves a descriptor behind, every reading would wait in vain.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = self._now_s = longest_s
+
+    def settle(self, readings: Readings, i: int) -> None:
+        """Let a probe's count that has risen come down, and read it again."""
+        probe = readings.probes[i]
+        if readings.step(i) <= 0 or not isinstance(probe, NamingProbe):
+            return
+        probe.settle(self._now_s, at_most=readings.value(readings.taken - 2, i))
+        readings.reread(i)
+        helped = readings.step(i) <= 0
+        self._now_s = self._longest_s if helped else max(self._now_s / 2, self._longest_s * LEAST_GRACE)
 
 
 class Effort:
@@ -129,14 +159,14 @@ def measure(
             "defined": {probe.counter.name: encode(probe.counter) for probe in probes},
         },
     )
-    effort, runs = Effort(clock), 0
+    effort, grace, runs = Effort(clock), Grace(GRACE_S), 0
     frozen = False
     try:
-        _read(readings, tell, runs)
+        _read(readings, tell, runs, grace)
         for _ in range(task.warmups):
             run()
             runs += 1
-            _read(readings, tell, runs)
+            _read(readings, tell, runs, grace)
         frozen = _freeze()
         _rehearse(readings, wants_more)
         more = 1
@@ -145,7 +175,7 @@ def measure(
                 for _ in range(task.batch_runs):
                     run()
                     runs += 1
-                _read(readings, tell, runs)
+                _read(readings, tell, runs, grace)
                 spent = _spent(task, readings, effort.spent_s())
                 if spent is not None:
                     tell("spent", {"why": spent})
@@ -159,14 +189,12 @@ def measure(
     return readings
 
 
-def _read(readings: Readings, tell: Tell, runs: int) -> None:
+def _read(readings: Readings, tell: Tell, runs: int, grace: Grace) -> None:
     settle()
     readings.take()
-    for i, probe in enumerate(readings.probes):
-        # Threads that end, children that exit: they get their time, and only where a count has risen.
-        if readings.taken > 1 and readings.step(i) > 0 and isinstance(probe, NamingProbe):
-            probe.settle(GRACE_S, at_most=readings.value(readings.taken - 2, i))
-            readings.reread(i)
+    if readings.taken > 1:
+        for i in range(len(readings.probes)):
+            grace.settle(readings, i)
     tell("reading", {"values": readings.row(readings.taken - 1), "runs": runs})
 
 

@@ -69,7 +69,12 @@ def _is_shared(obj: Any, root: str) -> bool:
     """Whether it lives as long as the process anyway: None and its like, a class that is not the suite's own."""
     if not safe.inherits(obj, type):
         return any(obj is each for each in SINGLETONS)
-    module = sys.modules.get(safe.module_of(obj))
+    return is_installed(obj, root)
+
+
+def is_installed(cls: type, root: str = "") -> bool:
+    """Whether a class is not the suite's own: it lives as long as the process, however often it is referred to."""
+    module = sys.modules.get(safe.module_of(cls))
     file = (safe.module_namespace(module) or {}).get("__file__") if module is not None else None
     return type(file) is not str or not file.startswith(root) or safe.is_installed_path(file)
 
