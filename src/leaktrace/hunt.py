@@ -103,11 +103,11 @@ def is_suspicious(ruling: Ruling) -> bool:
 
 
 def often_rises(readings: Readings) -> bool:
-    """Whether a counter rose in at least half of the batches, as it would by a leak of 1 per 4 runs."""
-    batches = readings.taken - 1
+    """Whether a counter rose in more than a third of the batches: a leak of 1 per 4 runs does in three quarters."""
     rows = [readings.row(number) for number in range(readings.taken)]
     return any(
-        2 * sum(before is not None and now is not None and now > before for before, now in pairwise(column)) >= batches
+        3 * sum(before is not None and now is not None and now > before for before, now in pairwise(column))
+        >= readings.taken
         for column in zip(*rows, strict=True)
     )
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import psutil
 import pytest
 
-from leaktrace.hunt import is_suspicious, rulings_of, screen_of
-from leaktrace.probes.model import BLOCKS, HEAP_BYTES
+from leaktrace.hunt import Harmless, is_suspicious, often_rises, rulings_of, screen_of
+from leaktrace.probes.model import BLOCKS, HEAP_BYTES, THREADS
 from leaktrace.replay.inplace import Screen
-from leaktrace.replay.measure import Readings, RunFailed
+from leaktrace.replay.measure import Grace, Readings, RunFailed
 
 
 NOOP = """
@@ -135,6 +136,81 @@ def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, foll
     grown = Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(lambda: None, batch=4)
 
     assert (grown is not None) is followed
+
+
+def test_counters_that_rise_in_turn_are_let_go():
+    probes = [Scripted(BLOCKS, 0, 2, 2, 4), Scripted(HEAP_BYTES, 0, 0, 96, 96)]
+
+    assert Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(lambda: None, batch=1) is None
+
+
+def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_each_reading():
+    runs = []
+    probes = [Scripted(BLOCKS, 0, 2, 4, 4, 4, 6, 6, 8)]
+    screen = Screen(probes, lambda _readings, _batch, _spent: (True, 1))
+
+    assert screen.screen(lambda: runs.append(0), batch=1, follow_batch=1, hasty=True) is None
+    assert len(runs) == 6
+
+
+def test_growth_in_few_batches_is_no_suspicion_and_in_every_second_is_one():
+    def read(*values):
+        readings = Readings([Scripted(HEAP_BYTES, *values)], rows=len(values))
+        for _ in values:
+            readings.take()
+        return often_rises(readings)
+
+    assert not read(*[5000 + 544 * (run > 8) for run in range(18)])
+    assert read(*[5000 + 64 * (run // 2) for run in range(18)])
+
+
+def test_references_to_installed_classes_are_harmless_and_those_to_the_suites_own_are_not():
+    class Own:
+        pass
+
+    def explained(cls):
+        harmless, kept = Harmless(), []
+        harmless.begin()
+        kept.extend([cls] * 100)
+        return harmless.explain(100)
+
+    assert explained(psutil.Process)
+    assert not explained(Own)
+
+
+class Lingering:
+    """A count that has come down by as many as it is given time to wait for."""
+
+    counter = THREADS
+
+    def __init__(self, *, comes_down):
+        self.comes_down, self.value, self.waits = comes_down, 0, []
+
+    def read(self):
+        return self.value
+
+    def inventory(self):
+        return {}
+
+    def settle(self, grace_s, at_most=None):
+        self.waits.append(grace_s)
+        if self.comes_down:
+            self.value = at_most
+
+
+def test_what_never_comes_down_is_waited_for_ever_shorter_and_what_does_as_long_as_ever():
+    def waits(*, comes_down):
+        probe, grace = Lingering(comes_down=comes_down), Grace(0.2)
+        readings = Readings([probe], rows=10)
+        readings.take()
+        for _ in range(7):
+            probe.value += 1
+            readings.take()
+            grace.settle(readings, 0)
+        return probe.waits
+
+    assert waits(comes_down=False) == [0.2, 0.1, 0.05, 0.025, 0.0125, 0.0125, 0.0125]
+    assert waits(comes_down=True) == [0.2] * 7
 
 
 def runs_followed(heap):

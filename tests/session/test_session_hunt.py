@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from leaktrace.hunt import Game
 from leaktrace.options import Options
+from leaktrace.replay.letters import Task
+from leaktrace.session import soonest_first
+from leaktrace.suspects.model import Suspect
 
 
 class Suite:
@@ -36,6 +39,32 @@ def test_a_longer_test_gets_fewer_repeats_once_the_hunt_has_cost_more_than_its_s
 
     assert suite.game.patience(0.010)[0] == 2
     assert suite.game.patience(0.5)[0] == 1
+
+
+def test_a_slow_test_gets_one_repeat_at_a_time_however_young_the_hunt():
+    suite = Suite()
+    suite.test(0.3, 0.3)
+
+    assert suite.game.patience(0.3) == (1, 1)
+
+
+def test_slow_suspects_are_replayed_last():
+    def suspect(duration_s):
+        return Suspect(
+            subject="test",
+            name="t",
+            kind="memory",
+            counter="blocks",
+            grew_by=1,
+            why="",
+            nodeids=("t",),
+            duration_s=duration_s,
+        )
+
+    suspects = [suspect(0.1), suspect(2.0), suspect(0.2)]
+    tasks = [Task(ident=number, targets=()) for number in range(3)]
+
+    assert [task.ident for task in soonest_first(tasks, suspects)] == [0, 2, 1]
 
 
 def test_a_short_test_gets_four_repeats_whatever_the_hunt_has_cost():

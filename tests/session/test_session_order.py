@@ -10,12 +10,13 @@ from pathlib import Path
 
 from leaktrace.casebook.model import Case
 from leaktrace.ledger.model import OUTCOMES, Ledger
-from leaktrace.order import CHEAP_S, Hearing, bisect_command, heard_again
+from leaktrace.order import CHEAP_S, Hearing, bisect_command, heard_again, is_steady_alone
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.replay.children import interpreter
 from leaktrace.replay.letters import Settings, Task, targets_of
 from leaktrace.replay.runner import Bounds
 from leaktrace.suspects.model import Suspect
+from leaktrace.trace.model import Exhibit, Holder
 from leaktrace.verdict.model import Verdict
 
 
@@ -120,3 +121,11 @@ def test_the_command_takes_over_what_pytest_was_given_beside_our_own_options():
         "leaktrace bisect 'a.py::b[c d]' -- -p no:randomly tests"
     )
     assert bisect_command("a.py::b", ("--leaktrace", "--no-leaktrace")) == "leaktrace bisect a.py::b"
+
+
+def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again():
+    holder = Holder(name="references to class brotli.Compressor", kind="shared-references", path=(), entries_per_run=2)
+    alone, harmless = hearing("test_grows", "a"), hearing("test_grows", "a", exhibit=Exhibit(holder=holder))
+
+    assert is_steady_alone(alone.case)
+    assert not is_steady_alone(harmless.case)
