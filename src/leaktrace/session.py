@@ -9,6 +9,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -33,6 +34,7 @@ from leaktrace.probes.model import REFS
 from leaktrace.replay.letters import Settings, Task, targets_of
 from leaktrace.replay.runner import Bounds, replay
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
+from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits, Note, Suspect
 from leaktrace.trace.known import KnownLeak, installed, table
 from leaktrace.verdict.judge import group_of
@@ -242,8 +244,18 @@ def plans(suspects: Sequence[tuple[int, Suspect]], context: Context, options: Op
 
 
 def soonest_first(tasks: Sequence[Task], suspects: Sequence[Suspect]) -> list[Task]:
-    """The tasks in the order in which a budget finds most: a slow test takes the time of ten others."""
-    return sorted(tasks, key=lambda task: suspects[task.ident].duration_s > SLOW_S)
+    """The tasks in the order in which a budget finds most.
+
+    A slow test takes the time of ten others, and the variants of one function tend to leak what the first one does.
+    """
+    seen: Counter[str] = Counter()
+    order: dict[int, tuple[bool, int]] = {}
+    for task in tasks:
+        suspect = suspects[task.ident]
+        function = group_names(suspect.name).get("function", suspect.name)
+        order[task.ident] = (suspect.duration_s > SLOW_S, seen[function])
+        seen[function] += 1
+    return sorted(tasks, key=lambda task: order[task.ident])
 
 
 def _by_references(suspect: Suspect, game: Game | None) -> bool:

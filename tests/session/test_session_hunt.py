@@ -48,23 +48,23 @@ def test_a_slow_test_gets_one_repeat_at_a_time_however_young_the_hunt():
     assert suite.game.patience(0.3) == (1, 1)
 
 
-def test_slow_suspects_are_replayed_last():
-    def suspect(duration_s):
+def test_one_variant_of_each_function_is_replayed_before_the_others_and_slow_suspects_last():
+    def suspect(name, duration_s=0.1):
         return Suspect(
             subject="test",
-            name="t",
+            name=f"t.py::{name}",
             kind="memory",
             counter="blocks",
             grew_by=1,
             why="",
-            nodeids=("t",),
+            nodeids=(),
             duration_s=duration_s,
         )
 
-    suspects = [suspect(0.1), suspect(2.0), suspect(0.2)]
-    tasks = [Task(ident=number, targets=()) for number in range(3)]
+    suspects = [suspect("test_a[1]"), suspect("test_a[2]"), suspect("test_slow", 2.0), suspect("test_b")]
+    tasks = [Task(ident=number, targets=()) for number in range(4)]
 
-    assert [task.ident for task in soonest_first(tasks, suspects)] == [0, 2, 1]
+    assert [task.ident for task in soonest_first(tasks, suspects)] == [0, 3, 1, 2]
 
 
 def test_a_short_test_gets_four_repeats_whatever_the_hunt_has_cost():
