@@ -23,6 +23,7 @@ from leaktrace.replay.measure import Readings
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
 from leaktrace.trace.refs import is_installed
+from leaktrace.trace.safe import class_name
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import judge_kinds
 from leaktrace.verdict.model import Rate, Ruling, Verdict
@@ -63,7 +64,7 @@ def screen_of() -> Screen:
         suspicious = [ruling for ruling in rulings if is_suspicious(ruling)] if often_rises(readings) else []
         more = max((ruling.more for ruling in rulings), default=0)
         if not more and {ruling.counter for ruling in suspicious} == {REFS.name}:
-            return not harmless.explain(readings.grown(REFS.name)), 0
+            harmless.explain(readings.grown(REFS.name))
         return bool(suspicious), more
 
     probes = (BlocksProbe(), UsedHeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
@@ -79,22 +80,26 @@ class Harmless:
     def __init__(self) -> None:
         self._classes: list[type] = []
         self._before = array("q")
+        self.name = ""
+        """The class that took most of what grew last, or "" where it is not harmless."""
 
     def begin(self) -> None:
         """Before the first run that counts."""
         self._classes = list(every_class())
         self._before = array("q", map(sys.getrefcount, self._classes))
+        self.name = ""
 
-    def explain(self, grown: int) -> bool:
-        """Whether nearly all of so many new references are to such classes; forgets what `begin` has seen."""
+    def explain(self, grown: int) -> None:
+        """Find out whether nearly all of so many new references are to such classes; forget what `begin` has seen."""
         now = array("q", map(sys.getrefcount, self._classes))
-        taken = sum(
-            after - before
+        taken = [
+            (after - before, class_name(cls))
             for cls, before, after in zip(self._classes, self._before, now, strict=True)
             if after > before and is_installed(cls)
-        )
+        ]
         self._classes = []
-        return taken >= NEARLY_ALL * grown
+        if taken and sum(count for count, _name in taken) >= NEARLY_ALL * grown:
+            _most, self.name = max(taken)
 
 
 def is_suspicious(ruling: Ruling) -> bool:
@@ -129,12 +134,16 @@ def rulings_of(readings: Readings, batch: int, spent: str | None) -> dict[str, R
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prey:
-    """A test that kept growing in place: what was ruled on each kind of leak that it may be, and all rates."""
+    """A test that kept growing in place: what was ruled on each kind of leak that it may be, and all rates.
+
+    `harmless` names the installed class that took what grew, where nothing else did.
+    """
 
     nodeid: str
     duration_s: float
     accused: Mapping[str, Ruling]
     rates: Mapping[str, Rate]
+    harmless: str = ""
 
 
 @dataclass(slots=True)
@@ -155,6 +164,7 @@ class Game:
     prey: dict[str, Prey] = field(default_factory=dict)
     unrepeatable: dict[str, str] = field(default_factory=dict)
     not_taken: list[str] = field(default_factory=list)
+    harmless: Harmless = field(default_factory=Harmless)
     _functions: set[str] = field(default_factory=set)
     _began: float = 0.0
     _duration_s: float = 0.0
@@ -219,6 +229,7 @@ class Game:
             duration_s=self._duration_s,
             accused={kind: ruling for kind, ruling in rulings.items() if is_suspicious(ruling)},
             rates={name: rate for ruling in rulings.values() for name, rate in ruling.rates.items()},
+            harmless=self.harmless.name,
         )
 
     def failed(self, nodeid: str, why: str) -> None:
@@ -281,6 +292,15 @@ def decided_in_place(suspects: Sequence[Suspect], game: Game | None, *, limit_by
                 case_of(suspect, None, limit_bytes=limit_bytes),
                 verdict=Verdict.ONE_TIME,
                 reason="it grew in its first run, and no counter rose when it was repeated in place",
+            )
+        elif (prey := game.prey.get(suspect.name)) is not None and prey.harmless and suspect.counter == REFS.name:
+            decided[number] = replace(
+                case_of(suspect, None, limit_bytes=limit_bytes),
+                verdict=Verdict.STEADY,
+                reason=f"nothing is kept by it that would go otherwise: references to class {prey.harmless}; "
+                f"{suspect.why}",
+                counter=REFS.name,
+                per_run=dict(prey.rates),
             )
         elif suspect.name in game.unrepeatable:
             decided[number] = replace(

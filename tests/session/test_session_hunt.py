@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from leaktrace.hunt import Game
+from leaktrace.hunt import Game, Prey, decided_in_place
 from leaktrace.options import Options
 from leaktrace.replay.letters import Task
 from leaktrace.session import soonest_first
 from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.model import Ruling, Verdict
 
 
 class Suite:
@@ -80,3 +81,16 @@ def test_what_it_cost_to_follow_others_takes_no_repeat_from_a_test():
         suite.test(0.010, 3.020, followed_s=3.0)
 
     assert suite.game.patience(0.010)[0] == 4
+
+
+def test_references_to_an_installed_class_are_steady_without_a_child():
+    game = Game(Options())
+    refs = Ruling(verdict=Verdict.LEAK, reason="grew by 2 references a run", counter="refs")
+    game.prey["t.py::test"] = Prey(
+        nodeid="t.py::test", duration_s=0.01, accused={"memory": refs}, rates={}, harmless="brotli.Compressor"
+    )
+
+    (case,) = decided_in_place(game.suspects("main"), game, limit_bytes=1).values()
+
+    assert case.verdict is Verdict.STEADY
+    assert "references to class brotli.Compressor" in case.reason

@@ -26,7 +26,7 @@ class HuntDoor:
         self.game = Game(options)
         self.quiet = QuietRuns()
         deactivate_opcache()
-        self._screen = screen_of()
+        self._screen = screen_of(self.game.harmless)
         self._dice = Dice()
 
     @pytest.hookimpl(trylast=True)
