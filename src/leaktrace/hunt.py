@@ -53,9 +53,12 @@ AMPLE = 2.0
 HEAD_START_S = 2.0
 
 
-def screen_of() -> Screen:
-    """A screen with every counter that can be read exactly in a living process, and RSS."""
-    harmless = Harmless()
+def screen_of(harmless: Harmless | None = None) -> Screen:
+    """A screen with every counter that can be read exactly in a living process, and RSS.
+
+    `harmless` is told of what is followed, and asked of references that grow alone.
+    """
+    harmless = harmless or Harmless()
 
     def judged(readings: Readings, batch: int, spent: str | None) -> tuple[bool, int]:
         rulings = rulings_of(readings, batch, spent).values()
