@@ -201,7 +201,7 @@ class Lingering:
 
 def test_what_never_comes_down_is_waited_for_ever_shorter_and_what_does_as_long_as_ever():
     def waits(*, comes_down):
-        probe, grace = Lingering(comes_down=comes_down), Grace(0.2)
+        probe, grace = Lingering(comes_down=comes_down), Grace(0.2, 0.0125)
         readings = Readings([probe], rows=10)
         readings.take()
         for _ in range(7):

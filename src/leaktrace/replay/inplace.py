@@ -31,7 +31,7 @@ RSS_STEP = 512 * 1024
 """Growth of resident memory in one batch below which it is not looked at: pages come and go."""
 ROUNDING = 32
 """A fall of malloc's bytes up to this, alone, hides nothing: a chunk is reused whole where its rest is too small."""
-GRACE_S = 0.2
+GRACE_S, LEAST_GRACE_S = 0.2, 0.0125
 FULL_EVERY = 30
 """A full collection may come again after this many times its own duration: what died frozen has to go some time."""
 
@@ -141,7 +141,7 @@ class Screen:
         Two of three do where malloc's bytes grew alone: those of a small native leak waver. They do for any counter
         that has gained as if it had grown in each: what fell in between may have come and gone beside the test.
         """
-        two, risen, native, grace = self._two, 0, 0, Grace(GRACE_S)
+        two, risen, native, grace = self._two, 0, 0, Grace(GRACE_S, LEAST_GRACE_S)
         rounds = iter(range(ROUNDS))  # made before the first reading: an iterator is a block
         two.taken = 0
         caches.empty(thoroughly=False)
@@ -200,7 +200,7 @@ class Screen:
 
     def _follow(self, run: Callable[[], None], runs: int, batch: int, *, hasty: bool) -> Grown | None:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
-        followed, effort, grace = self._followed, Effort(self._clock), Grace(GRACE_S)
+        followed, effort, grace = self._followed, Effort(self._clock), Grace(GRACE_S, LEAST_GRACE_S)
         suspicious, more, spent = True, 1, None  # made before the first reading, as all that is kept must be
         followed.taken = 0
         followed.take()

@@ -20,7 +20,7 @@ MAX_READINGS = 512
 WALL_SHARE = 4.0
 UNREAD = -(1 << 62)
 GRACE_S = 0.1
-LEAST_GRACE = 1 / 16
+"""Never less in a child: what ends after seconds, as a server's idle connections do, must not be outrun."""
 
 Tell = Callable[[str, Mapping[str, object]], None]
 """Puts one event into the answer."""
@@ -96,8 +96,9 @@ class Grace:
     Where each run leaves a descriptor behind, every reading would wait in vain.
     """
 
-    def __init__(self, longest_s: float) -> None:
+    def __init__(self, longest_s: float, shortest_s: float) -> None:
         self._longest_s = self._now_s = longest_s
+        self._shortest_s = shortest_s
 
     def settle(self, readings: Readings, i: int) -> None:
         """Let a probe's count that has risen come down, and read it again."""
@@ -107,7 +108,7 @@ class Grace:
         probe.settle(self._now_s, at_most=readings.value(readings.taken - 2, i))
         readings.reread(i)
         helped = readings.step(i) <= 0
-        self._now_s = self._longest_s if helped else max(self._now_s / 2, self._longest_s * LEAST_GRACE)
+        self._now_s = self._longest_s if helped else max(self._now_s / 2, self._shortest_s)
 
 
 class Effort:
@@ -159,7 +160,7 @@ def measure(
             "defined": {probe.counter.name: encode(probe.counter) for probe in probes},
         },
     )
-    effort, grace, runs = Effort(clock), Grace(GRACE_S), 0
+    effort, grace, runs = Effort(clock), Grace(GRACE_S, GRACE_S), 0
     frozen = False
     try:
         _read(readings, tell, runs, grace)
