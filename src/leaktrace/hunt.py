@@ -50,7 +50,7 @@ LONG_S = 0.02
 SLOW_S = 0.25
 NEARLY_ALL = 0.9
 AMPLE = 2.0
-HEAD_START_S = 2.0
+HEAD_START_S = 1.0
 
 
 def screen_of(harmless: Harmless | None = None) -> Screen:
