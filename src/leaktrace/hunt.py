@@ -240,6 +240,14 @@ class Game:
         self.spent_s += self.clock() - self._began
         self.unrepeatable[nodeid] = why
 
+    def unclear(self) -> set[str]:
+        """The tests that grew in place, but not steadily."""
+        return {
+            prey.nodeid
+            for prey in self.prey.values()
+            if all(ruling.verdict is not Verdict.LEAK for ruling in prey.accused.values())
+        }
+
     def suspects(self, worker: str) -> list[Suspect]:
         """The tests that kept growing, steepest first."""
         found = []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -58,15 +58,18 @@ def heard_again(
     folder: Path,
     kinds: Sequence[str],
     limit_bytes: int,
+    unclear: Collection[str] = (),
 ) -> list[Hearing]:
     """All hearings, in their order; a test that leaks after those before it is a leak, whatever it is alone.
 
-    For the others that are steady alone, the command that looks for what else matters takes the place of the one that
-    shows the same.
+    Those whose growth in the suite was `unclear` are not heard: after others they would only waver as they did there.
+    For them, and the others that are steady alone, the command that looks for what else matters takes the place of the
+    one that shows the same.
     """
     again: dict[int, Task] = {}
     for number, each in enumerate(hearings):
-        if is_steady_alone(each.case) and not each.suspect.doubtful and len(again) < MOST:
+        clear = not each.suspect.doubtful and each.suspect.name not in unclear
+        if is_steady_alone(each.case) and clear and len(again) < MOST:
             targets, took_s = before(each.suspect.name, ledger, paths)
             if targets and took_s <= CHEAP_S:
                 again[number] = replace(each.task, ident=number, before=targets)

@@ -160,6 +160,7 @@ def conclude(
         folder=context.folder,
         kinds=tuple(sorted(options.kinds)),
         limit_bytes=options.limit_bytes,
+        unclear=game.unclear() if game is not None else (),
     )
     bounds = replace(bounds, budget_s=_left(options.budget_s, clock() - began))
     cases = followed(heard, context.settings, bounds=bounds, folder=context.folder)

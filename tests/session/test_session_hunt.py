@@ -94,3 +94,12 @@ def test_references_to_an_installed_class_are_steady_without_a_child():
 
     assert case.verdict is Verdict.STEADY
     assert "references to class brotli.Compressor" in case.reason
+
+
+def test_growth_that_wavers_in_place_is_unclear_and_steady_growth_is_not():
+    game = Game(Options())
+    for name, verdict in (("wavers", Verdict.UNDECIDED), ("grows", Verdict.LEAK)):
+        ruling = Ruling(verdict=verdict, reason="grew", counter="blocks")
+        game.prey[name] = Prey(nodeid=name, duration_s=0.01, accused={"memory": ruling}, rates={})
+
+    assert game.unclear() == {"wavers"}
