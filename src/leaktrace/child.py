@@ -23,7 +23,8 @@ from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
-from leaktrace.replay.measure import Readings, RunFailed, measure
+from leaktrace.replay.measure import Readings, RunFailed, Tell, measure
+from leaktrace.replay.rest import Row, rest
 from leaktrace.replay.steady import deactivate_opcache
 from leaktrace.seam import Footprint, QuietRuns, forget_run, namespaces_of, repeat, tear_down
 from leaktrace.verdict.evidence import record_of
@@ -175,9 +176,11 @@ class ReplayDoor:
             return max((ruling.more for kind, ruling in rulings.items() if kind in suspected), default=0)
 
         readings = measure(task, again.run, probes, wants_more, tell, unread=unread)
-        if self._order.trace and readings.taken > task.warmups + 1:
-            tell("judged", {})
-            self._explain(task, again, readings, items)
+        if readings.taken > task.warmups + 1:
+            accused = self._rested(task, readings, tell)
+            if self._order.trace:
+                tell("judged", {})
+                self._explain(task, again, accused, items)
         try:
             tear_down(session, following)
         except Exception as exc:  # noqa: BLE001 - a fixture's own fault at its end; the readings stand
@@ -204,10 +207,23 @@ class ReplayDoor:
         )
         return [*own, *(guest for guest in given if guest.counter.kind in kinds)]
 
-    def _explain(self, task: Task, repeat: Repeat, readings: Readings, items: Sequence[pytest.Item]) -> None:
+    def _rested(self, task: Task, readings: Readings, tell: Tell) -> dict[str, Ruling]:
+        """What is accused after the last run, less what goes by itself when the test's own servers get some time.
+
+        Where threads are accused there is no need to wait for what they do.
+        """
+
+        def accused(row: Row | None) -> dict[str, Ruling]:
+            rulings = judge_kinds(self._record(task, readings, "runs", rested=row))
+            return {kind: ruling for kind, ruling in rulings.items() if _accused(ruling)}
+
+        at_once = accused(None)
+        if not at_once or "threads" in at_once:
+            return at_once
+        return accused(rest(readings, lambda row: bool(accused(row)), tell))
+
+    def _explain(self, task: Task, repeat: Repeat, grown: dict[str, Ruling], items: Sequence[pytest.Item]) -> None:
         """Name the things that stay, then say what keeps memory alive: that empties the holder at its end."""
-        rulings = judge_kinds(self._record(task, readings, "runs"))
-        grown = {kind: ruling for kind, ruling in rulings.items() if _accused(ruling)}
         memory = grown.pop("memory", None)
         if grown:
             config = items[0].config
@@ -215,7 +231,7 @@ class ReplayDoor:
         if memory is not None and "memory" in {group_of(kind) for kind in task.kinds}:
             trace(repeat.run, self._tell(task), items, memory)
 
-    def _record(self, task: Task, readings: Readings, spent: str | None) -> Any:
+    def _record(self, task: Task, readings: Readings, spent: str | None, rested: Row | None = None) -> Any:
         return record_of(
             [probe.counter.name for probe in readings.probes],
             [readings.row(number) for number in range(readings.taken)],
@@ -224,6 +240,7 @@ class ReplayDoor:
             unread=readings.unread,
             spent=spent,
             known={probe.counter.name: probe.counter for probe in readings.probes},
+            rested=rested,
         )
 
     def _not_collected(self, targets: Sequence[Target]) -> str:

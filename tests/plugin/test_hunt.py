@@ -195,3 +195,47 @@ def test_a_budget_takes_one_variant_of_each_function_first_and_lists_what_it_lef
     assert ran.book.left_out
     assert "test_slow.py::test_variant[0]" not in ran.book.left_out
     assert all("test_variant" in name or "test_last" in name for name in ran.book.left_out)
+
+
+SERVER = """
+    import socket, threading, time
+    import pytest
+
+    class Server:
+        '''Keeps what it is given for two seconds, as servers keep idle connections.'''
+
+        def __init__(self):
+            self.idle, self.over = [], threading.Event()
+            self.thread = threading.Thread(target=self.serve)
+            self.thread.start()
+
+        def serve(self):
+            while not self.over.wait(0.05):
+                self.idle = [each for each in self.idle if time.monotonic() - each[0] < 2]
+
+    KEPT = []
+
+    @pytest.fixture(scope="module")
+    def server():
+        server = Server()
+        yield server
+        server.over.set()
+        server.thread.join()
+
+    def test_what_the_server_lets_go(server):
+        server.idle.append((time.monotonic(), bytearray(20_000)))
+
+    def test_what_nobody_lets_go(server):
+        KEPT.append(bytearray(20_000))
+    """
+
+
+def test_what_a_server_lets_go_when_it_is_idle_is_no_leak(spread):
+    ran = spread.run("--leaktrace-hunt", files={"test_a.py": SERVER}, expect=0)
+
+    memory = {case.nodeid.rpartition("::")[2]: case for case in ran.book.cases if case.kind == "memory"}
+    assert {name: case.verdict.name for name, case in memory.items()} == {
+        "test_what_the_server_lets_go": "CACHE",
+        "test_what_nobody_lets_go": "LEAK",
+    }
+    assert "went by itself when the runs had stopped" in memory["test_what_the_server_lets_go"].reason

@@ -179,3 +179,19 @@ def test_the_heaviest_clean_verdict_is_the_one_told():
     late = [1000, 1500, 1500, 1500, *[1500] * 2]
     ruling = judge(record((BLOCKS, flat(2)), (HEAP_BYTES, [value * 100 for value in late])))
     assert (ruling.verdict, ruling.counter) == (Verdict.ONE_TIME, "heap_bytes")
+
+
+def rested(value):
+    """A descriptor a run, as a LEAK reads, and what is left of it after a rest."""
+    series = Series(counter=FDS, values=tuple(rising(49, 1)), rested=value)
+    return judge(Record(series={"fds": series}, warmups=3, batch_runs=3))
+
+
+def test_growth_that_goes_by_itself_once_the_runs_have_stopped_is_no_leak():
+    ruling = rested(1010)
+    assert ruling.verdict is Verdict.CACHE
+    assert "of which 140 file descriptors went by itself when the runs had stopped" in ruling.reason
+
+
+def test_growth_of_which_half_goes_by_itself_is_a_leak_all_the_same():
+    assert rested(1080).verdict is Verdict.LEAK

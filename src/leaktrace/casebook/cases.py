@@ -93,6 +93,7 @@ def evidence(answer: Answer) -> Record | None:
         unread=answer.unread,
         spent=answer.failure or answer.spent or "runs",
         known=answer.defined,
+        rested=answer.rested,
     )
 
 

@@ -125,6 +125,7 @@ class Answer:
     batch_runs: int = 1
     readings: list[list[int | None]] = field(default_factory=list)
     unread: dict[str, str] = field(default_factory=dict)
+    rested: list[int | None] | None = None
     spent: str | None = None
     failure: str | None = None
     exhibit: Mapping[str, Any] | None = None
@@ -207,11 +208,10 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.unread.update({str(name): str(why) for name, why in event["unread"].items()})
         answer.defined.update({name: decode(Counter, each, at=name) for name, each in event.get("defined", {}).items()})
     elif kind == "reading":
-        row = [None if value is None else int(value) for value in event["values"]]
-        if len(row) != len(answer.counters):
-            raise ValueError(f"{len(row)} values for {len(answer.counters)} counters")
-        answer.readings.append(row)
+        answer.readings.append(_row(answer, event))
         answer.runs = int(event["runs"])
+    elif kind == "rested":
+        answer.rested = _row(answer, event)
     elif kind == "preceded":
         answer.preceded = int(event["tests"])
     elif kind in ("spent", "failure"):
@@ -226,6 +226,13 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.ended = True
     else:
         raise ValueError(f"unknown event {kind!r}")
+
+
+def _row(answer: Answer, event: Mapping[str, Any]) -> list[int | None]:
+    row = [None if value is None else int(value) for value in event["values"]]
+    if len(row) != len(answer.counters):
+        raise ValueError(f"{len(row)} values for {len(answer.counters)} counters")
+    return row
 
 
 def tail_of(nodeid: str) -> str:

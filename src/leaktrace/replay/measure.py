@@ -59,6 +59,12 @@ class Readings:
         else:
             self.cells[at] = value
 
+    def peek(self) -> list[int | None]:
+        """Read every probe now; the next reading takes this one's place."""
+        self.take()
+        self.taken -= 1
+        return self.row(self.taken)
+
     def value(self, row: int, i: int) -> int:
         """One value; UNREAD where it could not be read."""
         return self.cells[row * len(self.probes) + i]

@@ -22,10 +22,11 @@ def record_of(
     unread: Mapping[str, str],
     spent: str | None,
     known: Mapping[str, Counter] = KNOWN,
+    rested: Sequence[int | None] | None = None,
 ) -> Record:
     """The record of one suspect: a series for each counter, None in a row meaning that it could not be read.
 
-    `known` defines counters that are not among ours.
+    `known` defines counters that are not among ours; `rested` is a row, too.
     """
     series = {}
     for i, name in enumerate(counters):
@@ -35,5 +36,5 @@ def record_of(
             value = row[i]
             why = unread.get(name, "could not be read in the replay child")
             values.append(Unread(counter=name, why=why) if value is None else value)
-        series[name] = Series(counter=counter, values=tuple(values))
+        series[name] = Series(counter=counter, values=tuple(values), rested=None if rested is None else rested[i])
     return Record(series=series, warmups=warmups, batch_runs=batch_runs, spent=spent)

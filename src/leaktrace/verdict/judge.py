@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from leaktrace.probes.model import REFS, Unread
+from leaktrace.verdict import words
 from leaktrace.verdict.alone import stands_alone, within_noise
 from leaktrace.verdict.curve import Curve
 from leaktrace.verdict.exact import examine
@@ -29,6 +30,9 @@ WEIGHT: Final = {
 BYTES_PER_REFERENCE: Final = 16
 """The smallest object, which has a reference to its class, takes so much."""
 REFERENCES_PER_BLOCK: Final = 4
+
+MOST_LEFT: Final = 4
+"""Of growth that goes by itself, such a part may stay: what a server learns, what an allocator keeps."""
 
 SETTLED: Final = frozenset({Verdict.STEADY, Verdict.ONE_TIME, Verdict.CACHE})
 """Verdicts of the exact counters after which an inexact one is asked whether it grew by itself."""
@@ -82,7 +86,7 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
         curve = Curve(counter=series.counter, values=numbers, warmups=record.warmups, batch_runs=record.batch_runs)
         (exact if series.counter.exact else inexact).append(curve)
 
-    findings = [examine(curve, rules, record.spent) for curve in exact]
+    findings = [_unless_gone(examine(curve, rules, record.spent), record) for curve in exact]
     if not rules.screening:
         findings = _unless_mirrored(findings)
     if all(finding.verdict in SETTLED for finding in findings):
@@ -95,6 +99,19 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
     if not findings and inexact:
         findings = [within_noise(inexact[0], rules, record.spent)]
     return _weigh(findings, unread)
+
+
+def _unless_gone(finding: Finding, record: Record) -> Finding:
+    """The finding, or that of a cache where what grew went by itself once the runs had stopped."""
+    curve, rested = finding.curve, record.series[finding.curve.counter.name].rested
+    if rested is None or finding.verdict not in (Verdict.LEAK, Verdict.UNDECIDED) or curve.grew <= 0:
+        return finding
+    left = rested - curve.after[0]
+    if left * MOST_LEFT > curve.grew:
+        return finding
+    grew, gone = (words.amount(curve.counter, amount) for amount in (curve.grew, curve.after[-1] - rested))
+    reason = f"grew by {grew} in {words.runs(curve.runs)}, of which {gone} went by itself when the runs had stopped"
+    return replace(finding, verdict=Verdict.CACHE, reason=reason, more=0)
 
 
 def _unless_mirrored(findings: list[Finding]) -> list[Finding]:

@@ -43,10 +43,12 @@ class Series:
         counter: what was read.
         values: one reading before the first run, then one after each warm-up run, then one after each batch of
             `batch_runs` runs.
+        rested: one more after the last run, when what ends by itself has had its time; None where nothing could.
     """
 
     counter: Counter
     values: tuple[Value, ...]
+    rested: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,39 @@
+"""Time for what ends by itself: a server's idle connections, work in a queue; a leak is still there afterwards."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from leaktrace.replay.measure import Readings, Tell, settle
+
+
+REST_S = 8.0
+"""Longer than the servers that suites start keep idle connections: five seconds is common."""
+STEP_S = 0.5
+
+Row = Sequence["int | None"]
+
+
+def rest(
+    readings: Readings,
+    accused: Callable[[Row], bool],
+    tell: Tell,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Row | None:
+    """Run nothing until no growth is `accused` any more, or for `REST_S`; what was read last, which is told.
+
+    None where no thread but this one is there: then nothing goes by itself.
+    """
+    if len(threading.enumerate()) == 1 or readings.taken == readings.rows:
+        return None
+    until, row = clock() + REST_S, readings.row(readings.taken - 1)
+    while accused(row) and clock() < until:
+        sleep(STEP_S)
+        settle()
+        row = readings.peek()
+    tell("rested", {"values": row})
+    return row
