@@ -93,16 +93,19 @@ class Harmless:
         self.name = ""
 
     def explain(self, grown: int) -> None:
-        """Find out whether nearly all of so many new references are to such classes; forget what `begin` has seen."""
+        """Find out whether nearly all of so many new references are to such classes."""
         now = array("q", map(sys.getrefcount, self._classes))
         taken = [
             (after - before, class_name(cls))
             for cls, before, after in zip(self._classes, self._before, now, strict=True)
             if after > before and is_installed(cls)
         ]
-        self._classes = []
         if taken and sum(count for count, _name in taken) >= NEARLY_ALL * grown:
             _most, self.name = max(taken)
+
+    def forget(self) -> None:
+        """Let go of the classes: some may have no other owner by now."""
+        self._classes.clear()
 
 
 def is_suspicious(ruling: Ruling) -> bool:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from leaktrace.hunt import Game, Prey, decided_in_place
+import gc
+import weakref
+
+from leaktrace.hunt import Game, Harmless, Prey, decided_in_place
 from leaktrace.options import Options
 from leaktrace.replay.letters import Task
 from leaktrace.session import soonest_first
@@ -103,3 +106,16 @@ def test_growth_that_wavers_in_place_is_unclear_and_steady_growth_is_not():
         game.prey[name] = Prey(nodeid=name, duration_s=0.01, accused={"memory": ruling}, rates={})
 
     assert game.unclear() == {"wavers"}
+
+
+def test_classes_whose_references_were_counted_are_let_go():
+    class Own:
+        pass
+
+    harmless, own = Harmless(), weakref.ref(Own)
+    harmless.begin()
+    del Own
+    harmless.forget()
+    gc.collect()
+
+    assert own() is None

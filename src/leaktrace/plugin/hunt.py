@@ -87,6 +87,7 @@ class HuntDoor:
             _swept(item.session, nextitem)
         finally:
             self.game.followed_s += self._screen.followed_s
+            self.game.harmless.forget()
             self._screen.thaw()
             self._recorder.resume()
 
