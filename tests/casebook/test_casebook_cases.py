@@ -9,6 +9,7 @@ from casebook_scenarios import case, exhibit, suspect
 
 from leaktrace.casebook.cases import askable, case_of, merged_cases, with_native
 from leaktrace.codec import encode
+from leaktrace.probes.model import Thing
 from leaktrace.replay.letters import Answer
 from leaktrace.trace.model import Holder, Site
 from leaktrace.verdict.model import Verdict
@@ -55,6 +56,26 @@ def test_even_growth_is_a_leak_with_its_rate():
 
 def site(file):
     return Site(file=file, line=1, function="f", bytes_per_run=1.0, count_per_run=1.0)
+
+
+def test_descriptors_that_no_one_could_list_may_turn_out_to_be_sockets():
+    left = Answer(
+        ident=0,
+        counters=("fds",),
+        warmups=3,
+        batch_runs=3,
+        readings=[[10 + n] for n in (0, 1, 2, 3, 6, 9, 12, 15)],
+        things=[encode(Thing(kind="sockets", noun="socket", name="unix unnamed"))],
+        ended=True,
+        runs=15,
+        began=True,
+    )
+    nameless = Thing(kind="fds", noun="fds", name="1 more")
+
+    found = judged(left, kind="fds", counter="fds", things=(nameless,))
+
+    assert (found.verdict, [thing.noun for thing in found.things]) == (Verdict.LEAK, ["socket"])
+    assert judged(left, kind="fds", counter="fds", things=(replace(nameless, noun="file"),)).verdict is Verdict.STEADY
 
 
 def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it():

@@ -235,7 +235,7 @@ class ThingsKeeper:
         looked = False
         for number, (shelf, read) in enumerate(self._reads):
             now = read()
-            if now == shelf.count and not shelf.young:
+            if now == shelf.count and not (patient and shelf.young):
                 continue
             looked = True
             if patient and shelf.rose(now):

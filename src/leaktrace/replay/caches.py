@@ -16,6 +16,9 @@ SELDOM = frozenset({"importlib", "sys", "warnings"})
 PATTERNS = ("_cache", "_cache2")
 """Where `re` keeps compiled patterns; 3.13 has a second, smaller cache."""
 
+STEADY_SINCE = (3, 11)
+"""Before, each entry of the type attribute cache that is emptied takes a reference to None until it is filled again."""
+
 
 def empty(*, thoroughly: bool) -> None:
     """Empty the interpreter's caches, but for those that hold settings; those that seldom grow only `thoroughly`."""
@@ -27,7 +30,7 @@ def empty(*, thoroughly: bool) -> None:
             clear(module)
     # The type attribute cache keeps the names of attributes of classes that have gone; 3.13 has a new name for it.
     internal = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
-    if internal is not None:
+    if internal is not None and (thoroughly or sys.version_info >= STEADY_SINCE):
         internal()
 
 
