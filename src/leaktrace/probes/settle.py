@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import psutil
 
@@ -33,20 +33,21 @@ def trim() -> None:
             trimmer()
 
 
-def clear_caches() -> None:
+def clear_caches(*, spared: Collection[str] = (), types: bool = True) -> None:
     """Empty the interpreter's own caches, those that CPython's `-R` empties (Lib/test/libregrtest/utils.py).
 
     Only modules that the process has already loaded are touched; for a throw-away child or between repeats, never
-    during a user's only run.
+    during a user's only run. Those of the modules `spared` are left alone, and that of attributes of `types`, which
+    keeps the names of attributes of classes that have gone, where it is not asked for.
     """
     for name, clear in CACHES:
         module = sys.modules.get(name)
-        if module is not None:
+        if module is not None and name not in spared:
             with contextlib.suppress(Exception):  # a user's replacement of a stdlib module may lack the call
                 clear(module)
     # The parser's and the type attribute cache; 3.13 names it _clear_internal_caches and warns of the old name.
     internal = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
-    if internal is not None:
+    if types and internal is not None:
         internal()
 
 

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from leaktrace.probes.settle import CACHES
+from leaktrace.probes.settle import clear_caches
 
 
 SETTINGS = frozenset({"mimetypes", "urllib.request"})
@@ -22,16 +22,10 @@ STEADY_SINCE = (3, 11)
 
 def empty(*, thoroughly: bool) -> None:
     """Empty the interpreter's caches, but for those that hold settings; those that seldom grow only `thoroughly`."""
-    for name, clear in CACHES:
-        module = sys.modules.get(name)
-        if module is None or name in SETTINGS or (name in SELDOM and not thoroughly):
-            continue
-        with contextlib.suppress(Exception):  # a user's replacement of a stdlib module may lack the call
-            clear(module)
-    # The type attribute cache keeps the names of attributes of classes that have gone; 3.13 has a new name for it.
-    internal = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
-    if internal is not None and (thoroughly or sys.version_info >= STEADY_SINCE):
-        internal()
+    clear_caches(
+        spared=SETTINGS if thoroughly else SETTINGS | SELDOM,
+        types=thoroughly or sys.version_info >= STEADY_SINCE,
+    )
 
 
 @contextlib.contextmanager

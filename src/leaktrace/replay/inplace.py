@@ -215,7 +215,7 @@ class Screen:
             runs += batch
             self._read(followed, thoroughly=True)
             self._risen(followed, grace)
-            if hasty and not followed.keep_rising():
+            if hasty and followed.rises() < followed.taken - 1:
                 return None
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"

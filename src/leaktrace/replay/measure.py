@@ -74,13 +74,14 @@ class Readings:
         before, now = self.value(self.taken - 2, i), self.value(self.taken - 1, i)
         return 0 if UNREAD in (before, now) else now - before
 
-    def keep_rising(self) -> bool:
-        """Whether some counter has risen at each reading."""
+    def rises(self) -> int:
+        """At how many readings that counter has risen which rose most often."""
         rows = [self.row(number) for number in range(self.taken)]
-        return any(
-            all(before is not None and now is not None and now > before for before, now in pairwise(column))
+        most: int = max(
+            sum(before is not None and now is not None and now > before for before, now in pairwise(column))
             for column in zip(*rows, strict=True)
         )
+        return most
 
     def row(self, number: int) -> list[int | None]:
         """One reading's values, None where unread."""
