@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 import sys
 import types
@@ -184,6 +186,40 @@ def test_garbage_of_a_suspicious_test_is_collected_and_not_billed(run):
     assert span.growth["rss_bytes"] == 2
     assert span.settlement.raw["rss_bytes"] == 50 * MB + 2
     assert span.settlement.garbage_bytes >= 50 * MB
+
+
+@contextlib.contextmanager
+def full_collections():
+    """How many collections of everything were asked for meanwhile."""
+    seen = []
+
+    def tell(phase, info):
+        if phase == "start" and info["generation"] == 2:
+            seen.append(info)
+
+    gc.callbacks.append(tell)
+    try:
+        yield seen
+    finally:
+        gc.callbacks.remove(tell)
+
+
+def test_free_pages_that_malloc_gives_back_clear_a_test_without_a_collection(run, monkeypatch):
+    monkeypatch.setattr("leaktrace.ledger.recorder.trim", lambda: run.grow(-50 * MB, heap=0))
+    with full_collections() as seen, run.test():
+        run.grow(50 * MB, heap=0)
+
+    assert not seen
+    assert run.span().growth["rss_bytes"] == 0
+    assert run.span().settlement.raw["rss_bytes"] == 50 * MB
+
+
+def test_nothing_more_is_collected_once_a_test_is_cleared(run):
+    with contextlib.ExitStack() as stack, run.test():
+        run.garbage(50 * MB)
+        seen = stack.enter_context(full_collections())
+
+    assert len(seen) == 1
 
 
 def test_a_test_below_its_limit_is_not_settled(run):

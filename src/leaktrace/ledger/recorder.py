@@ -7,6 +7,7 @@ object that outlives it: readings go into preallocated arrays.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -22,8 +23,8 @@ from leaktrace.ledger.pace import Pace
 from leaktrace.ledger.rows import Rows
 from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.probes.memory import PeakProbe, UssProbe
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe, Unread, Value
-from leaktrace.probes.settle import collect, trim
+from leaktrace.probes.model import Probe, Unread, Value
+from leaktrace.probes.settle import trim
 
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ COARSE_BYTES = 1 << 18
 GAP_NS = 100_000
 """Between two tests, too short for much to be gained: what it brought is the next test's, and one reading is spared."""
 _PASSED = OUTCOMES.index("passed")
+_PASSES = 3  # a finalizer may free further cycles
 
 
 class Recorder:
@@ -335,7 +337,7 @@ class Recorder:
         if self._peak_bytes > self._last[0] + COARSE_BYTES:
             self._still = False  # the next test's peak is another
         if (loans.busy or 3 * max(row[self._setup :]) > limit) and self._suspicious(limit):
-            return self._settle()
+            return self._settle(limit)
         return None
 
     def grown_bytes(self) -> int:
@@ -357,20 +359,26 @@ class Recorder:
                 return True
         return False
 
-    def _settle(self) -> Settlement:
-        """Collect, trim, read again; what falls is taken from the closed loans first, then from the test."""
-        last = self._last
+    def _settle(self, limit: int) -> Settlement:
+        """Trim, then collect for as long as suspicion lasts; what falls repays the closed loans first, then the test.
+
+        To collect takes as long as the heap is large, and twice that where there is garbage: malloc's free pages come
+        first, which are often all that a test seems to have kept.
+        """
         raw = {c.name: self._grew(i) for i, c in enumerate(self.ledger.counters)}
-        before = {c.name: last[i] for i, c in enumerate(self.ledger.counters)}
         self._at = self._teardown
-        collect()
-        self._loans.settle(self._at)
-        garbage = [before[name] - last[i] for i, name in enumerate(before) if name in {RSS_BYTES.name, HEAP_BYTES.name}]
         trim()
         self._loans.settle(self._at)
+        before, garbage_bytes = self._last[:2], 0
+        for _ in range(_PASSES):
+            if not self._suspicious(limit) or not gc.collect():
+                break
+            trim()
+            self._loans.settle(self._at)
+            garbage_bytes = max(was - now for was, now in zip(before, self._last, strict=False))
         from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - on suspicion only, and no growth of the test's
 
-        return Settlement(raw=raw, garbage_bytes=max([0, *garbage]), uss_bytes=UssProbe().read())
+        return Settlement(raw=raw, garbage_bytes=max(0, garbage_bytes), uss_bytes=UssProbe().read())
 
     def tests_over(self) -> None:
         """No test comes any more; the run itself goes on, with what plugins and pytest do at its end."""
