@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import threading
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,7 @@ class ReplayDoor:
         self._items: dict[tuple[str, str], pytest.Item] = {}
         self._collect_errors: list[str] = []
         self._quiet = QuietRuns()
+        self._plugins_threads: list[threading.Thread] = []
 
     def _tell(self, task: Task) -> Callable[[str, Mapping[str, object]], None]:
         def tell(event: str, fields: Mapping[str, object]) -> None:
@@ -121,6 +123,11 @@ class ReplayDoor:
             plugin = config.pluginmanager.get_plugin(name)
             if plugin is not None:
                 config.pluginmanager.unregister(plugin)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection(self) -> None:
+        """Note what other plugins have started (pytest-rerunfailures runs a server): no test's work is done there."""
+        self._plugins_threads = threading.enumerate()
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Remember why a file could not be collected."""
@@ -220,7 +227,7 @@ class ReplayDoor:
         at_once = accused(None)
         if not at_once or "threads" in at_once:
             return at_once
-        return accused(rest(readings, lambda row: bool(accused(row)), tell))
+        return accused(rest(readings, lambda row: bool(accused(row)), tell, idle=self._plugins_threads))
 
     def _explain(self, task: Task, repeat: Repeat, grown: dict[str, Ruling], items: Sequence[pytest.Item]) -> None:
         """Name the things that stay, then say what keeps memory alive: that empties the holder at its end."""

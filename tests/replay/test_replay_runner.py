@@ -174,6 +174,30 @@ def test_several_children_work_at_a_time(bench):
     assert bench.outcome.left_out == []
 
 
+WORKER = """
+import queue, threading
+work = queue.Queue()
+def serve():
+    while work.get() is not None: pass
+def pytest_unconfigure(): work.put(None)
+"""
+STARTED = "threading.Thread(target=serve, daemon=True).start()"
+
+
+@pytest.mark.parametrize(
+    ("started_in", "rests"), [("pytest_configure(config)", False), ("pytest_runtest_setup(item)", True)]
+)
+def test_time_to_go_by_itself_is_given_where_a_thread_of_the_tests_is_there_and_not_for_a_plugins(
+    bench, started_in, rests
+):
+    (bench.path / "conftest.py").write_text(f"{WORKER}def {started_in}: {STARTED}\n", encoding="utf-8")
+
+    answer = bench.replay("test_leaks")["test_leaks"]
+
+    assert answer.failure is None
+    assert (answer.rested is not None) is rests
+
+
 def test_a_file_that_cannot_be_collected_is_told_with_its_reason(bench):
     bench.suite.write_text("import not_there\n", encoding="utf-8")
 

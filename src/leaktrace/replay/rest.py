@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from leaktrace.replay.measure import Readings, Tell, settle
 
@@ -21,14 +21,17 @@ def rest(
     accused: Callable[[Row], bool],
     tell: Tell,
     *,
+    idle: Collection[threading.Thread],
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Row | None:
     """Run nothing until no growth is `accused` any more, or for `REST_S`; what was read last, which is told.
 
-    None where no thread but this one is there: then nothing goes by itself.
+    None where no thread is there but this one and those that are `idle` as far as tests go: then nothing goes by
+    itself.
     """
-    if len(threading.enumerate()) == 1 or readings.taken == readings.rows:
+    others = set(threading.enumerate()) - {threading.current_thread(), *idle}
+    if not others or readings.taken == readings.rows:
         return None
     until, row = clock() + REST_S, readings.row(readings.taken - 1)
     while accused(row) and clock() < until:
