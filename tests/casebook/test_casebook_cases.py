@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from casebook_scenarios import case, exhibit, suspect
 
-from leaktrace.casebook.cases import askable, case_of, merged_cases, with_native
+from leaktrace.casebook.cases import after_others, askable, case_of, merged_cases, with_native
 from leaktrace.codec import encode
 from leaktrace.probes.model import Thing
 from leaktrace.replay.letters import Answer
@@ -213,6 +213,13 @@ def test_the_command_that_shows_it_again_finds_the_file_from_where_pytest_was_st
     found = judged(None, name=nodeid, nodeids=(member,))
 
     assert askable(found, {member: path}, "/root").reproduce == f"pytest --leaktrace {asked}"
+
+
+def test_the_command_of_a_bisection_keeps_the_name_and_what_is_to_be_collected():
+    name, command = "tests/t.py::test_a", "leaktrace bisect tests/t.py::test_a -- --pyargs some"
+    found = after_others(judged(None, name=name, nodeids=(name,)), ["tests/t.py::test_b"], command)
+
+    assert askable(found, {name: "/site-packages/some/tests/t.py"}, "/root").reproduce == command
 
 
 def test_of_several_workers_the_gravest_verdict_of_a_test_stands():

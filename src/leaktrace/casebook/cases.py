@@ -232,8 +232,10 @@ def askable(case: Case, paths: Mapping[str, str], cwd: str) -> Case:
     path, here = PurePath(paths.get(first, "")), PurePath(cwd)
     if first.partition("::")[0] != file or first not in paths or here / file == path:
         return case
-    found = path.relative_to(here) if path.is_relative_to(here) else path
     command = case.reproduce.removesuffix(shlex.quote(asked))
+    if command == case.reproduce:
+        return case  # a bisection's, which tells the test by its own name and then what to collect
+    found = path.relative_to(here) if path.is_relative_to(here) else path
     return replace(case, reproduce=f"{command}{shlex.quote(f'{found}{colons}{rest}')}")
 
 
