@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import functools
 import gc
+import json
 import os
 import subprocess
 import sys
@@ -607,9 +608,10 @@ class Item:
     pass
 
 
-def released(*, exclusive, freed, entries=5):
+def released(*, exclusive, freed, noise=0, entries=5):
     """What is told where plain values of so many bytes are taken out, and so many are weighed as released."""
-    weights = iter([1_000_000, 1_000_000 - freed])
+    before = [1_000_000 + noise, 1_000_000] * 3
+    weights = iter([*(before[:5] if noise else [1_000_000] * 2), before[4] - freed])
     expected = proof.Expected(ids=frozenset(), noun="int", noun_ids=frozenset(), noun_type=0, bytes_exclusive=exclusive)
     removal = proof.Removal("desk.papers", entries, lambda: None)
     return proof.prove([removal], expected, settle=lambda: None, heap_bytes=lambda: next(weights))
@@ -617,6 +619,36 @@ def released(*, exclusive, freed, entries=5):
 
 def test_plain_values_that_weigh_next_to_nothing_refute_no_holder():
     assert released(exclusive=160, freed=0).status == "untried"
+
+
+def test_a_few_plain_values_prove_their_holder_if_the_heap_lies_still():
+    assert released(exclusive=160, freed=160).status == "proved"
+    assert released(exclusive=160, freed=160, noise=96).status == "untried"
+
+
+IN_A_CHILD = """
+import gc, json, sys
+sys.path[:] = {path!r}
+from leaktrace.trace.explain import explain
+PAPERS = [None] * 150
+def leak():
+    PAPERS.append({value})
+exhibit = explain(leak, settle=gc.collect, budget_s=60.0)
+print(json.dumps([exhibit.holder.name, exhibit.proof.status, exhibit.proof.detail]))
+"""
+
+
+@pytest.mark.skipif(
+    sys.version_info < (3, 11), reason="each code object keeps a frame of its first call: that weighs more"
+)
+@pytest.mark.parametrize("value", ["object()", "1.5 + len(PAPERS)", "10_000 + len(PAPERS)"])
+def test_five_plain_values_are_weighed_where_malloc_serves_them(value):
+    source = IN_A_CHILD.format(path=sys.path, value=value)
+    environ = {**os.environ, "PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
+
+    done = subprocess.run([sys.executable, "-c", source], env=environ, capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout)[:2] == ["__main__.PAPERS", "proved"], done.stdout
 
 
 def test_plain_values_are_told_by_their_weight():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import compress
 
 from leaktrace.trace.growth import living
 from leaktrace.trace.model import Proof
@@ -15,6 +17,7 @@ _ENOUGH = 0.95
 _ENOUGH_BYTES = 0.5
 _FEW = 3
 _LIGHT_BYTES = 4_096
+_MOST_BALANCING = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +68,74 @@ def prove(
         removed or nothing could be watched.
     """
     watched, kind = (expected.noun_ids, expected.noun_type) if expected.noun_ids else (expected.ids, 0)
-    if not watched:
-        settle()  # what the trace itself has left would be weighed as released
-    before_bytes = heap_bytes()
-    if not watched and (before_bytes is None or not expected.bytes_exclusive):
+    acted, numbered = bytearray(len(removals)), iter([*enumerate(removals)])  # made before anything is weighed
+    scales = _Scales(settle, heap_bytes)
+    if not watched and not (expected.bytes_exclusive and scales.balance()):
         return Proof(status="untried", detail="what is leaked can neither be counted nor weighed")
-    done: list[Removal] = []
-    freed: int | None = None
-    for removal in removals:
+    for number, removal in numbered:
         try:
             removal.act()
         except Exception as error:  # noqa: BLE001 - a holder may refuse in any way
-            if not done:
+            if not any(acted):
                 why = f"{removal.holder} cannot be emptied: {class_name(type(error))}"
                 return Proof(status="untried", detail=why)
             continue
-        done.append(removal)
+        acted[number] = True
         settle()
         left = alive(watched, kind) if watched else 0
-        freed = None if before_bytes is None else before_bytes - (heap_bytes() or 0)
-        if _released(len(watched), left, freed, expected.bytes_exclusive):
-            return Proof(status="proved", detail=_proved(done, expected, len(watched), left, freed))
+        if not watched:
+            scales.weigh()
+        if _released(len(watched), left, scales, expected.bytes_exclusive):
+            done = [*compress(removals, acted)]
+            return Proof(status="proved", detail=_proved(done, expected, len(watched), left, scales.freed()))
+    taking = _taking(next(compress(removals, acted)))
     if watched:
         released = f"{len(watched) - alive(watched, kind)} of {len(watched)} {_noun(expected)}"
     elif expected.bytes_exclusive < _LIGHT_BYTES:
-        why = f"{_taking(done[0])} released plain values at most, which weigh too little to be seen"
+        why = f"{taking} released plain values at most, which weigh too little to be seen"
         return Proof(status="untried", detail=why)
     else:
-        released = f"{max(0, freed or 0):,} of {expected.bytes_exclusive:,} bytes"
-    detail = f"{_taking(done[0])} released only {released}: something else holds them too"
-    return Proof(status="refuted", detail=detail)
+        released = f"{max(0, scales.freed()):,} of {expected.bytes_exclusive:,} bytes"
+    return Proof(status="refuted", detail=f"{taking} released only {released}: something else holds them too")
+
+
+class _Scales:
+    """Weighs what removals release: a few plain values weigh no more than the book of the weighing would.
+
+    So all that has to be there is made before the first reading, and readings go into an array.
+    """
+
+    def __init__(self, settle: Callable[[], None], heap_bytes: Callable[[], int | None]) -> None:
+        self._settle, self._heap_bytes = settle, heap_bytes
+        self._weights = array("q", (0, 0, 0))  # the last two before anything is taken out, and now
+
+    def balance(self) -> bool:
+        """Read until the heap lies still, with nothing done in between; False where it cannot be read."""
+        for _ in range(_MOST_BALANCING):
+            self._weights[0] = self._weights[1]
+            self._settle()  # what the trace itself has left would be weighed as released
+            if not self._read(1):
+                return False
+            if not self.noise():
+                break
+        return True
+
+    def weigh(self) -> None:
+        """Read again."""
+        self._read(2)
+
+    def _read(self, number: int) -> bool:
+        weight = self._heap_bytes()
+        self._weights[number] = weight or 0
+        return weight is not None
+
+    def freed(self) -> int:
+        """By how many bytes the heap has become smaller."""
+        return self._weights[1] - self._weights[2]
+
+    def noise(self) -> int:
+        """By how many bytes the heap changed with nothing done."""
+        return abs(self._weights[0] - self._weights[1])
 
 
 def alive(ids: frozenset[int], kind: int = 0) -> int:
@@ -131,14 +172,14 @@ def heap_bytes() -> int | None:
     return int(info.heap_used + info.mmap_used)
 
 
-def _released(watched: int, left: int, freed: int | None, exclusive: int) -> bool:
+def _released(watched: int, left: int, scales: _Scales, exclusive: int) -> bool:
     if watched:
         # The latest one may still be in the hands of a running function or a suspended generator.
         return left <= max(1 if watched > _FEW else 0, (1 - _ENOUGH) * watched)
-    return freed is not None and freed >= _ENOUGH_BYTES * exclusive
+    return scales.freed() >= _ENOUGH_BYTES * exclusive + scales.noise()
 
 
-def _proved(done: list[Removal], expected: Expected, watched: int, left: int, freed: int | None) -> str:
+def _proved(done: list[Removal], expected: Expected, watched: int, left: int, freed: int) -> str:
     if watched:
         what = f"{watched - left} of {watched} {_noun(expected)}" if left else f"all {watched} {_noun(expected)}"
     else:
