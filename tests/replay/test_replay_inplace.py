@@ -132,7 +132,10 @@ class Scripted:
         ((0, 0, 96, 192), (0,), False),
         ((0, -32, 96, 192), (0,), False),
         ((0, -48, 96, 192), (0,), True),
-        ((0, 96, 96, 192), (0, 2, 2, 4), False),
+        ((0, 96, 96, 192), (0, 2, 2, 4), True),
+        ((0,), (0, 1, 1, 2), True),
+        ((0,), (0, 1, 1, 1), False),
+        ((0,), (0, 2, 1, 2), False),
         ((0,), (0, 24, 8, 12), True),
         ((0,), (0, 1, 0, 1), False),
     ],
@@ -146,7 +149,7 @@ def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, foll
 
 
 def test_counters_that_rise_in_turn_are_let_go():
-    probes = [Scripted(BLOCKS, 0, 2, 2, 4), Scripted(HEAP_BYTES, 0, 0, 96, 96)]
+    probes = [Scripted(BLOCKS, 0, 2, 2, 2), Scripted(HEAP_BYTES, 0, 0, 96, 96)]
 
     assert Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(lambda: None, batch=1) is None
 

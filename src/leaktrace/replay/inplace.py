@@ -1,6 +1,6 @@
 """Screening in place: a test that has just run is run a few times more, in the same process, and read exactly.
 
-A clean test is let go after one batch. One that grew in two batches running is followed further, until the judge
+A clean test is let go after one batch. One that grew in two of three batches is followed further, until the judge
 acquits it or it has to go to a replay child. Before each reading the interpreter's caches are emptied: that costs a
 tenth of what it saves in further batches. What was alive before the repeats is frozen
 meanwhile, so that collecting costs what the test itself made, whatever the size of the heap; it is thawed when the
@@ -136,10 +136,11 @@ class Screen:
         self._ours = True
 
     def _is_quiet(self, run: Callable[[], None], batch: int) -> bool:
-        """Whether no counter rose in two batches running: one is enough where nothing moved, as a fall can hide a rise.
+        """Whether no counter rose twice: one batch is enough where nothing moved, as a fall can hide a rise.
 
-        Two of three do where malloc's bytes grew alone: those of a small native leak waver. They do for any counter
-        that has gained as if it had grown in each: what fell in between may have come and gone beside the test.
+        It may have stood still in between, where something of the same size went by itself; and have fallen where
+        malloc's bytes grew alone, for those of a small native leak waver, or where it has gained as if it had grown in
+        each batch: what fell may have come and gone beside the test.
         """
         two, risen, native, grace = self._two, 0, 0, Grace(GRACE_S, LEAST_GRACE_S)
         rounds = iter(range(ROUNDS))  # made before the first reading: an iterator is a block
@@ -153,10 +154,11 @@ class Screen:
             for _ in range(batch):
                 run()
             self._read(two)
-            before, risen = risen, self._risen(two, grace)
-            native += risen > 0 and self._grew_outside(two)
-            if native > 1 or risen & before:
+            now = self._risen(two, grace)
+            native += now > 0 and self._grew_outside(two)
+            if native > 1 or now & risen:
                 return False
+            risen = risen & ~self._fallen(two) | now
             if not risen and not native and not self._fell(two):
                 return True
         return not self._gained(two)
@@ -188,6 +190,10 @@ class Screen:
             least = RSS_STEP if probe.counter.name == RSS_BYTES.name else 1
             risen |= (readings.step(i) >= least) << i
         return risen
+
+    def _fallen(self, readings: Readings) -> int:
+        """Which counters are lower than before, as `_risen` tells which are higher."""
+        return sum((readings.step(i) < 0) << i for i in range(len(self._probes)))
 
     def _fell(self, readings: Readings) -> bool:
         # Before 3.12 the interpreter itself drops references to None, some for each class that is made.
