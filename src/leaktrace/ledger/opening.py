@@ -48,5 +48,7 @@ def open_recorder(
             own,
             guests=guests(given, [probe.counter.name for probe in own], complain),
             unwanted=frozenset(KINDS) - options.kinds,
+            frugal=not options.origin.get("kinds"),
+            complain=complain,
         ),
     )

@@ -23,8 +23,10 @@ YOUNG_S = 0.3
 """Time in which a new thing may yet go, and by going hide the next one."""
 LAST_GRACE_S = 0.5
 """Wait for what is on its way out at the end of the run, where nothing comes after."""
-DEAR_S = 100e-6
-"""A count that takes longer than this is not taken in a watch."""
+DEAR_S = 250e-6
+"""A count that always takes longer than this is not taken in a watch, unless it was asked for by name."""
+TRIES = 20
+"""Counts that may be interrupted, or slowed down by a neighbour, before one is called dear."""
 LARGE_BYTES = 1 << 20
 """Growth of a counter of bytes that is worth a look."""
 
@@ -47,6 +49,8 @@ class ThingsKeeper:
         probes: what is counted; those that can also name their things do so when a count has risen.
         guests: probes of others, which may cost what they cost.
         unwanted: kinds of things that nobody asked for; a socket is counted by the probe of descriptors, too.
+        frugal: whether to leave out what takes long to count.
+        complain: told of each that is left out.
     """
 
     def __init__(
@@ -55,10 +59,13 @@ class ThingsKeeper:
         *,
         guests: Sequence[Probe] = (),
         unwanted: frozenset[str] = frozenset(),
+        frugal: bool = True,
+        complain: Callable[[str], None] = lambda _text: None,
         clock: Callable[[], float] = perf_counter,
         cpu_s: Callable[[], float] = process_time,
     ) -> None:
         self._probes, self._guests, self._unwanted, self._clock, self._cpu_s = probes, guests, unwanted, clock, cpu_s
+        self._frugal, self._complain = frugal, complain
         self._shelves: list[Shelf] = []
         self._reads: tuple[tuple[Shelf, Callable[[], Value]], ...] = ()
         self._awake: tuple[tuple[Shelf, Callable[[], Value]], ...] = ()
@@ -78,8 +85,10 @@ class ThingsKeeper:
         """The run begins: count and list what is there before the first test."""
         for probe in (*self._probes, *self._guests):
             first = probe.read()
-            if probe not in self._guests and self._cost_s(probe) > DEAR_S:
-                ledger.unread[probe.counter.name] = "a count takes too long here for a watch; a replay counts it"
+            if self._frugal and probe not in self._guests and self._is_dear(probe):
+                kind, why = probe.counter.kind, "a count takes too long here for a watch; a replay counts it"
+                ledger.unread[probe.counter.name] = why
+                self._complain(f"{kind} not watched: {why}, and --leaktrace-kinds={kind} whatever it takes")
                 continue
             floor = 0 if probe.counter.unit == "count" else max(probe.counter.noise, LARGE_BYTES)
             shelf = Shelf(probe, first, floor, first)
@@ -96,13 +105,13 @@ class ThingsKeeper:
             (shelf, read) for shelf, read in self._reads if shelf.probe in self._guests or isinstance(read(), int)
         )
 
-    def _cost_s(self, probe: Probe) -> float:
-        cost = DEAR_S * 2
-        for _ in range(5):  # the best of five: a single one may have been interrupted
+    def _is_dear(self, probe: Probe) -> bool:
+        for _ in range(TRIES):
             since = self._cpu_s()
             probe.read()
-            cost = min(cost, self._cpu_s() - since)
-        return cost
+            if self._cpu_s() - since <= DEAR_S:
+                return False
+        return True
 
     # --- what happens while a test runs --------------------------------------------------------------------------
 
@@ -267,8 +276,8 @@ class ThingsKeeper:
         of_shelves = {number for left in self._left for number, _key in left.things}
         for number in of_shelves:
             shelf = self._shelves[number]
-            if getattr(shelf.probe, "put_back", False):
-                self._at_the_end[number] = self._attention.listed(shelf) or {}
+            if getattr(shelf.probe, "put_back", False) and (here := self._attention.listed(shelf)) is not None:
+                self._at_the_end[number] = here
 
     def finish(self, ledger: Ledger) -> None:
         """The run is over: put what is still there into the ledger, as the tests' and the fixtures'.

@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import time
+from _signal import getsignal  # type: ignore[import-not-found]  # `signal` makes an enum of each answer: ten times as long
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
@@ -218,7 +219,7 @@ def _loggers(logging: Any) -> Iterator[Any]:
 
 
 def _hooks() -> tuple[Any, ...]:
-    return (*(getattr(module, name) for module, names in HOOKED for name in names), *map(signal.getsignal, _SIGNALS))
+    return (*(getattr(module, name) for module, names in HOOKED for name in names), *map(getsignal, _SIGNALS))
 
 
 _SIGNALS = tuple(

@@ -1,0 +1,46 @@
+"""What a watch of things counts: all that it can afford, and whatever was asked for by name."""
+
+from __future__ import annotations
+
+import pytest
+
+from leaktrace.ledger.model import Ledger
+from leaktrace.ledger.things import DEAR_S, ThingsKeeper
+from leaktrace.probes.model import Counter
+
+
+class Slow:
+    """A counter of state whose readings take the times that it was given, and the last of them from then on."""
+
+    counter = Counter(name="state", unit="count", kind="state", exact=False)
+
+    def __init__(self, *times_s):
+        self.times_s, self.cpu_s = [*times_s], 0.0
+
+    def read(self):
+        self.cpu_s += self.times_s.pop(0) if len(self.times_s) > 1 else self.times_s[0]
+        return 0
+
+
+def unread_and_told(probe, **more):
+    ledger, told = Ledger(counters=(), worker="main"), []
+    ThingsKeeper([probe], complain=told.append, cpu_s=lambda: probe.cpu_s, **more).begin(ledger)
+    return set(ledger.unread), told
+
+
+def test_what_always_takes_long_to_count_is_left_out_and_told_with_the_remedy():
+    unread, told = unread_and_told(Slow(2 * DEAR_S))
+
+    assert unread == {"state"}
+    (text,) = told
+    assert text.startswith("state not watched: ")
+    assert "--leaktrace-kinds=state" in text
+
+
+def test_what_was_asked_for_by_name_is_counted_whatever_it_takes():
+    assert unread_and_told(Slow(1.0), frugal=False) == (set(), [])
+
+
+@pytest.mark.parametrize("slow", [1, 5, 12])
+def test_what_was_only_interrupted_is_counted(slow):
+    assert unread_and_told(Slow(*[1.0] * slow, DEAR_S / 2)) == (set(), [])
