@@ -5,11 +5,14 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from leaktrace.probes.model import NamingProbe
 from leaktrace.probes.processes import ChildrenMemoryProbe, ProcessesProbe
+from leaktrace.probes.procfs import ON_LINUX
 from leaktrace.probes.threads import ThreadsProbe
 
 
@@ -35,6 +38,10 @@ def probe(request):
 @pytest.fixture
 def sleeper():
     with subprocess.Popen(["sleep", "30"]) as process:
+        cmdline = Path(f"/proc/{process.pid}/cmdline")
+        # Popen returns when exec closes its pipe, which is before the kernel has set up the new command line.
+        while ON_LINUX and not cmdline.read_bytes():
+            time.sleep(0.001)
         yield process
         process.kill()
 
