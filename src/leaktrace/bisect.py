@@ -155,7 +155,7 @@ class Bisection:
         return self._end("found", before=best, whole=ended, symptom=whole.symptoms[name], case=case)
 
     def _end(self, outcome: Literal["found", "alone", "gone", "failed"], **found: object) -> Bisected:
-        return replace(Bisected(outcome=outcome, children=self._children, known=self._known), **found)  # type: ignore[arg-type]
+        return replace(Bisected(outcome=outcome, children=self._children, known=self._known), **found)  # type: ignore[arg-type]  # fields by name
 
     def _trial(self, before: tuple[Target, ...]) -> Trial:
         """One child, unless it is known what it would show: the test after these.

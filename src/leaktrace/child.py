@@ -23,6 +23,7 @@ from leaktrace.probes.model import Probe, Unread
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
+from leaktrace.replay.left import RUNS
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
 from leaktrace.replay.measure import Readings, RunFailed, Tell, measure
 from leaktrace.replay.rest import Row, rest
@@ -170,6 +171,10 @@ class ReplayDoor:
             follow_native(again.run, tell, items, warmups=task.warmups)
             tell("end", {})
             return
+        if task.naming:
+            self._name(task, again, task.kinds, items, runs=1)
+            tell("end", {})
+            return
         kinds = (set(self._order.kinds) - DEAR_KINDS) | set(task.kinds)
         references = (RefsProbe(),) if task.references else ()
         for probe in references:
@@ -233,10 +238,15 @@ class ReplayDoor:
         """Name the things that stay, then say what keeps memory alive: that empties the holder at its end."""
         memory = grown.pop("memory", None)
         if grown:
-            config = items[0].config
-            name_left(repeat.run, self._tell(task), config, lambda origins: self._probes(grown, config, origins))
+            self._name(task, repeat, grown, items)
         if memory is not None and "memory" in {group_of(kind) for kind in task.kinds}:
             trace(repeat.run, self._tell(task), items, memory)
+
+    def _name(
+        self, task: Task, repeat: Repeat, kinds: Collection[str], items: Sequence[pytest.Item], *, runs: int = RUNS
+    ) -> None:
+        config = items[0].config
+        name_left(repeat.run, self._tell(task), config, lambda origins: self._probes(kinds, config, origins), runs=runs)
 
     def _record(self, task: Task, readings: Readings, spent: str | None, rested: Row | None = None) -> Any:
         return record_of(

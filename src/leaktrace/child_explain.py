@@ -27,17 +27,22 @@ Tell = Callable[[str, Mapping[str, object]], None]
 
 
 def name_left(
-    run: Callable[[], None], tell: Tell, config: pytest.Config, probes: Callable[[Origins | None], Sequence[Probe]]
+    run: Callable[[], None],
+    tell: Tell,
+    config: pytest.Config,
+    probes: Callable[[Origins | None], Sequence[Probe]],
+    *,
+    runs: int,
 ) -> None:
-    """Tell the very things that each run leaves, as these probes name them."""
+    """Tell the very things that so many runs leave, as these probes name them."""
     from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
 
     door = FixtureBirths(config.rootpath)
     config.pluginmanager.register(door, "leaktrace-births")
     try:
-        things = name_things(run, probes, settle, door.watch)
+        things = name_things(run, probes, settle, door.watch, runs=runs)
         tell("things", {"things": [encode(each) for each in relative(things, f"{config.rootpath}{os.sep}")]})
-    except Exception as exc:  # noqa: BLE001
+    except Exception as exc:  # noqa: BLE001 - an explanation may fail in any way, and costs itself alone
         _excuse(tell, f"what is left could not be named: {type(exc).__name__}: {exc}")
     finally:
         config.pluginmanager.unregister(door)
@@ -46,7 +51,7 @@ def name_left(
 def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], ruling: Ruling) -> None:
     """Tell what keeps it alive; that empties the holder at its end."""
     from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
-    from leaktrace.trace.explain import explain  # noqa: PLC0415
+    from leaktrace.trace.explain import explain  # noqa: PLC0415 - likewise
 
     rates = ruling.rates
     references = ruling.counter == REFS.name
@@ -65,7 +70,7 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
             mirrored=mirrored,
         )
         tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
-    except Exception as exc:  # noqa: BLE001
+    except Exception as exc:  # noqa: BLE001 - an explanation may fail in any way, and costs itself alone
         _excuse(tell, f"the trace failed: {type(exc).__name__}: {exc}")
 
 
@@ -78,8 +83,8 @@ def _mirrored(rates: Mapping[str, Rate]) -> bool:
 def follow_native(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], *, warmups: int) -> None:
     """Tell the stacks of what native code allocates, as memray sees them; nothing may be measured after this."""
     from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
-    from leaktrace.trace.native import memray_sites  # noqa: PLC0415
-    from leaktrace.trace.sites import Places  # noqa: PLC0415
+    from leaktrace.trace.native import memray_sites  # noqa: PLC0415 - likewise
+    from leaktrace.trace.sites import Places  # noqa: PLC0415 - likewise
 
     try:
         for _ in range(warmups):
@@ -87,7 +92,7 @@ def follow_native(run: Callable[[], None], tell: Tell, items: Sequence[pytest.It
         settle()
         sites = memray_sites(run, settle=settle, places=Places(OWN, plugins_of(items[0].config)))
         tell("exhibit", {"exhibit": _relative({"sites": encode(sites)}, items[0].config.rootpath)})
-    except Exception as exc:  # noqa: BLE001
+    except Exception as exc:  # noqa: BLE001 - an explanation may fail in any way, and costs itself alone
         _excuse(tell, f"memray could not follow it: {type(exc).__name__}: {exc}")
 
 

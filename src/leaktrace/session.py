@@ -22,6 +22,7 @@ from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
 from leaktrace.casebook.cases import as_known, askable, case_of, is_borne, merged_cases, who, with_rates
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
+from leaktrace.changes import credited
 from leaktrace.codec import decode, encode
 from leaktrace.errors import LeaktraceError
 from leaktrace.hunt import Game, decided_in_place
@@ -167,7 +168,10 @@ def conclude(
     prey = game.prey if game is not None else {}
     borne = {who(case) for case in cases if is_borne(case, limits)}
     cases = [case for case in cases if who(case) not in borne]
-    part = replace(part, suspects=tuple(each for each in suspects if _whom(each) not in borne))
+    bounds = replace(bounds, budget_s=_left(options.budget_s, clock() - began))
+    left = [each for each in suspects if _whom(each) not in borne]
+    named = credited(left, context.settings, paths=context.paths, bounds=bounds, folder=context.folder)
+    part = replace(part, suspects=named)
     cases = whose([with_rates(case, prey[case.nodeid].rates if case.nodeid in prey else {}) for case in cases], context)
     return without_doubts(
         part,

@@ -201,25 +201,25 @@ def test_the_command_that_shows_it_again_quotes_the_name_for_a_shell():
 @pytest.mark.parametrize(
     ("nodeid", "path", "asked"),
     [
-        ("tests/t.py::test_a", "/root/tests/t.py", "tests/t.py::test_a"),  # started in the root
+        ("tests/t.py::test_a", "/project/tests/t.py", "tests/t.py::test_a"),  # started in the root
         ("other/t.py::test_a", "/other/t.py", "/other/t.py::test_a"),  # the root is above
-        ("more/tests/t.py::test_a[x y]", "/root/tests/t.py", "'tests/t.py::test_a[x y]'"),
+        ("more/tests/t.py::test_a[x y]", "/project/tests/t.py", "'tests/t.py::test_a[x y]'"),
         ("::test_a", "/site-packages/some/t.py", "/site-packages/some/t.py::test_a"),  # --pyargs some.t
-        ("t.py", "/root/tests/t.py", "tests/t.py"),  # a group
+        ("t.py", "/project/tests/t.py", "tests/t.py"),  # a group
     ],
 )
 def test_the_command_that_shows_it_again_finds_the_file_from_where_pytest_was_started(nodeid, path, asked):
     member = nodeid if "::" in nodeid else f"{nodeid}::test_b"
     found = judged(None, name=nodeid, nodeids=(member,))
 
-    assert askable(found, {member: path}, "/root").reproduce == f"pytest --leaktrace {asked}"
+    assert askable(found, {member: path}, "/project").reproduce == f"pytest --leaktrace {asked}"
 
 
 def test_the_command_of_a_bisection_keeps_the_name_and_what_is_to_be_collected():
     name, command = "tests/t.py::test_a", "leaktrace bisect tests/t.py::test_a -- --pyargs some"
     found = after_others(judged(None, name=name, nodeids=(name,)), ["tests/t.py::test_b"], command)
 
-    assert askable(found, {name: "/site-packages/some/tests/t.py"}, "/root").reproduce == command
+    assert askable(found, {name: "/site-packages/some/tests/t.py"}, "/project").reproduce == command
 
 
 def test_of_several_workers_the_gravest_verdict_of_a_test_stands():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from resources_specimens import files_of
 
 
 PROJECT = {
@@ -115,6 +116,36 @@ def test_connects(connection):
     assert [(case.subject, case.nodeid, case.kind, case.verdict.name) for case in ran.book.cases] == [
         ("fixture", "connection", "fds", "LEAK")
     ]
+
+
+@pytest.mark.parametrize("kit", ["state", "state_path", "state_logging", "state_cwd"])
+def test_state_that_a_small_fixture_has_changed_is_told_as_that_fixtures(spread, kit):
+    ran = spread.run("--leaktrace", "--leaktrace-kinds=state", files=files_of(kit), expect=0)
+
+    owners = {suspect.name.rpartition("::")[2]: suspect.things[0].owner for suspect in ran.book.suspects}
+    assert owners.pop("test_function_fixture").startswith(f"fixture `function_leak` (test_{kit}.py:")
+    assert set(owners) >= {"test_body", "class_leak", "module_leak", "session_leak"}
+    assert set(owners.values()) == {""}
+    assert f"by fixture `function_leak` (test_{kit}.py:" in " ".join(ran.report.split())
+
+
+def test_what_the_body_and_a_fixture_change_is_told_apart(example):
+    body = """
+import os, pytest
+
+@pytest.fixture
+def either():
+    os.environ["SPECIMEN_FIXTURE"] = "x"
+
+def test_changes_it_too(either):
+    os.environ["SPECIMEN_BODY"] = "x"
+"""
+
+    ran = example.run("--leaktrace", "--leaktrace-kinds=state", files={"test_a.py": body}, expect=0)
+
+    owners = {thing.name: thing.owner for suspect in ran.book.suspects for thing in suspect.things}
+    assert owners.pop("SPECIMEN_FIXTURE").startswith("fixture `either` (test_a.py:")
+    assert owners == {"SPECIMEN_BODY": ""}
 
 
 def test_files_that_each_run_leaves_are_proved(example):

@@ -187,8 +187,8 @@ def test_an_answer_that_is_too_large_is_not_read(path):
 def test_a_target_is_known_by_its_file_and_its_tail():
     assert tail_of("a/test_a.py::TestA::test_b[x::y]") == "TestA::test_b[x::y]"
     assert tail_of("readme.md") == ""
-    assert targets_of(["a.py::b", "gone.py::c"], {"a.py::b": "/root/a.py"}) == (
-        Target(nodeid="a.py::b", path="/root/a.py", tail="b"),
+    assert targets_of(["a.py::b", "gone.py::c"], {"a.py::b": "/project/a.py"}) == (
+        Target(nodeid="a.py::b", path="/project/a.py", tail="b"),
     )
 
 

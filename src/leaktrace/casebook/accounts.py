@@ -98,7 +98,7 @@ def _column_sum(ledger: Ledger, *, leave_out: set[int]) -> Growth:
         if counter.name in ledger.unread:
             found[counter.name] = Unread(counter=counter.name, why=ledger.unread[counter.name])
         else:
-            found[counter.name] = sum(  # type: ignore[assignment]
+            found[counter.name] = sum(  # type: ignore[assignment]  # a Value is an int, too
                 ledger.cells[row * width + 3 + part * n + i] for row in rows for part in (1, 2, 3)
             )
     return found

@@ -48,8 +48,11 @@ class Origins:
             "os.fork": self._child_started,
         }
 
-    def install(self) -> None:
-        """Listen from now on, for as long as this process lives; coroutines remember their makers, too."""
+    def install(self, *, stepping: bool = True) -> None:
+        """Listen from now on, for as long as this process lives; coroutines remember their makers, too.
+
+        With `stepping`, every line is watched, which descriptors need and nothing else does.
+        """
         sys.set_coroutine_origin_tracking_depth(_DEEP_ENOUGH)
         self._listening = True
         sys.addaudithook(self._hear)
@@ -62,7 +65,8 @@ class Origins:
 
             threading._start_new_thread = heard_start  # type: ignore[attr-defined]  # noqa: SLF001
 
-        self._steps.start()
+        if stepping:
+            self._steps.start()
 
     def stop(self) -> None:
         """Remember nothing more."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 
-from leaktrace.probes.model import NamingProbe, Probe, Thing, Unread
+from leaktrace.probes.model import FDS, NamingProbe, Probe, Thing, Unread
 from leaktrace.probes.origins import Origins
 
 
@@ -74,7 +74,7 @@ def name_things(
     origins = Origins()
     probes = [probe for probe in probes_of(origins) if isinstance(probe, NamingProbe)]
     settle()
-    origins.install()
+    origins.install(stepping=any(probe.counter == FDS for probe in probes))
     births = Births(probes, origins)
     before, counts = births.listed(), [probe.read() for probe in probes]
     watched(births)

@@ -49,6 +49,7 @@ class Task:
         before: tests that are run once, in this order, before the first reading, whatever comes of them.
         references: whether the number of references is counted, too.
         native: whether only the stacks of native allocations are wanted, as memray tells them.
+        naming: whether only the things that one run leaves are wanted, with the fixtures that made them.
     """
 
     ident: int
@@ -62,6 +63,7 @@ class Task:
     before: tuple[Target, ...] = ()
     references: bool = False
     native: bool = False
+    naming: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

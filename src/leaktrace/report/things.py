@@ -24,7 +24,7 @@ def left_open(suspect: Suspect) -> Iterator[str]:
     else:
         whom = suspect.name
     for thing in suspect.things[:SHOWN]:
-        text = f"{head(thing)} {named(thing)} by {whom}"
+        text = f"{head(thing)} {named(thing)} by {f'{thing.owner} of {whom}' if thing.owner else whom}"
         yield from wrapped(text, first="", indent=INDENT * 2, width=WIDTH)
     more = len(suspect.things) - SHOWN
     if more > 0:
