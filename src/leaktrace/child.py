@@ -25,7 +25,7 @@ from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.left import RUNS
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
-from leaktrace.replay.measure import Readings, RunFailed, Tell, measure
+from leaktrace.replay.measure import Readings, RunFailed, Tell, measure, rehearse
 from leaktrace.replay.rest import Row, rest
 from leaktrace.replay.steady import deactivate_opcache
 from leaktrace.seam import Footprint, QuietRuns, forget_run, namespaces_of, repeat, tear_down
@@ -107,6 +107,7 @@ class ReplayDoor:
         self._items: dict[tuple[str, str], pytest.Item] = {}
         self._collect_errors: list[str] = []
         self._quiet = QuietRuns()
+        self._rehearsed = False
         self._plugins_threads: list[threading.Thread] = []
 
     def _tell(self, task: Task) -> Callable[[str, Mapping[str, object]], None]:
@@ -187,6 +188,9 @@ class ReplayDoor:
             rulings = judge_kinds(self._record(task, readings, spent))
             return max((ruling.more for kind, ruling in rulings.items() if kind in suspected), default=0)
 
+        if not self._rehearsed:
+            rehearse(probes, wants_more)
+            self._rehearsed = True
         readings = measure(task, again.run, probes, wants_more, tell, unread=unread)
         if readings.taken > task.warmups + 1:
             accused = self._rested(task, readings, tell)

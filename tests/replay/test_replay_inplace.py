@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import pairwise
 
 import psutil
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from leaktrace.hunt import Harmless, is_suspicious, often_rises, rulings_of, screen_of
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, THREADS
 from leaktrace.replay.inplace import Screen
-from leaktrace.replay.measure import Grace, Readings, RunFailed
+from leaktrace.replay.measure import Grace, Readings, RunFailed, rehearse
 from leaktrace.replay.steady import deactivate_opcache
 
 
@@ -44,6 +45,19 @@ def test_a_no_op_reads_zero_on_every_exact_counter_in_a_hundred_of_a_hundred_run
     told = subprocess.run([sys.executable, "-c", NOOP], capture_output=True, text=True, check=True).stdout.split()
 
     assert told[0] == told[1]
+
+
+def test_a_judge_is_shown_flat_steady_and_fading_readings_before_the_first_that_count():
+    probe = type("Probe", (), {"counter": BLOCKS})()
+    seen = []
+
+    rehearse([probe], lambda acted, spent: seen.append((spent, [row for [row] in map(acted.row, range(acted.taken))])))
+
+    whole = [values for spent, values in seen if spent == "runs"]
+    assert {len(values) for spent, values in seen if spent is None} >= {1, len(whole[0])}
+    assert [0] * len(whole[0]) in whole
+    assert any(steps == {64} for steps in ({b - a for a, b in pairwise(values)} for values in whole))
+    assert any(values[1] - values[0] > values[-1] - values[-2] > 0 for values in whole)
 
 
 def runs_needed(work, *, batch=4):

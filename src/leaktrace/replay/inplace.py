@@ -19,7 +19,7 @@ from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.settle import collect, has_users_freeze
 from leaktrace.replay import caches
-from leaktrace.replay.measure import Effort, Grace, Readings, RunFailed
+from leaktrace.replay.measure import Effort, Grace, Readings, RunFailed, rehearse
 
 
 FOLLOW_BATCH = 3
@@ -75,7 +75,7 @@ class Screen:
         self._follow_runs, self._follow_s = follow_runs, follow_s
         self.followed_s = 0.0
         """How long the last test was followed, after it had grown."""
-        self._ours = False
+        self._ours = self._rehearsed = False
         self._next_full = 0.0
         self._two = Readings(self._probes, rows=ROUNDS + 1)
         self._followed = Readings(self._probes, rows=2 + follow_runs)
@@ -208,9 +208,12 @@ class Screen:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
         followed, effort, grace = self._followed, Effort(self._clock), Grace(GRACE_S, LEAST_GRACE_S)
         suspicious, more, spent = True, 1, None  # made before the first reading, as all that is kept must be
+        if not self._rehearsed:
+            rehearse(self._probes, lambda acted, end: self._judged(acted, batch, end))
+            self._rehearsed = True
         followed.taken = 0
         followed.take()
-        self._judged(followed, batch, None)  # so that the judge's own caches are full as well
+        self._judged(followed, batch, None)  # a first reading tells it that another test begins
         followed.taken = 0
         caches.empty(thoroughly=True)
         run()  # makes anew what stays where a cache has been emptied once
