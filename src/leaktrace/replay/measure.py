@@ -35,7 +35,7 @@ COURSES: tuple[Callable[[int], int], ...] = (
     lambda number: 64 if number > REHEARSED // 2 else 0,
     lambda number: -64 * number,
 )
-"""Readings as they may come: flat, steady, much, every second time, once, fading, wavering, a sawtooth, late, falling."""
+"""As readings may come: flat, steady, much, every second time, once, fading, wavering, a sawtooth, late, falling."""
 
 Tell = Callable[[str, Mapping[str, object]], None]
 """Puts one event into the answer."""
