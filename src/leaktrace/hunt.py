@@ -17,7 +17,7 @@ from leaktrace.probes.model import REFS
 from leaktrace.probes.objects import RefsProbe, every_class
 from leaktrace.probes.parked import UsedHeapProbe
 from leaktrace.probes.threads import ThreadsProbe
-from leaktrace.replay.inplace import FOLLOW_BATCH, Grown, Screen
+from leaktrace.replay.inplace import Grown, Patience, Screen
 from leaktrace.replay.measure import Readings
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
@@ -200,21 +200,23 @@ class Game:
         self._began, self._duration_s = self.clock(), duration_s
         return True
 
-    def patience(self, duration_s: float) -> tuple[int, int]:
-        """How many repeats a clean test gets, and each batch of one that grew.
+    def patience(self, repeat_s: float) -> Patience:
+        """How many repeats a clean test gets, and each batch of one that grew, by the time that one repeat takes.
 
-        Four meet a leak of 1 per 4 runs wherever it starts. They are for short tests, and for all but slow ones while
-        the repeats together have cost less than a head start and `AMPLE` times the plain run so far: a hunt is to stay
-        below four times the suite. What following the tests that grew has cost is not held against the others.
+        A first run may take longer, for what it imports or another process does. Four meet a leak of 1 per 4 runs
+        wherever it starts. They are for short tests, and for all but slow ones while the repeats together have cost
+        less than a head start and `AMPLE` times the plain run so far: a hunt is to stay below four times the suite.
+        What following the tests that grew has cost is not held against the others.
         """
+        duration_s = min(repeat_s, self._duration_s)
         if duration_s >= SLOW_S:
-            return 1, 1
+            return Patience(1, 1, hasty=True)
         plain_s = self.clock() - self._started - self.spent_s
         screening_s = self.spent_s - self.followed_s
         long = duration_s >= LONG_S
         if duration_s < SHORT_S or screening_s + 5 * duration_s < HEAD_START_S + AMPLE * plain_s:
-            return 4, 1 if long else FOLLOW_BATCH
-        return (1, 1) if long else (2, FOLLOW_BATCH)
+            return Patience(4, 1) if long else Patience(4)
+        return Patience(1, 1) if long else Patience(2)
 
     def screened(self, nodeid: str, grown: Grown | None) -> None:
         """A test was repeated without failing."""

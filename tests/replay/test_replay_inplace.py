@@ -11,7 +11,7 @@ import pytest
 
 from leaktrace.hunt import Harmless, is_suspicious, often_rises, rulings_of, screen_of
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, THREADS
-from leaktrace.replay.inplace import Screen
+from leaktrace.replay.inplace import Patience, Screen
 from leaktrace.replay.measure import Grace, Readings, RunFailed, rehearse
 from leaktrace.replay.steady import deactivate_opcache
 
@@ -73,7 +73,7 @@ def runs_needed(work, *, batch=4):
             work(runs[0])
             runs[0] += 1
 
-        assert screen_of().screen(run, batch=batch) is None
+        assert screen_of().screen(run, patience=lambda _s: Patience(batch)) is None
         return runs[0]
 
     return min(once() for _ in range(5))
@@ -120,7 +120,7 @@ def test_what_stops_growing_is_followed_for_two_batches():
 def test_a_slow_test_is_read_after_each_repeat():
     kept = []
 
-    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), batch=1, follow_batch=1)
+    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), patience=lambda _s: Patience(1, 1))
 
     assert grown is not None
     assert grown.batch_runs == 1
@@ -157,7 +157,9 @@ class Scripted:
 def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, followed):
     probes = [Scripted(BLOCKS, *blocks), Scripted(HEAP_BYTES, *heap)]
 
-    grown = Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(lambda: None, batch=4)
+    grown = Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(
+        lambda: None, patience=lambda _s: Patience(4)
+    )
 
     assert (grown is not None) is followed
 
@@ -165,7 +167,12 @@ def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, foll
 def test_counters_that_rise_in_turn_are_let_go():
     probes = [Scripted(BLOCKS, 0, 2, 2, 2), Scripted(HEAP_BYTES, 0, 0, 96, 96)]
 
-    assert Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(lambda: None, batch=1) is None
+    assert (
+        Screen(probes, lambda _readings, _batch, _spent: (True, 0)).screen(
+            lambda: None, patience=lambda _s: Patience(1)
+        )
+        is None
+    )
 
 
 def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_each_reading():
@@ -173,7 +180,7 @@ def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_each_reading():
     probes = [Scripted(BLOCKS, 0, 2, 4, 4, 4, 6, 6, 8)]
     screen = Screen(probes, lambda _readings, _batch, _spent: (True, 1))
 
-    assert screen.screen(lambda: runs.append(0), batch=1, follow_batch=1, hasty=True) is None
+    assert screen.screen(lambda: runs.append(0), patience=lambda _s: Patience(1, 1, hasty=True)) is None
     assert len(runs) == 6
 
 
@@ -282,7 +289,7 @@ def suspicious_at_last(blocks):
 def test_growth_that_goes_on_is_kept_with_its_readings():
     kept = []
 
-    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), batch=4)
+    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), patience=lambda _s: Patience(4))
 
     assert grown is not None
     assert grown.readings.taken > 4
@@ -292,7 +299,12 @@ def test_growth_that_goes_on_is_kept_with_its_readings():
 def test_what_is_filled_once_is_let_go():
     filled = {}
 
-    assert screen_of().screen(lambda: filled.setdefault("once", [object() for _ in range(500)]), batch=4) is None
+    assert (
+        screen_of().screen(
+            lambda: filled.setdefault("once", [object() for _ in range(500)]), patience=lambda _s: Patience(4)
+        )
+        is None
+    )
 
 
 def test_a_failing_repeat_is_told():
@@ -300,7 +312,7 @@ def test_a_failing_repeat_is_told():
         raise RunFailed("call failed")
 
     with pytest.raises(RunFailed, match="call failed"):
-        screen_of().screen(fail, batch=4)
+        screen_of().screen(fail, patience=lambda _s: Patience(4))
 
 
 def test_the_collector_is_given_back_as_it_was():
@@ -308,7 +320,7 @@ def test_the_collector_is_given_back_as_it_was():
 
     before = gc.get_freeze_count()
     screen = screen_of()
-    screen.screen(lambda: None, batch=3)
+    screen.screen(lambda: None, patience=lambda _s: Patience(3))
     screen.thaw()
 
     assert gc.get_freeze_count() <= before

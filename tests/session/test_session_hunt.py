@@ -28,12 +28,17 @@ class Suite:
         self.game.screened("t.py::test", None)
         self.game.followed_s += followed_s
 
+    def repeats_of(self, duration_s, repeat_s=None):
+        """How many a test gets that took so long, and so long again."""
+        assert self.game.takes(f"t.py::test_{self.game.seen}", duration_s)
+        return self.game.patience(duration_s if repeat_s is None else repeat_s)
+
 
 def test_every_test_gets_four_repeats_while_the_hunt_is_young():
     suite = Suite()
     suite.test(0.010, 0.050)
 
-    assert suite.game.patience(0.010)[0] == 4
+    assert suite.repeats_of(0.010).batch == 4
 
 
 def test_a_longer_test_gets_fewer_repeats_once_the_hunt_has_cost_more_than_its_share():
@@ -41,15 +46,24 @@ def test_a_longer_test_gets_fewer_repeats_once_the_hunt_has_cost_more_than_its_s
     for _ in range(100):
         suite.test(0.010, 0.050)
 
-    assert suite.game.patience(0.010)[0] == 2
-    assert suite.game.patience(0.5)[0] == 1
+    assert suite.repeats_of(0.010).batch == 2
+    assert suite.repeats_of(0.5).batch == 1
 
 
 def test_a_slow_test_gets_one_repeat_at_a_time_however_young_the_hunt():
     suite = Suite()
     suite.test(0.3, 0.3)
 
-    assert suite.game.patience(0.3) == (1, 1)
+    assert suite.repeats_of(0.3) == (1, 1, True)
+
+
+def test_a_first_run_that_was_slow_takes_no_repeats_from_a_test_that_is_not():
+    suite = Suite()
+    suite.test(0.010, 100)
+
+    assert suite.repeats_of(0.020, repeat_s=0.020).batch == 1
+    assert suite.repeats_of(0.020, repeat_s=0.0005) == (4, 3, False)
+    assert suite.repeats_of(0.0005, repeat_s=0.020).batch == 4
 
 
 def test_one_variant_of_each_function_is_replayed_before_the_others_and_slow_suspects_last():
@@ -75,7 +89,7 @@ def test_a_short_test_gets_four_repeats_whatever_the_hunt_has_cost():
     suite = Suite()
     suite.test(0.010, 100)
 
-    assert suite.game.patience(0.0005)[0] == 4
+    assert suite.repeats_of(0.0005).batch == 4
 
 
 def test_what_it_cost_to_follow_others_takes_no_repeat_from_a_test():
@@ -83,7 +97,7 @@ def test_what_it_cost_to_follow_others_takes_no_repeat_from_a_test():
     for _ in range(20):
         suite.test(0.010, 3.020, followed_s=3.0)
 
-    assert suite.game.patience(0.010)[0] == 4
+    assert suite.repeats_of(0.010).batch == 4
 
 
 def test_references_to_an_installed_class_are_steady_without_a_child():

@@ -9,7 +9,7 @@ from collections.abc import Generator
 
 import pytest
 
-from leaktrace.hunt import SLOW_S, Game, screen_of
+from leaktrace.hunt import Game, screen_of
 from leaktrace.ledger.recorder import Recorder
 from leaktrace.options import Options
 from leaktrace.plugin.watch import WatchDoor
@@ -67,15 +67,7 @@ class HuntDoor:
         try:
             self._recorder.pause()
             with self._dice.kept(), muted(item.config):
-                duration_s = self._recorder.last_duration_s()
-                batch, follow_batch = self.game.patience(duration_s)
-                grown = self._screen.screen(
-                    run,
-                    batch=batch,
-                    follow_batch=follow_batch,
-                    hasty=duration_s >= SLOW_S,
-                    namespaces=namespaces_of(item),
-                )
+                grown = self._screen.screen(run, patience=self.game.patience, namespaces=namespaces_of(item))
                 self.game.screened(item.nodeid, grown)
                 tear_down(item.session, nextitem)
         except RunFailed as exc:

@@ -14,6 +14,7 @@ import gc
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
@@ -34,6 +35,21 @@ ROUNDING = 32
 GRACE_S, LEAST_GRACE_S = 0.2, 0.0125
 FULL_EVERY = 30
 """A full collection may come again after this many times its own duration: what died frozen has to go some time."""
+
+
+class Patience(NamedTuple):
+    """How often a test is repeated.
+
+    Attributes:
+        batch: repeats before the reading that lets a clean test go; four meet every leak of 1 per 4 runs.
+        follow_batch: repeats between two readings of one that is followed.
+        hasty: let go what is followed as soon as no counter has risen at each reading.
+    """
+
+    batch: int
+    follow_batch: int = FOLLOW_BATCH
+    hasty: bool = False
+
 
 Judged = Callable[[Readings, int, "str | None"], "tuple[bool, int]"]
 """Readings, runs a batch, why no more can be had → whether it may be a leak, how many further batches are wanted."""
@@ -76,6 +92,7 @@ class Screen:
         self.followed_s = 0.0
         """How long the last test was followed, after it had grown."""
         self._ours = self._rehearsed = False
+        self._patience = Patience(batch=1)
         self._next_full = 0.0
         self._two = Readings(self._probes, rows=ROUNDS + 1)
         self._followed = Readings(self._probes, rows=2 + follow_runs)
@@ -90,18 +107,14 @@ class Screen:
         self,
         run: Callable[[], None],
         *,
-        batch: int,
-        follow_batch: int = FOLLOW_BATCH,
-        hasty: bool = False,
+        patience: Callable[[float], Patience],
         namespaces: Sequence[Mapping[str, object]] = (),
     ) -> Grown | None:
         """Repeat a test; None when it is clean.
 
         Args:
             run: one repeat.
-            batch: repeats before the reading that lets a clean test go; four meet every leak of 1 per 4 runs.
-            follow_batch: repeats between two readings of one that is followed.
-            hasty: let go what is followed as soon as no counter has risen at each reading.
+            patience: how often, given the seconds that one repeat takes; the run before may have imported and waited.
             namespaces: globals that the test sees, to whose values references may be forgotten.
 
         Raises:
@@ -113,11 +126,11 @@ class Screen:
         self.followed_s = 0.0
         self._freeze()
         with caches.patterns_kept():
-            if self._is_quiet(run, batch):
+            if self._is_quiet(run, patience):
                 return None
             since = self._clock()
             try:
-                return self._follow(run, 2 + 2 * batch, follow_batch, hasty=hasty)
+                return self._follow(run, self._patience)
             finally:
                 self.followed_s = self._clock() - since
 
@@ -135,7 +148,7 @@ class Screen:
         gc.freeze()
         self._ours = True
 
-    def _is_quiet(self, run: Callable[[], None], batch: int) -> bool:
+    def _is_quiet(self, run: Callable[[], None], patience: Callable[[float], Patience]) -> bool:
         """Whether no counter rose twice: one batch is enough where nothing moved, as a fall can hide a rise.
 
         It may have stood still in between, where something of the same size went by itself; and have fallen where
@@ -148,7 +161,10 @@ class Screen:
         caches.empty(thoroughly=False)
         # Not to count: it may set wider fixtures up again, and draw other examples than the run before. It is called
         # from here, for an exception that is kept makes an object of each frame that has called it.
+        since = self._clock()
         run()
+        self._patience = patience(self._clock() - since)
+        batch = self._patience.batch
         self._read(two)
         for _ in rounds:
             for _ in range(batch):
@@ -204,8 +220,9 @@ class Screen:
             if probe.counter.exact and probe.counter.name != REFS.name
         )
 
-    def _follow(self, run: Callable[[], None], runs: int, batch: int, *, hasty: bool) -> Grown | None:
+    def _follow(self, run: Callable[[], None], patience: Patience) -> Grown | None:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
+        batch, runs = patience.follow_batch, 2 + 2 * patience.batch
         followed, effort, grace = self._followed, Effort(self._clock), Grace(GRACE_S, LEAST_GRACE_S)
         suspicious, more, spent = True, 1, None  # made before the first reading, as all that is kept must be
         if not self._rehearsed:
@@ -224,7 +241,7 @@ class Screen:
             runs += batch
             self._read(followed, thoroughly=True)
             self._risen(followed, grace)
-            if hasty and followed.rises() < followed.taken - 1:
+            if patience.hasty and followed.rises() < followed.taken - 1:
                 return None
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"
@@ -236,4 +253,4 @@ class Screen:
         return Grown(readings=followed, batch_runs=batch, runs=runs, spent=spent or "runs")
 
 
-__all__ = ["Grown", "RunFailed", "Screen"]
+__all__ = ["Grown", "Patience", "RunFailed", "Screen"]
