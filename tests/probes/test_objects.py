@@ -24,7 +24,16 @@ def test_a_reference_to_an_old_object_that_a_test_sees_counts():
 
     held[:] = [names["SHARED"]] * 5
 
-    assert min(probe.read() for _ in range(3)) - before == 5 - (5 if sys.version_info < (3, 12) else 0)
+    assert min(probe.read() for _ in range(3)) - before == 5
+
+
+def test_references_to_none_that_come_and_go_hide_no_others():
+    probe, held = RefsProbe(), []
+    before = min(probe.read() for _ in range(3))
+
+    held[:] = [None] * 5_000
+
+    assert min(probe.read() for _ in range(3)) == before
 
 
 def test_what_a_global_was_before_is_not_kept_alive():

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.settle import collect, has_users_freeze
 from leaktrace.replay import caches
@@ -212,12 +212,11 @@ class Screen:
         return sum((readings.step(i) < 0) << i for i in range(len(self._probes)))
 
     def _fell(self, readings: Readings) -> bool:
-        # Before 3.12 the interpreter itself drops references to None, some for each class that is made.
         forgiven = {HEAP_BYTES.name: ROUNDING}
         return any(
             readings.step(i) < -forgiven.get(probe.counter.name, 0)
             for i, probe in enumerate(self._probes)
-            if probe.counter.exact and probe.counter.name != REFS.name
+            if probe.counter.exact
         )
 
     def _follow(self, run: Callable[[], None], patience: Patience) -> Grown | None:
