@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from leaktrace.probes.model import OBJECTS, REFS, Counter, Unread, Value
 
 
-SINGLETONS: tuple[object, ...] = (None, True, False, Ellipsis, NotImplemented, (), "", b"", frozenset())
-
 FICKLE = frozenset(
     {str, bytes, int, float, complex, bool, type(None), type, types.ModuleType, types.FunctionType}
     | {types.BuiltinFunctionType, types.CodeType}

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from leaktrace.probes.objects import SINGLETONS, every_class
+from leaktrace.probes.objects import every_class
 from leaktrace.trace import naming, safe
 from leaktrace.trace.findings import Finding
 from leaktrace.trace.growth import repeat
@@ -20,6 +20,7 @@ from leaktrace.trace.sites import Places, Stack
 from leaktrace.trace.source import Sources
 
 
+SINGLETONS: tuple[object, ...] = (None, True, False, Ellipsis, NotImplemented, (), "", b"", frozenset())
 _BATCHES = 3
 _MOST_NAMED = 20
 
