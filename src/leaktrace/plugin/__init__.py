@@ -1,7 +1,7 @@
 """pytest's door: hooks that say who is at work, and hand over to the conductor.
 
 Which doors are opened depends on the process: one that runs tests watches; one that reports (the only process, or
-xdist's controller) prints; a worker ships what it found. A replay child opens none of them (see `leaktrace.child`).
+xdist's controller) prints; a worker ships what it found. A replay child opens none of them (see `leaktrace.child.plugin`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 MARKER = "leaktrace(limit=SIZE, off=False, reason=TEXT): growth that this test may keep, or off=True to leave it out."
-CHILD_PLUGIN = "leaktrace.child"
+CHILD_PLUGIN = "leaktrace.child.plugin"
 
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:

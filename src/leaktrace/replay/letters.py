@@ -97,7 +97,7 @@ class Order:
     trace: bool = True
     restore: Mapping[str, str | None] = field(default_factory=dict)
     temporary: str = ""
-    door: str = "leaktrace.child"
+    door: str = "leaktrace.child.plugin"
 
     def write(self, path: Path) -> None:
         """Put the order into a file."""

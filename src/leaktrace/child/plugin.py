@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from leaktrace.child_explain import follow_native, name_left, trace
+from leaktrace.child.explain import follow_native, name_left, trace
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import Probe, Unread
