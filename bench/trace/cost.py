@@ -85,7 +85,7 @@ def measured(heap, name):
 
 
 def child(heap, name, *, profiled):
-    from leaktrace.replay.measure import settle
+    from leaktrace.child.measure import settle
     from leaktrace.trace.explain import explain
 
     shapes.fill(heap)

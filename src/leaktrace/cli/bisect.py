@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 from leaktrace.bisect import Bisected, Bisection, find_target, predecessors, reproduction
 from leaktrace.errors import ReplayError
 from leaktrace.options import Options, parse_duration, parse_size
-from leaktrace.replay.children import interpreter
+from leaktrace.replay.base import interpreter
 from leaktrace.replay.letters import Settings, Target
 from leaktrace.replay.roll import call_roll
-from leaktrace.replay.runner import Bounds
+from leaktrace.replay.runner import Bounds, Pool
 from leaktrace.report.terminal import WIDTH, block
 from leaktrace.report.words import plural, wrapped
 from leaktrace.trials import kept_trials
@@ -98,15 +98,15 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
         trials = kept_trials(
             Path(roll.folder) / "bisect", target, settings, limit_bytes=options.limit, fresh=options.fresh
         )
-        found = Bisection(
-            target,
-            settings,
-            Bounds(budget_s=options.budget, timeout_s=options.timeout),
-            folder,
-            limit_bytes=options.limit,
-            trials=trials,
-            told=progress,
-        ).find(before)
+        with Pool(settings, folder) as pool:
+            found = Bisection(
+                target,
+                pool,
+                Bounds(budget_s=options.budget, timeout_s=options.timeout),
+                limit_bytes=options.limit,
+                trials=trials,
+                told=progress,
+            ).find(before)
     finally:
         progress.clear()
         shutil.rmtree(folder, ignore_errors=True)

@@ -19,6 +19,7 @@ from leaktrace.options.values import (
     format_budget,
     format_kinds,
     format_path,
+    format_switch,
     format_words,
     parse_allowances,
     parse_budget,
@@ -28,6 +29,7 @@ from leaktrace.options.values import (
     parse_mode,
     parse_path,
     parse_patterns,
+    parse_switch,
 )
 
 
@@ -184,6 +186,16 @@ class Options:
         metavar="TIME",
         rule="none, or a time such as 60s, 2m or 500ms",
         help="Time for all replays together; none is no bound.",
+    )
+    resume: bool = _option(
+        "resume",
+        default=False,
+        parse=parse_switch,
+        format=format_switch,
+        choices=("yes", "no"),
+        rule="yes or no",
+        help="Run and judge only what the last run of this folder had left unjudged.",
+        switches={"--leaktrace-resume": "yes"},
     )
     timeout_s: float = _option(
         "timeout",

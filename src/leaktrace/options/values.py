@@ -8,8 +8,9 @@ from pathlib import Path
 from leaktrace.options.sizes import format_duration, format_size, parse_duration, parse_size
 
 
-FAIL_ON_WORDS = ("leak", "cache", "one_time", "undecided", "unreplayable", "suspect", "state")
-"""What a run can be failed on: the verdicts in lower case, a suspect that was not replayed, and changed state."""
+FAIL_ON_WORDS = ("leak", "cache", "one_time", "undecided", "unreplayable", "suspect", "state", "unjudged")
+"""What a run can be failed on: the verdicts in lower case, a suspect of the watch, changed state, and what budget,
+time-out or interruption left unjudged."""
 
 KINDS = ("memory", "objects", "fds", "sockets", "threads", "processes", "tasks", "files", "gpu", "state")
 """The kinds of leak that can be looked for."""
@@ -26,13 +27,26 @@ class Mode(Enum):
     CONFIRM = "confirm"
     """Watch, then replay, judge and explain each suspect."""
     HUNT = "hunt"
-    """Run every test several times in place."""
+    """Watch, then screen every test in children, and judge what grows."""
     OFF = "off"
     """Nothing at all."""
 
 
 def _choice(words: tuple[str, ...]) -> ValueError:
     return ValueError(f"write {words[0]}" if len(words) == 1 else f"write one of {', '.join(words)}")
+
+
+def parse_switch(text: str) -> bool:
+    """`yes` or `no`."""
+    word = text.strip().lower()
+    if word not in ("yes", "no"):
+        raise _choice(("yes", "no"))
+    return word == "yes"
+
+
+def format_switch(value: bool) -> str:  # noqa: FBT001 - a value of its own
+    """The word for it."""
+    return "yes" if value else "no"
 
 
 def parse_mode(text: str) -> Mode:

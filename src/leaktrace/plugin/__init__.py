@@ -7,7 +7,8 @@ xdist's controller) prints; a worker ships what it found. A replay child opens n
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -34,6 +35,18 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from leaktrace.plugin import hookspecs  # noqa: PLC0415 - where plugins are loaded early, options come first
 
     pluginmanager.add_hookspecs(hookspecs)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Around all of pytest: what only children can tell is found out once it has finished and said all."""
+    status = yield
+    door = config.pluginmanager.get_plugin("leaktrace-report")
+    if door is None:
+        return status
+    from leaktrace.plugin.after import after_pytest  # noqa: PLC0415 - nothing of it is needed before
+
+    return after_pytest(door, status)
 
 
 @pytest.hookimpl(trylast=True)

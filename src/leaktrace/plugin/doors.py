@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +21,9 @@ from leaktrace.plugin.watch import PhaseDoor, WatchDoor
 
 
 if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
-    from leaktrace.hunt import Game
-    from leaktrace.session import Context
+    from leaktrace.ledger.model import Ledger
+    from leaktrace.session import Context, Findings, Part
+    from leaktrace.suspects.model import Suspect
     from leaktrace.trace.known import KnownLeak
 
 
@@ -46,36 +48,57 @@ class Shared:
     started_at: float = field(default_factory=time.time)
     known: tuple[KnownLeak, ...] = ()
     watch: WatchDoor | None = None
-    game: Game | None = None
+    resumed: Sequence[Suspect] = ()
+    base: Path | None = None
+    pid: int = field(default_factory=os.getpid)
 
     def complain(self, text: str) -> None:
         """Keep a warning for the report; one that was given already is not repeated."""
         if text not in self.warnings:
             self.warnings.append(text)
 
+    def part(self, ledger: Ledger) -> Part:
+        """What a process saw, judged as far as a watch can."""
+        from leaktrace.session import examine, limits_of  # noqa: PLC0415 - at the end of a run
+
+        watch = self.watch
+        return examine(
+            ledger,
+            self.options,
+            limits_of(self.options, watch.marked if watch is not None else {}, self.workers),
+            paths={item.nodeid: str(item.path) for item in (watch.items if watch is not None else ())},
+            warnings=self.warnings if self.worker != "main" else (),
+        )
+
     def context(self) -> Context:
-        """What the conductor must know to replay this process's suspects."""
-        from leaktrace.replay.children import interpreter  # noqa: PLC0415
+        """What the conductor must know to replay suspects."""
+        from leaktrace.replay.base import interpreter  # noqa: PLC0415
         from leaktrace.replay.letters import Settings  # noqa: PLC0415 - at the end of a run
         from leaktrace.session import Context  # noqa: PLC0415
 
-        items = self.watch.items if self.watch is not None else ()
-        start = self.start
+        start, environ = self.start, dict(self.start.environ)
+        if self.watch is None:  # a controller, whose workers' tests find these
+            environ |= {"PYTEST_XDIST_WORKER": "gw0", "PYTEST_XDIST_WORKER_COUNT": str(self.workers)}
         return Context(
             folder=self.folder / f"replay-{self.worker}",
             settings=Settings(
                 args=start.args,
                 cwd=start.cwd,
                 sys_path=start.sys_path,
-                environ=start.environ,
+                environ=environ,
                 interpreter=interpreter(),
             ),
-            paths={item.nodeid: str(item.path) for item in items},
             workers=self.workers,
-            marked=self.watch.marked if self.watch is not None else {},
-            game=self.game,
             known=self.known,
+            resumed=tuple(self.resumed),
         )
+
+    def remember(self, found: Findings) -> None:
+        """Note what was not judged, for a run with `--leaktrace-resume`."""
+        from leaktrace.plugin.resume import write_unjudged  # noqa: PLC0415 - at the end of a run
+
+        if self.base is not None:
+            write_unjudged(self.base, found, self.complain)
 
 
 def open_doors(config: pytest.Config, options: Options) -> None:
@@ -88,6 +111,8 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         known=_known(config, options),
     )
     register = config.pluginmanager.register
+    if options.resume:
+        _resume(config, shared)
     if worker_input is not None:
         from leaktrace.plugin.xdist import WorkerDoor  # noqa: PLC0415 - only under xdist
 
@@ -97,6 +122,7 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         return
     from leaktrace.plugin.report import GrowthDoor, ReportDoor  # noqa: PLC0415 - a worker reports nothing
 
+    shared.base = shared.folder.parent.parent
     report = ReportDoor(config, shared)
     register(report, "leaktrace-report")
     # By its hooks, not by its name: `-p xdist.plugin` has another.
@@ -108,6 +134,18 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         _watch(config, shared)
         if config.option.verbose > 0 and shared.watch is not None:
             register(GrowthDoor(config, shared.watch), "leaktrace-growth")
+
+
+def _resume(config: pytest.Config, shared: Shared) -> None:
+    from leaktrace.errors import FileError  # noqa: PLC0415 - only where it is asked for
+    from leaktrace.plugin.resume import ResumeDoor, read_unjudged  # noqa: PLC0415
+
+    try:
+        left = read_unjudged(base_folder(config, shared.options))
+    except FileError as exc:
+        raise pytest.UsageError(f"leaktrace: {exc}") from exc
+    shared.resumed = left.suspects
+    config.pluginmanager.register(ResumeDoor(left), "leaktrace-resume")
 
 
 def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
@@ -135,13 +173,6 @@ def _watch(config: pytest.Config, shared: Shared) -> None:
     config.pluginmanager.register(shared.watch, "leaktrace-watch")
     if recorder.detailed:
         config.pluginmanager.register(PhaseDoor(shared.watch), "leaktrace-phases")
-    if shared.options.mode is Mode.HUNT:
-        from leaktrace.plugin.hunt import HuntDoor  # noqa: PLC0415 - only for a hunt
-
-        door = HuntDoor(shared.watch, recorder, shared.options)
-        shared.game = door.game
-        config.pluginmanager.register(door.quiet, "leaktrace-quiet")
-        config.pluginmanager.register(door, "leaktrace-hunt")
 
 
 def _folder(config: pytest.Config, options: Options, worker_input: dict[str, Any] | None) -> Path:

@@ -1,4 +1,4 @@
-"""The first lines of a replay child, run as a script: take over the parent's path and arguments, then run pytest."""
+"""The first lines of a child, run as a script: take over the parent's path and arguments, then run pytest."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when the parent dies, however that dies (prctl(2), Linux)."""
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Ask the kernel to end this process when the parent dies, however that dies; 0 takes it back (prctl(2), Linux)."""
     with contextlib.suppress(Exception):
         import ctypes  # noqa: PLC0415 - only in a child
 
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
 def main() -> int:
-    """Run pytest as the parent was run, with the child's own door opened first."""
+    """Run pytest as the parent was run, with the child's own plugin loaded first."""
     die_with_parent()
     with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
         order = json.load(file)

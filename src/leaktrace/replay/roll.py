@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 from leaktrace.codec import decode
 from leaktrace.errors import FileError, ReplayError
-from leaktrace.replay.children import kill, last_words, start
+from leaktrace.replay.base import Base, last_words
 from leaktrace.replay.letters import Order, Settings, Target
 
 
@@ -38,19 +36,17 @@ def call_roll(settings: Settings, folder: Path, *, timeout_s: float) -> Roll:
     Raises:
         ReplayError: the child cannot be started, takes too long, or ends without an answer.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        child = start(Order(door=DOOR), settings, folder, "roll", metered=False)
+        child = Base(Order(door=DOOR), settings, folder, "roll", metered=False)
     except OSError as exc:
         raise ReplayError(f"no child could be started: {exc}") from exc
     try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.process.wait(timeout_s)
+        child.wait(timeout_s)
     finally:
-        kill(child)
+        status = child.end()
     try:
         return decode(Roll, json.loads(child.answer.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise ReplayError(f"the tests could not be collected: {last_words(child)}") from None
+        raise ReplayError(f"the tests could not be collected: {last_words(status, child.log)}") from None
     except (OSError, ValueError, FileError) as exc:
         raise ReplayError(f"the roll of tests cannot be read: {exc}") from exc
