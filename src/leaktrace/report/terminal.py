@@ -28,7 +28,7 @@ ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
 
 def title(book: Casebook) -> str:
     """What stands in the section's rule."""
-    if book.mode == "watch" or not book.cases:
+    if book.mode == "watch" or not (book.cases or book.left_out):
         return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
     found: dict[str, list[tuple[Case, ...]]] = {}
     for cause in causes(told(book)):
@@ -38,6 +38,8 @@ def title(book: Casebook) -> str:
         if word in found:
             cases = sum(map(len, found[word]))
             words.append(f"{len(found[word])} {word}" + (f" in {cases} cases" if cases > len(found[word]) else ""))
+    if book.left_out:
+        words.append(f"{len(book.left_out)} not judged")
     return f"leaktrace: {', '.join(words) or 'no leak'}"
 
 
@@ -58,7 +60,9 @@ def one_line(book: Casebook, tests: int) -> str:
 
 def is_quiet(book: Casebook) -> bool:
     """Whether there is nothing to report but one line."""
-    if book.mode == "hunt" and book.cases and not book.left_out:
+    if book.left_out:
+        return False
+    if book.mode == "hunt" and book.cases:
         return not (told(book) or book.notes or book.warnings or _died(book))
     return not (book.suspects or book.cases or book.notes or book.warnings or _died(book))
 
@@ -83,9 +87,7 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
             width=WIDTH,
             first="",
         )
-    if book.left_out:
-        yield f"not replayed, --leaktrace-budget ran out: {plural(len(book.left_out), 'suspect')}"
-        yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
+    yield from _not_judged(book)
     yield ""
     yield from _accounts(book, peaks)
     yield from _died(book)
@@ -93,6 +95,18 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
         yield from wrapped(f"warning: {text}", indent="    ", width=WIDTH, first="")
     if book.suspects and book.mode == "watch":
         yield "Are they leaks, and what keeps them alive? Run: pytest --leaktrace"
+
+
+def _not_judged(book: Casebook) -> Iterator[str]:
+    """What budget, time-out or interruption left out, and the command that goes on."""
+    if not book.left_out:
+        return
+    yield f"leaktrace: not judged: {len(book.left_out)}, the time ran out or the run was interrupted"
+    yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
+    if len(book.left_out) > SHOWN:
+        yield f"{INDENT}and {len(book.left_out) - SHOWN} more"
+    flag = "--leaktrace-hunt" if book.mode == "hunt" else "--leaktrace"
+    yield from _labelled("go on", f"pytest {flag} --leaktrace-resume")
 
 
 def leaked(suspect: Suspect) -> Iterator[str]:
