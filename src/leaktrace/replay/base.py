@@ -86,6 +86,7 @@ class Base:
             restore=restore,
             temporary=self.temporary,
             channel=theirs.fileno(),
+            parent=os.getpid(),
         ).write(path)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

@@ -100,6 +100,7 @@ class Order:
         restore: variables of the environment as the tests are to see them.
         temporary: the child's own folder, 0700.
         channel: the descriptor of the socket to the parent, or -1.
+        parent: the process that starts it, and with which it ends.
         door: the plugin that does the work.
     """
 
@@ -110,6 +111,7 @@ class Order:
     restore: Mapping[str, str | None] = field(default_factory=dict)
     temporary: str = ""
     channel: int = -1
+    parent: int = 0
     door: str = "leaktrace.child.plugin"
 
     def write(self, path: Path) -> None:
