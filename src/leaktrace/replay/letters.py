@@ -52,6 +52,7 @@ class Task:
         naming: whether only the things that one run leaves are wanted, with the fixtures that made them.
         screening: whether a few runs are only to tell whether it is worth a closer look; such tasks share a worker.
         duration_s: how long its test took in the suite.
+        heavy: whether what each run keeps is moved out of memory behind it.
     """
 
     ident: int
@@ -68,6 +69,7 @@ class Task:
     naming: bool = False
     screening: bool = False
     duration_s: float = 0.0
+    heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
