@@ -21,6 +21,7 @@ import psutil
 
 from leaktrace.errors import FileError
 from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
+from leaktrace.pristine import dumps
 from leaktrace.probes.descriptor import keep_high
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Thing, Unread
 
@@ -70,7 +71,7 @@ class Journal:
 
     def record(self, t: str, **fields: object) -> None:
         """Append one record of a rare kind; tests' own records are written as text, which is cheaper."""
-        self.write(json.dumps({"t": t, **fields}))
+        self.write(dumps({"t": t, **fields}))
 
     def close(self) -> None:
         """Give the descriptor back."""

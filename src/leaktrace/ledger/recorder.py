@@ -7,10 +7,6 @@ object that outlives it: readings go into preallocated arrays.
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
-import time
 from array import array
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
@@ -22,6 +18,7 @@ from leaktrace.ledger.model import HEAD, OUTCOMES, FixtureAccount
 from leaktrace.ledger.pace import Pace
 from leaktrace.ledger.rows import Rows
 from leaktrace.ledger.things import ThingsKeeper
+from leaktrace.pristine import gc, os, sys, time
 from leaktrace.probes.memory import PeakProbe, UssProbe
 from leaktrace.probes.model import Probe, Unread, Value
 from leaktrace.probes.settle import trim
@@ -384,6 +381,10 @@ class Recorder:
         """No test comes any more; the run itself goes on, with what plugins and pytest do at its end."""
         if self._keeper is not None and self._getpid() == self._pid:
             self._kept(self._keeper.tests_over)
+
+    def stopped(self, why: str) -> None:
+        """The watch stops here, for a fault of ours: the journal says so, lest the test that runs be blamed."""
+        self._rows.stopped(why)
 
     def finish(self) -> None:
         """The run is over: the last reading, and the journal's end."""

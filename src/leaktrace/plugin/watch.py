@@ -16,6 +16,7 @@ from leaktrace.ledger.model import FixtureAccount, Ledger
 from leaktrace.ledger.recorder import Recorder
 from leaktrace.named import plain_name, where_of
 from leaktrace.options import Mode, Options
+from leaktrace.plugin.frames import FramesDoor
 
 
 MOST_WARNINGS = 1000
@@ -30,6 +31,7 @@ class WatchDoor:
         self._ledger = recorder.ledger
         self._options, self._rootpath, self._complain = options, rootpath, complain
         self._accounts: dict[pytest.FixtureDef[Any], FixtureAccount | None] = {}
+        self._cleans = False
         self.items: Sequence[pytest.Item] = ()
         self.marked: dict[str, Options] = {}
 
@@ -37,7 +39,19 @@ class WatchDoor:
         """A fault of ours: say so once and watch no further."""
         if self._recorder is not None:
             self._stopped, self._recorder = self._recorder, None
-            self._complain(f"the watch stopped: {type(exc).__name__}: {exc}")
+            why = f"{type(exc).__name__}: {exc}"
+            self._stopped.stopped(why)
+            self._complain(f"the watch stopped: {why}")
+
+    def leave(self) -> None:
+        """This is a fork of the process that is watched: what it does, and what it has seen so far, is not ours."""
+        self._recorder = self._stopped = None
+
+    def _passed_through(self, config: pytest.Config) -> None:
+        """An exception goes through one of our wrappers: it must not show in its traceback."""
+        if not self._cleans:
+            self._cleans = True
+            config.pluginmanager.register(FramesDoor(config), "leaktrace-frames")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -54,10 +68,13 @@ class WatchDoor:
             self._stop(exc)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtestloop(self) -> Generator[None, object, object]:
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Around all tests: pytest goes back to where it started right after them."""
         try:
             return (yield)
+        except BaseException:
+            self._passed_through(session.config)
+            raise
         finally:
             try:
                 if self._recorder is not None:
@@ -78,6 +95,9 @@ class WatchDoor:
             self._stop(exc)
         try:
             return (yield)
+        except BaseException:
+            self._passed_through(item.config)
+            raise
         finally:
             self._end(nodeid, nextitem)
 
@@ -133,6 +153,9 @@ class WatchDoor:
             self._stop(exc)
         try:
             return (yield)
+        except BaseException:
+            self._passed_through(request.config)
+            raise
         finally:
             try:
                 if self._recorder is not None and account is not None:
