@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
+    import fcntl
     import gc
     import os
+    import resource
     import stat
     import sys
     import tempfile
@@ -24,20 +26,21 @@ if TYPE_CHECKING:
 
     import psutil
 else:
+    from contextlib import suppress
     from importlib import import_module
     from types import ModuleType
 
-    def _copied(name):
-        module = import_module(name)
-        copy = ModuleType(module.__name__, module.__doc__)
-        vars(copy).update(vars(module))
+    def _copied(name: str) -> ModuleType:
+        copy = ModuleType(name)
+        with suppress(ImportError):  # not on Windows: whatever is asked of it is an AttributeError
+            vars(copy).update(vars(import_module(name)))
         return copy
 
-    gc, os, stat, sys, tempfile, threading, time = map(
-        _copied, ("gc", "os", "stat", "sys", "tempfile", "threading", "time")
+    fcntl, gc, os, resource, stat, sys, tempfile, threading, time = map(
+        _copied, ("fcntl", "gc", "os", "resource", "stat", "sys", "tempfile", "threading", "time")
     )
 
-    def __getattr__(name):
+    def __getattr__(name: str) -> ModuleType:
         """psutil, which costs its import, is copied when a watch asks for it first, and not where leaktrace is off."""
         if name != "psutil":
             raise AttributeError(name)
@@ -45,26 +48,18 @@ else:
         return globals()[name]
 
 
-__all__ = ["dumps", "gc", "os", "psutil", "stat", "sys", "tempfile", "threading", "time"]
+__all__ = ["dumps", "fcntl", "gc", "os", "psutil", "resource", "stat", "sys", "tempfile", "threading", "time"]
 
 
 def _encoder() -> Any:
     """What turns plain values into pieces of JSON, without a function of Python's that could be patched."""
     from json import encoder  # noqa: PLC0415 - its names are of no use to anybody else
 
-    if encoder.c_make_encoder is None:  # an interpreter without the C part
+    compiled = getattr(encoder, "c_make_encoder", None)
+    if compiled is None:  # an interpreter without the part in C
         return encoder.JSONEncoder().iterencode
-    return encoder.c_make_encoder(
-        None,
-        _refuse,
-        encoder.encode_basestring_ascii,
-        None,
-        ": ",
-        ", ",
-        False,
-        False,
-        True,  # noqa: FBT003
-    )
+    # Markers, default, quoting, indent, separators; sorted keys, skipped keys, whether NaN is allowed.
+    return compiled(None, _refuse, encoder.encode_basestring_ascii, None, ": ", ", ", *(False, False, True))
 
 
 def _refuse(value: object) -> object:

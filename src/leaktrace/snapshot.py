@@ -177,9 +177,9 @@ def _set(owner: ModuleType | type, name: str, value: object, undo: _Undo) -> Non
 
     def bind(value: object) -> None:
         if value is not _Missing:
-            setter(owner, name, value)  # type: ignore[arg-type]
+            setter(owner, name, value)
         elif name in vars(owner):
-            remover(owner, name)  # type: ignore[arg-type]
+            remover(owner, name)
 
     bind(value)
     undo.append(lambda: bind(now))

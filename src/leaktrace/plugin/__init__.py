@@ -1,7 +1,8 @@
 """pytest's door: hooks that say who is at work, and hand over to the conductor.
 
 Which doors are opened depends on the process: one that runs tests watches; one that reports (the only process, or
-xdist's controller) prints; a worker ships what it found. A replay child opens none of them (see `leaktrace.child.plugin`).
+xdist's controller) prints; a worker ships what it found. A replay child opens none of them (see
+`leaktrace.child.plugin`).
 """
 
 from __future__ import annotations

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+
+from leaktrace.pristine import fcntl, os, resource
 
 
 ROOM = 64
@@ -17,10 +18,8 @@ def keep_high(fd: int, *, close: Callable[[int], None] = os.close) -> int:
     a number that we would then write to. Where the platform cannot duplicate to a floor, the descriptor stays.
     """
     try:
-        import fcntl  # noqa: PLC0415 - not on Windows
-
         moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, floor())
-    except (ImportError, OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):  # no such number, or no such call on Windows
         return fd
     close(fd)
     return moved
@@ -28,7 +27,5 @@ def keep_high(fd: int, *, close: Callable[[int], None] = os.close) -> int:
 
 def floor() -> int:
     """The number from which on our descriptors are placed."""
-    import resource  # noqa: PLC0415 - not on Windows
-
     soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(16, min(soft if soft > 0 else 1024, 1024) - ROOM)
