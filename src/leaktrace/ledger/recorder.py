@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from leaktrace.ledger.imports import newest_imports
 from leaktrace.ledger.journal import Journal
@@ -17,15 +17,13 @@ from leaktrace.ledger.loans import Loans
 from leaktrace.ledger.model import HEAD, OUTCOMES, FixtureAccount
 from leaktrace.ledger.pace import Pace
 from leaktrace.ledger.rows import Rows
+from leaktrace.ledger.settlement import Settlement
 from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.pristine import gc, os, sys, time
 from leaktrace.probes.memory import PeakProbe, UssProbe
 from leaktrace.probes.model import Probe, Unread, Value
 from leaktrace.probes.settle import trim
 
-
-if TYPE_CHECKING:
-    from leaktrace.ledger.spans import Settlement
 
 T = TypeVar("T")
 _Reads: TypeAlias = "tuple[tuple[int, Callable[[], Value]], ...]"
@@ -373,8 +371,6 @@ class Recorder:
             trim()
             self._loans.settle(self._at)
             garbage_bytes = max(was - now for was, now in zip(before, self._last, strict=False))
-        from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - on suspicion only, and no growth of the test's
-
         return Settlement(raw=raw, garbage_bytes=max(0, garbage_bytes), uss_bytes=UssProbe().read())
 
     def tests_over(self) -> None:

@@ -69,6 +69,12 @@ def _all_of(exc: BaseException) -> Iterator[BaseException]:
             waiting += members if isinstance(members, tuple) else ()
 
 
+def _cleaned(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+    """Clean the exception, and what pytest has noted of its traceback, should anybody have asked for that before."""
+    without_ours(excinfo.value)
+    excinfo.traceback = type(excinfo.traceback)(excinfo.tb)
+
+
 class FramesDoor:
     """Cleans what is about to be shown of an exception that has passed through one of our wrappers.
 
@@ -82,17 +88,17 @@ class FramesDoor:
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> None:
         """Before pytest, or any other plugin, makes a report of it."""
         if call.excinfo is not None:
-            without_ours(call.excinfo.value)
+            _cleaned(call.excinfo)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Before the terminal shows where it happened."""
-        without_ours(excinfo.value)
+        _cleaned(excinfo)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_internalerror(self, excrepr: object, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """A hook of somebody else's has failed; pytest has made the text already: it is made once more."""
-        without_ours(excinfo.value)
+        _cleaned(excinfo)
         option = self._config.option
         with contextlib.suppress(Exception):  # the text as it is serves, too
             fresh = excinfo.getrepr(
