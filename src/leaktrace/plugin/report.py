@@ -15,7 +15,6 @@ from leaktrace.errors import LeaktraceError
 from leaktrace.ledger.model import Ledger, is_uneventful
 from leaktrace.options import Mode
 from leaktrace.plugin.doors import Shared, confirms
-from leaktrace.plugin.leftover import ExitGuard
 from leaktrace.plugin.watch import WatchDoor
 
 
@@ -55,8 +54,6 @@ class ReportDoor:
         self._book: Casebook | None = None
         self._failed_on: list[str] = []
         self._well: int | None = None
-        self._exit_status = 0
-        self._guard = ExitGuard()
 
     def pytest_report_header(self) -> str:
         """The settings in force, with their sources."""
@@ -77,7 +74,6 @@ class ReportDoor:
                 self._failed_on = matched(self._book, self._shared.options)
             if self._failed_on:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._exit_status = int(session.exitstatus)
 
     def _conclude(self, *, interrupted: bool) -> None:
         shared = self._shared
@@ -185,5 +181,3 @@ class ReportDoor:
         reporter = self._terminal()
         if self._failed_on and reporter is not None:
             reporter.write_line(f"leaktrace: exit status 1, by --leaktrace-fail-on={','.join(self._failed_on)}")
-        if confirms(self._shared.options):
-            self._guard.arm(self._exit_status)

@@ -57,15 +57,26 @@ class WatchDoor:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make room for the tests, and read the markers once."""
         self.items = session.items
-        is_marked = markings()
+        is_marked = markings("leaktrace")
         for item in session.items:
             if is_marked(item):
                 self.marked[item.nodeid] = marked_options(item, self._options)
+        self._tell_of_forks(session)
         try:
             if self._recorder is not None:
                 self._recorder.collected(len(session.items), session.items[0].nodeid if session.items else None)
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
+
+    def _tell_of_forks(self, session: pytest.Session) -> None:
+        """What pytest-forked runs in a process of its own is not watched, and that is told."""
+        every = getattr(session.config.option, "forked", None)
+        if every is None:
+            return
+        count = len(session.items) if every else sum(map(markings("forked"), session.items))
+        if count:
+            tests = "1 test runs in a fork of its own" if count == 1 else f"{count} tests run in forks of their own"
+            self._complain(f"{tests} (pytest-forked): what they keep is out of reach, and goes with the fork")
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
@@ -235,12 +246,12 @@ def outcome_of(report: pytest.TestReport) -> str:
     return "rerun"  # pytest-rerunfailures' own word
 
 
-def markings() -> Callable[[pytest.Item], bool]:
-    """A function that tells whether an item, or a node above it, bears our marker; each node above is asked once."""
+def markings(name: str) -> Callable[[pytest.Item], bool]:
+    """A function that tells whether an item, or a node above it, bears a marker; each node above is asked once."""
     known: dict[Any, bool] = {None: False}
 
     def bears(node: Any) -> bool:
-        return any(mark.name == "leaktrace" for mark in node.own_markers) or above(node.parent)
+        return any(mark.name == name for mark in node.own_markers) or above(node.parent)
 
     def above(node: Any) -> bool:
         if node not in known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from leaktrace.pristine import os, psutil, resource, sys
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Unread, Value
@@ -27,7 +28,8 @@ class RssProbe:
         self._held = HeldFile(STATM)
         self._read = getattr(os, "pread", None)
         if self._held.fd < 0 or self._read is None:
-            self._process = psutil.Process()
+            with suppress(Exception):  # no descriptor is left for it: the first reading tries again, and tells
+                self._process = psutil.Process()
             return
         self._fd, self._page = self._held.fd, os.sysconf("SC_PAGE_SIZE")
         self.read()  # what a reading keeps until the next is kept from now on, and no growth of anybody's

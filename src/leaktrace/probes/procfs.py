@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from leaktrace.pristine import os, sys
-from leaktrace.probes.descriptor import keep_high
+from leaktrace.probes.descriptor import are_few, keep_high
 
 
 ON_LINUX = sys.platform.startswith("linux")
@@ -28,7 +28,8 @@ class Held:
         self.fd = -1
         self._dev = self._ino = self._pid = 0
         with suppress(OSError, AttributeError):  # `stat` will tell; Windows opens no directories
-            self.reopen()  # now, not at the first reading: that one would count what we have opened ourselves
+            if not are_few():
+                self.reopen()  # now, not at the first reading: that one would count what we have opened ourselves
 
     def reopen(self) -> os.stat_result:
         """Open it anew.
@@ -86,7 +87,7 @@ class HeldDir(Held):
             else:
                 if found.st_ino == self._ino and found.st_dev == self._dev and found.st_nlink:
                     return found
-        return self.reopen()
+        return os.stat(self._path) if are_few() else self.reopen()
 
 
 class HeldFile(Held):
@@ -101,6 +102,8 @@ class HeldFile(Held):
             OSError: there is no such file, or no descriptor is left to open it.
         """
         if not self.is_ours():
+            if are_few():
+                return first_bytes_of(self._path, 80)
             self.reopen()
         return os.pread(self.fd, 80, 0)
 
@@ -121,18 +124,27 @@ class HeldForWriting(Held):
         if not self.is_ours():
             self.reopen()
         os.pwrite(self.fd, order, 0)
+        if are_few():
+            self.close()
 
 
 def text(path: str, *, limit_bytes: int = _CHUNK_BYTES) -> str:
     """The content of a small file of `/proc`, or "" where it is gone or forbidden."""
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        return first_bytes_of(path, limit_bytes).decode(errors="replace")
     except OSError:
         return ""
+
+
+def first_bytes_of(path: str, count: int) -> bytes:
+    """What one reading of a file gives.
+
+    Raises:
+        OSError: it is gone or forbidden, or no descriptor is left.
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        return os.read(fd, limit_bytes).decode(errors="replace")
-    except OSError:
-        return ""
+        return os.read(fd, count)
     finally:
         os.close(fd)
 
