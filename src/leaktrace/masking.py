@@ -1,0 +1,147 @@
+"""Secrets in command lines and names: the part that is secret is masked before it enters a file or a report."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+
+MASK = "***"
+_WORDS = (
+    r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_.]?key|access[-_.]?key|auth[-_.]?key|private[-_.]?key|"
+    r"signing[-_.]?key|encryption[-_.]?key|account[-_.]?key|secret[-_.]?key|credentials?|authorization|cookie|jwt|sas|dsn"
+)
+_NAME = rf"(?:[A-Za-z0-9]+[-_.])*(?:[A-Za-z0-9]*(?:password|passwd|secret|token|apikey)|{_WORDS})s?(?:[-_.][A-Za-z0-9]+)?"
+_IS_NAME = re.compile(rf"-{{0,2}}{_NAME}", re.IGNORECASE)
+_LONGEST_NAME = 80
+_NO_SECRET = re.compile(
+    r"(?-i:(?:OLD)?PWD)|.*[-_.](?:file|path|dir|folder|url|ttl|name|id|type|count|limit|stdin)", re.IGNORECASE
+)
+"""Names that only look as if they were a secret's: the working directory, where one lies, what it is called."""
+
+_SCHEME = r"(?<![A-Za-z0-9+.-])(?P<begin>[A-Za-z][A-Za-z0-9+.-]{0,30}://)"
+_URL = re.compile(rf"{_SCHEME}(?P<who>[^\s/?#@:]*):(?P<secret>[^\s/]*)@")
+_URL_TOKEN = re.compile(r"(?P<begin>https?://)(?P<secret>[^\s/?#@:]{16,})@", re.IGNORECASE)
+_HEADER = re.compile(
+    r"(?P<begin>\b(?:proxy-)?authorization['\"]?\s{0,8}[:=]\s{0,8}['\"]?(?:(?:bearer|basic|digest|token|negotiate|apikey)\s{1,8})?|"
+    r"\bbearer\s{1,8})(?P<secret>[^\s'\"]{4,}|\S+(?=['\"]))",
+    re.IGNORECASE,
+)
+_TOKEN = r"(?<![\w.-])(?P<name>[\w.-]{1,80})"
+_PAIR = re.compile(
+    rf"(?P<begin>{_TOKEN}['\"]?(?:\]?\s{{0,8}}(?:=|:(?!:))|\s{{0,8}},)\s{{0,8}})(?P<secret>\"[^\"]*\"|'[^']*'|[^\s&;,'\"]+)"
+)
+_COOKIE = re.compile(r"(?P<begin>\b(?:set-)?cookie:\s*)(?P<secret>[^'\"\n]+)", re.IGNORECASE)
+_OPTION = re.compile(rf"(?P<begin>(?=-){_TOKEN}\s{{1,8}})(?P<secret>\"[^\"]*\"|'[^']*'|[^\s-]\S*)")
+_SHAPES = re.compile(
+    r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{16}|"
+    r"sk-[\w-]{20,}|[sr]k_(?:live|test)_\w{16,}|pypi-[\w-]{20,}|npm_\w{20,}|hf_\w{20,}|AIza[\w-]{30,}|"
+    r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*)"
+)
+_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL)
+
+_MYSQL = re.compile(r"(?:mysql|mariadb|mycli|percona)[\w-]*(?:\.exe)?", re.IGNORECASE)
+_JOINED = {"sshpass": ("-p",), "7z": ("-p",), "7za": ("-p",), "redis-cli": ("-a",), "sqlcmd": ("-P",), "zip": ("-P",)}
+"""Programs with the short options that a password follows, in the same word or in the next."""
+_USERS = {"curl": ("-u", "--user", "--proxy-user", "-U"), "wget": (), "http": ("-a", "--auth"), "https": ("-a", "--auth")}
+"""Programs with the options that take `user:password`."""
+_CALLED = re.compile(rf"(?<![\w.-])(?:{_MYSQL.pattern}|{'|'.join((*_JOINED, *_USERS, 'openssl'))})(?![\w-])", re.IGNORECASE)
+_OPENSSL = re.compile(r"(?P<begin>\b(?:pass|env):)(?P<secret>\S+)")
+
+
+def masked_command(words: Sequence[str]) -> str:
+    """A command line as one text, with its passwords, tokens and keys masked."""
+    program = re.split(r"[/\\]", words[0])[-1] if words else ""
+    shown: list[str] = []
+    following = ""
+    for word in words:
+        if following:
+            shown.append(_after(following, word))
+            following = ""
+            continue
+        own, following = _word(program, word)
+        shown.append(own)
+    return " ".join(shown)
+
+
+def masked(text: str) -> str:
+    """A text (a line of a log, the name of a process) with what is surely a secret in it masked."""
+    text = _commands(_PEM.sub(MASK, text))
+    text = _URL.sub(rf"\g<begin>\g<who>:{MASK}@", text)
+    text = _URL_TOKEN.sub(rf"\g<begin>{MASK}@", text)
+    text = _HEADER.sub(rf"\g<begin>{MASK}", text)
+    text = _COOKIE.sub(rf"\g<begin>{MASK}", text)
+    text = _PAIR.sub(_pair, text)
+    text = _OPTION.sub(_pair, text)
+    return _SHAPES.sub(MASK, text)
+
+
+def _commands(text: str) -> str:
+    """A text in which a program is called whose options take a password, as `sh -c` has it, with that masked."""
+    if not _CALLED.search(text):
+        return text
+    program = following = ""
+    shown = []
+    for word in re.split(r"(\s+|[|;&]+)", text):
+        name = re.split(r"[/\\]", word)[-1]
+        if not word.strip():
+            own = word
+        elif _CALLED.fullmatch(name):
+            program, own, following = name, word, ""
+        elif word[0] in "|;&":
+            program, own, following = "", word, ""
+        elif following:
+            own, following = _after(following, word), ""
+        else:
+            own, following = _short(program, word) if program else (word, "")
+        shown.append(own)
+    return "".join(shown)
+
+
+def _word(program: str, word: str) -> tuple[str, str]:
+    """A word as it is shown, and what makes the next one a secret: `all` of it, or what follows the `user` in it."""
+    shown, following = _short(program, word)
+    if shown != word or following:
+        return shown, following
+    if word.startswith("-") and _is_secret(word):
+        return word, "all"
+    name, equals, value = word.partition("=")
+    if equals and value and " " not in name and _is_secret(name):
+        return f"{name}={MASK}", ""
+    return masked(word), ""
+
+
+def _short(program: str, word: str) -> tuple[str, str]:
+    """The same for an option that only this program has."""
+    if _MYSQL.fullmatch(program) and word.startswith("-p") and len(word) > len("-p"):
+        return f"-p{MASK}", ""
+    for option in _JOINED.get(program, ()):
+        if word == option:
+            return word, "all"
+        if word.startswith(option):
+            return f"{option}{MASK}", ""
+    for option in _USERS.get(program, ()):
+        if word == option:
+            return word, "user"
+        if word.startswith(option) and (option.startswith("--") or len(option) < len(word)):
+            rest = word[len(option) :]
+            return f"{option}{_after('user', rest)}", ""
+    if program == "openssl":
+        return _OPENSSL.sub(rf"\g<begin>{MASK}", word), ""
+    return word, ""
+
+
+def _after(following: str, word: str) -> str:
+    """A word that an option has announced as a secret."""
+    if following == "all":
+        return MASK
+    user, colon, secret = word.partition(":")
+    return f"{user}:{MASK}" if colon and secret else word
+
+
+def _is_secret(name: str) -> bool:
+    return len(name) <= _LONGEST_NAME and bool(_IS_NAME.fullmatch(name)) and not _NO_SECRET.fullmatch(name)
+
+
+def _pair(found: re.Match[str]) -> str:
+    return f"{found['begin']}{MASK}" if _is_secret(found["name"]) else found[0]
