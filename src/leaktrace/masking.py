@@ -11,7 +11,9 @@ _WORDS = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_.]?key|access[-_.]?key|auth[-_.]?key|private[-_.]?key|"
     r"signing[-_.]?key|encryption[-_.]?key|account[-_.]?key|secret[-_.]?key|credentials?|authorization|cookie|jwt|sas|dsn"
 )
-_NAME = rf"(?:[A-Za-z0-9]+[-_.])*(?:[A-Za-z0-9]*(?:password|passwd|secret|token|apikey)|{_WORDS})s?(?:[-_.][A-Za-z0-9]+)?"
+_NAME = (
+    rf"(?:[A-Za-z0-9]+[-_.])*(?:[A-Za-z0-9]*(?:password|passwd|secret|token|apikey)|{_WORDS})s?(?:[-_.][A-Za-z0-9]+)?"
+)
 _IS_NAME = re.compile(rf"-{{0,2}}{_NAME}", re.IGNORECASE)
 _LONGEST_NAME = 80
 _NO_SECRET = re.compile(
@@ -43,9 +45,16 @@ _PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIV
 _MYSQL = re.compile(r"(?:mysql|mariadb|mycli|percona)[\w-]*(?:\.exe)?", re.IGNORECASE)
 _JOINED = {"sshpass": ("-p",), "7z": ("-p",), "7za": ("-p",), "redis-cli": ("-a",), "sqlcmd": ("-P",), "zip": ("-P",)}
 """Programs with the short options that a password follows, in the same word or in the next."""
-_USERS = {"curl": ("-u", "--user", "--proxy-user", "-U"), "wget": (), "http": ("-a", "--auth"), "https": ("-a", "--auth")}
+_USERS = {
+    "curl": ("-u", "--user", "--proxy-user", "-U"),
+    "wget": (),
+    "http": ("-a", "--auth"),
+    "https": ("-a", "--auth"),
+}
 """Programs with the options that take `user:password`."""
-_CALLED = re.compile(rf"(?<![\w.-])(?:{_MYSQL.pattern}|{'|'.join((*_JOINED, *_USERS, 'openssl'))})(?![\w-])", re.IGNORECASE)
+_CALLED = re.compile(
+    rf"(?<![\w.-])(?:{_MYSQL.pattern}|{'|'.join((*_JOINED, *_USERS, 'openssl'))})(?![\w-])", re.IGNORECASE
+)
 _OPENSSL = re.compile(r"(?P<begin>\b(?:pass|env):)(?P<secret>\S+)")
 
 

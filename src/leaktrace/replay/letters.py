@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaktrace.codec import decode
+from leaktrace.codec import decode, loads
 from leaktrace.errors import FileError, ReplayError
+from leaktrace.files import lines_of, read_bounded, write_private
 from leaktrace.probes.model import Counter
+from leaktrace.replay.events import LONGEST_LINE, event_of, missing_reading
 
 
 VERSION = 1
@@ -101,7 +103,7 @@ class Order:
 
     def write(self, path: Path) -> None:
         """Put the order into a file."""
-        path.write_text(json.dumps({"version": VERSION, **asdict(self)}), encoding="utf-8")
+        write_private(path, json.dumps({"version": VERSION, **asdict(self)}).encode())
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +121,7 @@ class Answer:
         ended: whether the child came to the end of the task.
         runs: how many runs were made.
         preceded: how many of the tests that come before have been run.
+        gap: whether a line was broken that may have been a reading: later readings are left out then.
     """
 
     ident: int
@@ -138,6 +141,7 @@ class Answer:
     runs: int = 0
     began: bool = False
     preceded: int = 0
+    gap: bool = False
 
 
 def read_order(path: Path) -> Order:
@@ -147,60 +151,65 @@ def read_order(path: Path) -> Order:
         ReplayError: it is none, or of another version.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = loads(read_bounded(path, MAX_ANSWER_BYTES))
         if raw.pop("version") != VERSION:
             raise ReplayError(f"{path} is an order of another version; parent and child must be one leaktrace")
-        tasks = tuple(
-            Task(
-                **{
-                    **task,
-                    "targets": tuple(Target(**target) for target in task["targets"]),
-                    "before": tuple(Target(**target) for target in task["before"]),
-                    "kinds": tuple(task["kinds"]),
-                }
-            )
-            for task in raw["tasks"]
-        )
-        return Order(
-            **{
-                **raw,
-                "tasks": tasks,
-                "args": tuple(raw["args"]),
-                "sys_path": tuple(raw["sys_path"]),
-                "kinds": tuple(raw["kinds"]),
-            }
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
+        return decode(Order, raw)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, FileError) as exc:
         raise ReplayError(f"{path} holds no replay order: {exc!r}") from exc
 
 
 def read_answers(path: Path) -> dict[int, Answer]:
-    """What a child has said so far, by task; a torn last line is left out.
+    """What a child has said so far, by task; a broken line costs itself alone, and a torn last one is not there yet.
 
     Raises:
-        ReplayError: the file is too large, or a line before the last is broken.
+        ReplayError: the file is too large.
     """
-    try:
-        if path.stat().st_size > MAX_ANSWER_BYTES:
-            raise ReplayError(f"the answer {path} is over {MAX_ANSWER_BYTES >> 20} MiB")
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return {}
     answers: dict[int, Answer] = {}
-    for number, line in enumerate(lines):
-        if not line:
-            continue
-        try:
-            _take(answers, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, FileError) as exc:
-            if number == len(lines) - 1:
-                break
-            raise ReplayError(f"line {number + 1} of the answer {path} is broken: {exc!r}") from exc
+    before: bytes | None = b""
+    try:
+        for line in lines_of(path, MAX_ANSWER_BYTES, LONGEST_LINE):
+            _take_line(answers, before)
+            before = line
+        if before and not _is_broken(before):
+            _take_line(answers, before)
+    except FileNotFoundError:
+        return answers
+    except OSError as exc:
+        raise ReplayError(f"the answer {path} cannot be read: {exc}") from exc
     return answers
 
 
+def _is_broken(line: bytes) -> bool:
+    try:
+        event_of(line)
+    except (ValueError, FileError):
+        return True
+    return False
+
+
+def _take_line(answers: dict[int, Answer], line: bytes | None) -> None:
+    if line == b"":
+        return
+    try:
+        if line is None:
+            raise ValueError("a line without end")
+        _take(answers, event_of(line))
+    except (ValueError, FileError):
+        mark_gap(answers, line or b"")
+
+
+def mark_gap(answers: Mapping[int, Answer], line: bytes) -> None:
+    """A line is broken: where it may have been a reading, those that follow do not join those before it."""
+    possible, about = missing_reading(line)
+    running = [answer for answer in answers.values() if answer.began and not (answer.judged or answer.ended)]
+    for answer in running:
+        if possible and about in (None, answer.ident):
+            answer.gap = True
+
+
 def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
-    ident = int(event["task"])
+    ident = event["task"]
     answer = answers.setdefault(ident, Answer(ident=ident))
     kind = event["event"]
     if kind == "begin":
@@ -210,8 +219,9 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.unread.update({str(name): str(why) for name, why in event["unread"].items()})
         answer.defined.update({name: decode(Counter, each, at=name) for name, each in event.get("defined", {}).items()})
     elif kind == "reading":
-        answer.readings.append(_row(answer, event))
-        answer.runs = int(event["runs"])
+        if not answer.gap:
+            answer.readings.append(_row(answer, event))
+            answer.runs = int(event["runs"])
     elif kind == "rested":
         answer.rested = _row(answer, event)
     elif kind == "preceded":

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaktrace.codec import decode
+from leaktrace.codec import decode, loads
 from leaktrace.errors import FileError, ReplayError
+from leaktrace.files import read_bounded
 from leaktrace.replay.children import kill, last_words, start
-from leaktrace.replay.letters import Order, Settings, Target
+from leaktrace.replay.letters import MAX_ANSWER_BYTES, Order, Settings, Target
 
 
 DOOR = "leaktrace.plugin.roll"
@@ -49,7 +49,7 @@ def call_roll(settings: Settings, folder: Path, *, timeout_s: float) -> Roll:
     finally:
         kill(child)
     try:
-        return decode(Roll, json.loads(child.answer.read_text(encoding="utf-8")))
+        return decode(Roll, loads(read_bounded(child.answer, MAX_ANSWER_BYTES)))
     except FileNotFoundError:
         raise ReplayError(f"the tests could not be collected: {last_words(child)}") from None
     except (OSError, ValueError, FileError) as exc:
