@@ -100,21 +100,21 @@ class Trials:
             write_private(self._path, f"\n{json.dumps(told)}\n".encode(), append=True)
 
 
-def kept_trials(folder: Path, target: Target, settings: Settings, *, limit_bytes: int, fresh: bool = False) -> Trials:
+def kept_trials(folder: Path | None, target: Target, settings: Settings, *, limit_bytes: int, fresh: bool = False) -> Trials:
     """The trials of a test that earlier calls made under the very same conditions.
 
     That is: the same leaktrace, interpreter, installed packages, arguments and limit, and no source or configuration
     file changed below the working directory or any folder on `sys.path`.
 
     Args:
-        folder: where they are kept.
+        folder: where they are kept; None where they are not.
         target: the test.
         settings: as for its children.
         limit_bytes: growth of a first run above which it counts.
         fresh: drop them.
     """
-    conditions = _conditions(target, settings, limit_bytes)
-    if conditions is None:
+    conditions = _conditions(target, settings, limit_bytes) if folder is not None else None
+    if folder is None or conditions is None:
         return Trials()
     path = folder / f"{conditions}.jsonl"
     if fresh:

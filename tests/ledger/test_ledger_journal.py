@@ -9,7 +9,8 @@ import pytest
 from ledger_scripts import MB, Run, rss
 
 from leaktrace.errors import FileError
-from leaktrace.ledger.journal import MAX_BYTES, VERSION, Journal, prune, read_journal
+from leaktrace.ledger.journal import MAX_BYTES, VERSION, Journal, read_journal
+from leaktrace.ledger.runs import prune
 from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.probes.model import Unread
 

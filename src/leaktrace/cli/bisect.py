@@ -6,7 +6,6 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, TypeVar
 
 from leaktrace.bisect import Bisected, Bisection, find_target, predecessors, reproduction
 from leaktrace.errors import ReplayError
+from leaktrace.files import temporary_folder
 from leaktrace.options import Options, parse_duration, parse_size
 from leaktrace.replay.children import interpreter
 from leaktrace.replay.letters import Settings, Target
@@ -83,12 +83,12 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
         environ=dict(os.environ),
         interpreter=interpreter(),
     )
-    folder = Path(tempfile.mkdtemp(prefix="leaktrace-bisect-"))
+    folder = temporary_folder("leaktrace-bisect-")
     progress = Progress()
     try:
         progress("collecting")
         roll = call_roll(settings, folder, timeout_s=options.timeout)
-        if not roll.folder:
+        if not roll.loaded:
             raise ReplayError("pytest does not load leaktrace with these arguments: add `-- -p leaktrace.plugin`")
         target = find_target(roll, options.nodeid, cwd)
         if options.after:
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
         else:
             before, order = predecessors(roll, target, as_collected=options.collected)
         trials = kept_trials(
-            Path(roll.folder) / "bisect", target, settings, limit_bytes=options.limit, fresh=options.fresh
+            Path(roll.folder) / "bisect" if roll.folder else None, target, settings, limit_bytes=options.limit, fresh=options.fresh
         )
         found = Bisection(
             target,

@@ -185,5 +185,6 @@ class ReportDoor:
         reporter = self._terminal()
         if self._failed_on and reporter is not None:
             reporter.write_line(f"leaktrace: exit status 1, by --leaktrace-fail-on={','.join(self._failed_on)}")
+        self._shared.drop()
         if confirms(self._shared.options):
             self._guard.arm(self._exit_status)

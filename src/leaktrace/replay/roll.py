@@ -25,11 +25,13 @@ class Roll:
         tests: in the order of collection.
         errors: files that could not be collected, and why.
         folder: where the journals of runs lie, or "" where none are kept.
+        loaded: whether leaktrace is among pytest's plugins.
     """
 
     tests: tuple[Target, ...] = ()
     errors: tuple[str, ...] = ()
     folder: str = ""
+    loaded: bool = True
 
 
 def call_roll(settings: Settings, folder: Path, *, timeout_s: float) -> Roll:
