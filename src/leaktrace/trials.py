@@ -100,7 +100,9 @@ class Trials:
             write_private(self._path, f"\n{json.dumps(told)}\n".encode(), append=True)
 
 
-def kept_trials(folder: Path | None, target: Target, settings: Settings, *, limit_bytes: int, fresh: bool = False) -> Trials:
+def kept_trials(
+    folder: Path | None, target: Target, settings: Settings, *, limit_bytes: int, fresh: bool = False
+) -> Trials:
     """The trials of a test that earlier calls made under the very same conditions.
 
     That is: the same leaktrace, interpreter, installed packages, arguments and limit, and no source or configuration

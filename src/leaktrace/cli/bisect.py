@@ -96,7 +96,11 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
         else:
             before, order = predecessors(roll, target, as_collected=options.collected)
         trials = kept_trials(
-            Path(roll.folder) / "bisect" if roll.folder else None, target, settings, limit_bytes=options.limit, fresh=options.fresh
+            Path(roll.folder) / "bisect" if roll.folder else None,
+            target,
+            settings,
+            limit_bytes=options.limit,
+            fresh=options.fresh,
         )
         found = Bisection(
             target,

@@ -97,17 +97,19 @@ class Journal:
         """Give the descriptor back."""
         if self._fd >= 0:
             with suppress(OSError):
-                if self._is_ours():
+                if self._is_ours(removed=True):
                     close(self._fd)
             self._fd = -1
 
-    def _is_ours(self) -> bool:
-        """Whether the descriptor is still that of our file, and the file is still in a folder."""
+    def _is_ours(self, *, removed: bool = False) -> bool:
+        """Whether the descriptor is still that of our file, and the file, unless it may be `removed`, in a folder."""
         try:
             status = fstat(self._fd)
         except OSError:
             return False
-        return (status.st_dev, status.st_ino) == self._file and status.st_size == self._size and status.st_nlink > 0
+        # The size, too: the number of an inode that was removed is soon given to another file.
+        same = (status.st_dev, status.st_ino) == self._file and status.st_size == self._size
+        return same and (removed or status.st_nlink > 0)
 
     def _put(self, data: bytes) -> None:
         while data:
@@ -144,7 +146,7 @@ class Journal:
         fd = open_private(self.path, os.O_RDWR | os.O_APPEND)
         try:
             status = fstat(fd)
-            if (status.st_dev, status.st_ino) != self._file:
+            if (status.st_dev, status.st_ino) != self._file or status.st_size < self._size:
                 if status.st_size:
                     raise FileExistsError("another file is in its place")
                 if self._first:

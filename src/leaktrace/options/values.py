@@ -116,7 +116,9 @@ def parse_patterns(text: str) -> tuple[str, ...]:
                 warnings.simplefilter("ignore")  # a warning of `re` is no error, not even under `-W error`
                 re.compile(pattern)
         except (re.error, RecursionError, OverflowError) as error:  # noqa: PERF203 - a handful, once
-            raise ValueError(f"{pattern[:80]!r} is no regular expression ({error}); write one such as ^/dev/") from error
+            raise ValueError(
+                f"{pattern[:80]!r} is no regular expression ({error}); write one such as ^/dev/"
+            ) from error
     return patterns
 
 

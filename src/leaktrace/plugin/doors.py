@@ -172,6 +172,8 @@ def _folder(
     if worker_input is not None and WORKER_KEY in worker_input:
         return Path(worker_input[WORKER_KEY]), False
     base = base_folder(config, options)
+    if base is None and getattr(config, "cache", None) is not None:
+        complain("the journal lies among the temporary files: pytest's cache folder cannot be written")
     if base is not None:
         with contextlib.suppress(OSError):  # what cannot be removed stays
             prune(base / "runs", options.keep - 1)
@@ -179,7 +181,7 @@ def _folder(
             return _new_run(base / "runs"), False
         except OSError as exc:
             # A read-only checkout, a full disk: the journal of a killed run matters more than where it lies.
-            complain(f"the journal is kept among the temporary files: {base} cannot be written ({exc})")
+            complain(f"the journal lies among the temporary files: {base} cannot be written ({exc})")
     try:
         return temporary_folder(), True
     except OSError:
