@@ -62,8 +62,7 @@ def private_folder(path: Path | str) -> Path:
         fd = open_fd(name, os.O_RDONLY | _DIRECTORY | CLOEXEC | NOFOLLOW) if _DIRECTORY else -1
         try:
             status = fstat(fd) if fd >= 0 else lstat(name)
-            if not is_ours(status):
-                raise PermissionError(f"{name} belongs to another user") from None
+            _check_ours(status, name)
             if fd >= 0 and status.st_mode & 0o077:
                 set_mode(fd, PRIVATE_FOLDER)
         finally:
@@ -93,11 +92,8 @@ def open_private(path: Path | str, flags: int = os.O_WRONLY | os.O_TRUNC) -> int
     """
     fd = open_fd(str(path), flags & ~os.O_TRUNC | os.O_CREAT | CLOEXEC | NOFOLLOW | NONBLOCK | BINARY, PRIVATE_FILE)
     try:
-        status = fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(f"{path} is no regular file")
-        if not is_ours(status):
-            raise PermissionError(f"{path} belongs to another user")
+        status = _regular(fd, path)
+        _check_ours(status, path)
         if status.st_mode & 0o077:
             set_mode(fd, PRIVATE_FILE)
         if flags & os.O_TRUNC:
@@ -146,8 +142,7 @@ def read_bounded(path: Path | str, most: int) -> bytes:
             size += len(part)
     finally:
         close(fd)
-    if size > most:  # it grew while it was read
-        raise TooLargeError(most)
+    _check_size(size, most)  # it may have grown while it was read
     return b"".join(parts)
 
 
@@ -174,11 +169,21 @@ def lines_of(path: Path | str, most: int, longest: int) -> Iterator[bytes | None
         close(fd)
 
 
-class TooLargeError(OSError):
-    """A file is larger than whatever it claims to be could be."""
+def _regular(fd: int, path: Path | str) -> os.stat_result:
+    status = fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(f"{path} is no regular file")
+    return status
 
-    def __init__(self, most: int) -> None:
-        super().__init__(f"it is over {most >> 20} MiB; a file of that size is not read")
+
+def _check_ours(status: os.stat_result, path: Path | str) -> None:
+    if not is_ours(status):
+        raise PermissionError(f"{path} belongs to another user")
+
+
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise OSError(f"it is over {most >> 20} MiB; a file of that size is not read")
 
 
 def _opened(path: Path | str, most: int) -> int:
@@ -187,11 +192,7 @@ def _opened(path: Path | str, most: int) -> int:
         raise OSError("a name cannot hold a NUL character")
     fd = open_fd(str(path), os.O_RDONLY | CLOEXEC | NONBLOCK | BINARY)
     try:
-        status = fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(f"{path} is no regular file")
-        if status.st_size > most:
-            raise TooLargeError(most)
+        _check_size(_regular(fd, path).st_size, most)
     except BaseException:
         close(fd)
         raise

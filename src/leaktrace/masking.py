@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 
 MASK = "***"
+_MOST_WORDS, _MOST_CHARACTERS = 1_000, 10_000
+"""No more of a command line is shown, by far."""
 _WORDS = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_.]?key|access[-_.]?key|auth[-_.]?key|private[-_.]?key|"
     r"signing[-_.]?key|encryption[-_.]?key|account[-_.]?key|secret[-_.]?key|credentials?|authorization|cookie|jwt|sas|dsn"
@@ -29,12 +31,11 @@ _HEADER = re.compile(
     r"\bbearer\s{1,8})(?P<secret>[^\s'\"]{4,}|\S+(?=['\"]))",
     re.IGNORECASE,
 )
-_TOKEN = r"(?<![\w.-])(?P<name>[\w.-]{1,80})"
-_PAIR = re.compile(
-    rf"(?P<begin>{_TOKEN}['\"]?(?:\]?\s{{0,8}}(?:=|:(?!:))|\s{{0,8}},)\s{{0,8}})(?P<secret>\"[^\"]*\"|'[^']*'|[^\s&;,'\"]+)"
-)
+_SUBJECT = r"(?<![\w.-])(?P<name>[\w.-]{1,80})"
+_PAIR = re.compile(rf"{_SUBJECT}['\"]?(?:\]?\s{{0,8}}(?:=|:(?!:))|\s{{0,8}},)\s{{0,8}}(?=[^\s&;,])")
+_VALUE = re.compile(r"\"[^\"]*\"?|'[^']*'?|[^\s&;,'\"]+")
 _COOKIE = re.compile(r"(?P<begin>\b(?:set-)?cookie:\s*)(?P<secret>[^'\"\n]+)", re.IGNORECASE)
-_OPTION = re.compile(rf"(?P<begin>(?=-){_TOKEN}\s{{1,8}})(?P<secret>\"[^\"]*\"|'[^']*'|[^\s-]\S*)")
+_OPTION = re.compile(rf"(?=-){_SUBJECT}\s{{1,8}}(?=[^\s-])")
 _SHAPES = re.compile(
     r"\b(?:gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}|glpat-[\w-]{16,}|xox[abeprs]-[\w-]{10,}|(?:AKIA|ASIA)[A-Z0-9]{16}|"
     r"sk-[\w-]{20,}|[sr]k_(?:live|test)_\w{16,}|pypi-[\w-]{20,}|npm_\w{20,}|hf_\w{20,}|AIza[\w-]{30,}|"
@@ -60,6 +61,7 @@ _OPENSSL = re.compile(r"(?P<begin>\b(?:pass|env):)(?P<secret>\S+)")
 
 def masked_command(words: Sequence[str]) -> str:
     """A command line as one text, with its passwords, tokens and keys masked."""
+    words = [word[:_MOST_CHARACTERS] for word in words[:_MOST_WORDS]]
     program = re.split(r"[/\\]", words[0])[-1] if words else ""
     shown: list[str] = []
     following = ""
@@ -80,8 +82,7 @@ def masked(text: str) -> str:
     text = _URL_TOKEN.sub(rf"\g<begin>{MASK}@", text)
     text = _HEADER.sub(rf"\g<begin>{MASK}", text)
     text = _COOKIE.sub(rf"\g<begin>{MASK}", text)
-    text = _PAIR.sub(_pair, text)
-    text = _OPTION.sub(_pair, text)
+    text = _pairs(_OPTION, _pairs(_PAIR, text))
     return _SHAPES.sub(MASK, text)
 
 
@@ -122,22 +123,14 @@ def _word(program: str, word: str) -> tuple[str, str]:
 
 def _short(program: str, word: str) -> tuple[str, str]:
     """The same for an option that only this program has."""
-    if _MYSQL.fullmatch(program) and word.startswith("-p") and len(word) > len("-p"):
-        return f"-p{MASK}", ""
-    for option in _JOINED.get(program, ()):
-        if word == option:
-            return word, "all"
+    joined = ("-p",) if _MYSQL.fullmatch(program) and word != "-p" else _JOINED.get(program, ())
+    for option in joined:
         if word.startswith(option):
-            return f"{option}{MASK}", ""
+            return (word, "all") if word == option else (f"{option}{MASK}", "")
     for option in _USERS.get(program, ()):
-        if word == option:
-            return word, "user"
-        if word.startswith(option) and (option.startswith("--") or len(option) < len(word)):
-            rest = word[len(option) :]
-            return f"{option}{_after('user', rest)}", ""
-    if program == "openssl":
-        return _OPENSSL.sub(rf"\g<begin>{MASK}", word), ""
-    return word, ""
+        if word.startswith(option):
+            return (word, "user") if word == option else (f"{option}{_after('user', word[len(option) :])}", "")
+    return (_OPENSSL.sub(rf"\g<begin>{MASK}", word) if program == "openssl" else word), ""
 
 
 def _after(following: str, word: str) -> str:
@@ -152,5 +145,13 @@ def _is_secret(name: str) -> bool:
     return len(name) <= _LONGEST_NAME and bool(_IS_NAME.fullmatch(name)) and not _NO_SECRET.fullmatch(name)
 
 
-def _pair(found: re.Match[str]) -> str:
-    return f"{found['begin']}{MASK}" if _is_secret(found["name"]) else found[0]
+def _pairs(pattern: re.Pattern[str], text: str) -> str:
+    """Mask what stands behind the name of a secret; behind another name may stand the name of one."""
+    shown, at = [], 0
+    while (found := pattern.search(text, at)) is not None:
+        shown.append(text[at : found.end()])
+        at = found.end()
+        if _is_secret(found["name"]) and (value := _VALUE.match(text, at)) is not None:
+            shown.append(MASK)
+            at = value.end()
+    return "".join(shown) + text[at:]

@@ -1,4 +1,4 @@
-"""Files that the user names to be written: what is there is written through or exchanged whole, never replaced by us."""
+"""Files that the user names to be written: exchanged whole where they are files, written through where they are not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How names from elsewhere are shown: whatever could move a cursor, ring a bell or turn a line around is spelled out."""
+"""How names from elsewhere are shown: what could move a cursor, ring a bell or turn a line around is spelled out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _UNSHOWN = re.compile(
     "\U000e0000-\U000e007f]"
 )
 """Control characters of both sets (ANSI and OSC sequences begin with one), what has no width, what changes the
-direction of writing, ends of lines and paragraphs, and surrogates. Joiners (U+200C, U+200D) belong to words and emoji."""
+direction of writing, ends of lines and paragraphs, and surrogates. Joiners (U+200C, U+200D) belong to words."""
 _NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
 _UNDECODED = range(0xDC80, 0xDD00)
 """A byte of a file's name that is no UTF-8 stands as one of these."""
@@ -19,7 +19,7 @@ _UNDECODED = range(0xDC80, 0xDD00)
 def escaped(text: str) -> str:
     r"""The text on one line, with all that a terminal would not show as it is spelled out: `\n`, `\x1b`, `\u202e`.
 
-    A byte that is no text, as in a file's name, is spelled as that byte. A text that has nothing of the kind is the same.
+    A byte that is no text, as in a file's name, is spelled as that byte. What has nothing of the kind stays as it is.
     """
     return _UNSHOWN.sub(_spelled, text)
 

@@ -22,6 +22,7 @@ from leaktrace.replay.runner import Bounds
 from leaktrace.report.terminal import WIDTH, block
 from leaktrace.report.words import plural, wrapped
 from leaktrace.trials import kept_trials
+from leaktrace.words import escaped
 
 
 ABOUT = (
@@ -115,7 +116,7 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
         progress.clear()
         shutil.rmtree(folder, ignore_errors=True)
     for line in lines(found, target, before, order):
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{escaped(line)}\n")
     known = f" and {found.known} known from earlier calls (--fresh makes them again)" if found.known else ""
     sys.stdout.write(f"{plural(found.children, 'trial')}{known}, {time.monotonic() - began:.0f} s\n")
     return 0 if found.outcome == "found" else 1
@@ -167,7 +168,7 @@ class Progress:
         """Show this in place of what was shown."""
         if self._shows:
             width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{f'leaktrace bisect: {text}'[:width]}")
+            sys.stderr.write(f"\r\x1b[K{escaped(f'leaktrace bisect: {text}')[:width]}")
             sys.stderr.flush()
 
     def clear(self) -> None:

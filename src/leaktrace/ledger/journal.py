@@ -133,7 +133,7 @@ class Journal:
                 close(before)
 
     def _is_at_its_place(self) -> bool:
-        status = stat_of(self.path)
+        status = stat_of(self.path)  # noqa: PTH116 - bound before the first test
         return (status.st_dev, status.st_ino) == self._file
 
     def _open(self, kept: bytes) -> None:
@@ -148,7 +148,7 @@ class Journal:
             status = fstat(fd)
             if (status.st_dev, status.st_ino) != self._file or status.st_size < self._size:
                 if status.st_size:
-                    raise FileExistsError("another file is in its place")
+                    raise FileExistsError("another file is in its place")  # noqa: TRY301 - closed below
                 if self._first:
                     write_all(fd, kept or self._first)
                 if self._count and not kept:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,21 +36,16 @@ def read(path: Path) -> Ledger:
     """
     reader: _Reader | None = None
     try:
-        with closing(_lines(path)) as lines:
-            for line in lines:
-                if reader is None:
-                    reader = _first(path, line)
-                else:
-                    reader.take_line(line)
+        for line in lines_of(path, MAX_BYTES, LONGEST_LINE):
+            if reader is not None and line != b"":
+                reader.take_line(line)
+            elif line != b"":
+                reader = _first(path, line)
     except OSError as exc:
         raise FileError(f"the journal {path} cannot be read: {exc}", slug="journal") from exc
     if reader is None:
         raise FileError(f"{path} holds no journal: its first line is missing or torn", slug="journal")
     return reader.done()
-
-
-def _lines(path: Path) -> Iterator[bytes | None]:
-    return (line for line in lines_of(path, MAX_BYTES, LONGEST_LINE) if line != b"")
 
 
 def _first(path: Path, line: bytes | None) -> _Reader:
@@ -114,9 +108,7 @@ class _Reader:
     def take_line(self, line: bytes | None) -> None:
         """One more line; one that is broken is counted, and what it may have said is not known."""
         try:
-            if line is None:
-                raise ValueError("a line without end")
-            self.take(loads(line))
+            self.take(loads(b"" if line is None else line))  # one without end is as broken as an empty one
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
             self.ledger.torn += 1
             broken = line or b""

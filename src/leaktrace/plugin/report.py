@@ -17,6 +17,7 @@ from leaktrace.options import Mode
 from leaktrace.plugin.doors import Shared, confirms
 from leaktrace.plugin.leftover import ExitGuard
 from leaktrace.plugin.watch import WatchDoor
+from leaktrace.words import escaped
 
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class ReportDoor:
         self._failed_on: list[str] = []
         self._well: int | None = None
         self._exit_status = 0
+        self._written = True
         self._guard = ExitGuard()
 
     def pytest_report_header(self) -> str:
@@ -115,6 +117,7 @@ class ReportDoor:
             try:
                 wire.write(self._book, target)
             except (OSError, LeaktraceError) as exc:
+                self._written = False
                 text = f"the casebook could not be written to {target}: {exc}"
                 self._book = replace(self._book, warnings=(*self._book.warnings, text))
 
@@ -128,7 +131,7 @@ class ReportDoor:
     def _progress(self, done: int, count: int, name: str) -> None:
         reporter = self._terminal()
         if reporter is not None and reporter.isatty:
-            text = f"leaktrace: replaying {min(done + 1, count)} of {count}: {name}"
+            text = escaped(f"leaktrace: replaying {min(done + 1, count)} of {count}: {name}")
             reporter.rewrite(text[:WIDTH], erase=True)
 
     def _clear_progress(self) -> None:
@@ -146,7 +149,7 @@ class ReportDoor:
             with self._shared.start.restored():
                 self._write(terminalreporter)
         except Exception as exc:  # noqa: BLE001
-            terminalreporter.write_line(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
+            terminalreporter.write_line(escaped(f"leaktrace: the report failed: {type(exc).__name__}: {exc}"))
 
     def _write(self, reporter: Any) -> None:
         loud = self._config.option.verbose > -2  # noqa: PLR2004 - -qq asks for silence
@@ -161,7 +164,7 @@ class ReportDoor:
         book = self._book
         if book is None:
             for text in self._shared.warnings:
-                reporter.write_line(f"leaktrace: warning: {text}")
+                reporter.write_line(escaped(f"leaktrace: warning: {text}"))
             return
         tests = sum(len(part.ledger) for part in self.parts)
         if terminal.is_quiet(book):
@@ -177,8 +180,8 @@ class ReportDoor:
         from leaktrace.report import terminal  # noqa: PLC0415
 
         yield from terminal.lines(book, merged_peaks([part.ledger for part in self.parts], PEAKS))
-        if self._shared.options.json_path is not None:
-            yield f"casebook: {self._shared.options.json_path}"
+        if self._shared.options.json_path is not None and self._written:
+            yield escaped(f"casebook: {self._shared.options.json_path}")
 
     def pytest_unconfigure(self) -> None:
         """The last line says so when the exit status is ours."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from leaktrace.masking import masked, masked_command
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, HeldFile, names_in, text
 from leaktrace.probes.waiting import wait_for_fall
@@ -86,7 +87,7 @@ class ProcessesProbe:
     def _thing(self, process: psutil.Process, alias: str) -> Thing:
         zombie = process.status() == psutil.STATUS_ZOMBIE
         words = [] if zombie else process.cmdline()
-        command = " ".join(words) or process.name()
+        command = masked_command(words) or masked(process.name())
         if len(command) > _LONGEST_COMMAND:
             command = command[: _LONGEST_COMMAND - 1] + "…"
         state = (
@@ -97,7 +98,7 @@ class ProcessesProbe:
         return Thing(
             kind=PROCESSES.kind,
             noun="zombie process" if zombie else "child process",
-            name=f"{alias}: {command}" if alias else command,
+            name=f"{masked(alias)}: {command}" if alias else command,
             detail=f"pid {process.pid}, {state}",
             where=self._origins.of_process(process.pid) if self._origins else None,
         )

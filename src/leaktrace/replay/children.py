@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 
+from leaktrace.masking import masked
 from leaktrace.replay import launcher
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Settings, Task
 
@@ -126,7 +127,7 @@ def last_words(child: Child) -> str:
         text = child.log.read_bytes()[-20_000:].decode("utf-8", "replace")
         lines = _telling([line.rstrip() for line in text.splitlines() if line.strip()])
         if lines:
-            how += "; its last lines: " + " | ".join(lines)
+            how += "; its last lines: " + masked(" | ".join(lines))
     return how
 
 

@@ -23,6 +23,8 @@ _NUMBER = re.compile("[0-9]{1,18}")
 _PACKAGE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 _LONGEST = {"id": 100, "from": 50, "fixed": 50, "holder": 1_000, "through": 1_000, "leaked": 1_000, "site": 1_000}
 _LONGEST_TEXT = 2_000
+_WANTED = ("id", "package", "from", "blame", "remedy")
+_PATTERNS = ("holder", "through", "leaked", "site")
 _MOST_ROWS = 10_000
 _KEYS = frozenset({"id", "package", "from", "fixed", "holder", "through", "leaked", "site", "blame", "remedy"})
 
@@ -137,21 +139,13 @@ def _row(row: Any) -> KnownLeak:
         raise FileError(
             f"a known leak must be an object with keys among {', '.join(sorted(_KEYS))}", slug="known-leaks"
         )
-    for key in ("id", "package", "from", "blame", "remedy"):
-        if not isinstance(row.get(key), str):
-            raise _refused(f"a known leak needs a text {key!r}", row.get(key))
-    for key in ("fixed", "holder", "through", "leaked", "site"):
-        if not isinstance(row.get(key), str | None):
-            raise _refused(f"{key!r} of a known leak must be a text", row[key])
-    for key, text in row.items():
-        longest = _LONGEST.get(key, _LONGEST_TEXT)
-        if isinstance(text, str) and len(text) > longest:
-            raise _refused(f"{key!r} of a known leak must have at most {longest} characters", text)
+    for key in sorted(_KEYS):
+        _check_text(row, key)
     if not _PACKAGE.fullmatch(row["package"]):
         raise _refused("'package' of a known leak must be the name of a distribution", row["package"])
     if row.get("holder") is None and row.get("site") is None:
         raise FileError(f"known leak {row['id']} needs a pattern of its 'holder' or of its 'site'", slug="known-leaks")
-    for key in ("holder", "through", "leaked", "site"):
+    for key in _PATTERNS:
         _check_pattern(row, key)
     return KnownLeak(
         id=row["id"],
@@ -165,6 +159,17 @@ def _row(row: Any) -> KnownLeak:
         blame=row["blame"],
         remedy=row["remedy"],
     )
+
+
+def _check_text(row: Mapping[str, Any], key: str) -> None:
+    """Raises FileError where a value is no text, is missing, or is longer than one of its kind."""
+    text, longest = row.get(key), _LONGEST.get(key, _LONGEST_TEXT)
+    if key in _WANTED and not isinstance(text, str):
+        raise _refused(f"a known leak needs a text {key!r}", text)
+    if not isinstance(text, str | None):
+        raise _refused(f"{key!r} of a known leak must be a text", text)
+    if text is not None and len(text) > longest:
+        raise _refused(f"{key!r} of a known leak must have at most {longest} characters", text)
 
 
 def _check_pattern(row: Mapping[str, Any], key: str) -> None:
