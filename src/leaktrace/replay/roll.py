@@ -50,9 +50,18 @@ def call_roll(settings: Settings, folder: Path, *, timeout_s: float) -> Roll:
             child.process.wait(timeout_s)
     finally:
         kill(child)
+    if not child.answer.exists():
+        raise ReplayError(f"the tests could not be collected: {last_words(child)}")
+    return read_roll(child.answer)
+
+
+def read_roll(path: Path) -> Roll:
+    """The roll in a file.
+
+    Raises:
+        ReplayError: it is none.
+    """
     try:
-        return decode(Roll, loads(read_bounded(child.answer, MAX_ANSWER_BYTES)))
-    except FileNotFoundError:
-        raise ReplayError(f"the tests could not be collected: {last_words(child)}") from None
+        return decode(Roll, loads(read_bounded(path, MAX_ANSWER_BYTES)))
     except (OSError, ValueError, FileError) as exc:
-        raise ReplayError(f"the roll of tests cannot be read: {exc}") from exc
+        raise ReplayError(f"the roll of tests {path} cannot be read: {exc}") from exc
