@@ -47,7 +47,10 @@ def loads(data: bytes | str) -> Any:
     Raises:
         ValueError: it is no JSON, is nested too deep to be ours, or has a number that JSON does not have.
     """
-    text = data if isinstance(data, str) else data.decode("utf-8")
+    try:
+        text = data if isinstance(data, str) else data.decode("utf-8")
+    except UnicodeDecodeError as exc:  # its own text shows all of the data
+        raise ValueError(f"it is no UTF-8: {exc.reason} at byte {exc.start}") from None
     try:
         return _decoder().decode(text)
     except RecursionError:

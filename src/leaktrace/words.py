@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 
-_UNSHOWN = re.compile(
+_UNSHOWN = (
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
@@ -21,7 +21,7 @@ def escaped(text: str) -> str:
 
     A byte that is no text, as in a file's name, is spelled as that byte. What has nothing of the kind stays as it is.
     """
-    return _UNSHOWN.sub(_spelled, text)
+    return re.sub(_UNSHOWN, _spelled, text)
 
 
 def _spelled(found: re.Match[str]) -> str:
@@ -41,7 +41,7 @@ def json_safe(text: str) -> str:
 
     Whoever reads it as JSON gets the very names. Ends of lines and tabs between values stay.
     """
-    return _UNSHOWN.sub(_as_json, text)
+    return re.sub(_UNSHOWN, _as_json, text)
 
 
 def _as_json(found: re.Match[str]) -> str:

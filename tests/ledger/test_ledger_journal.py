@@ -12,6 +12,7 @@ from ledger_scripts import MB, Run, rss
 
 from leaktrace.errors import FileError
 from leaktrace.ledger.journal import MAX_BYTES, VERSION, Journal, read_journal
+from leaktrace.ledger.reader import gap_of
 from leaktrace.ledger.runs import prune
 from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.probes.model import Thing, Unread
@@ -271,6 +272,19 @@ def test_numbers_that_add_up_to_too_much_cost_their_record_alone(path):
     read = read_journal(path)
 
     assert (read.torn, len(read)) == (2, 3)
+
+
+def test_what_is_missing_in_a_journal_is_told_in_a_sentence(path):
+    a_run(path)
+    assert gap_of(read_journal(path)) is None
+    lines = path.read_bytes().splitlines()
+    more = [b"torn", b'{"t":"lost","records":3}', b'{"t":"stopped","why":"a test had replaced os.write"}']
+    path.write_bytes(b"\n".join([*lines[:3], *more]))
+
+    assert gap_of(read_journal(path)) == (
+        "the journal of main has gaps: its watch stopped: a test had replaced os.write; "
+        "3 or more records could not be written; 1 records are torn or broken"
+    )
 
 
 def test_a_watch_that_stopped_blames_nobody(path):

@@ -51,6 +51,8 @@ def read(path: Path) -> Ledger:
 def _first(path: Path, line: bytes | None) -> _Reader:
     try:
         return _Reader(loads(line or b""))
+    except FileError as exc:
+        raise FileError(f"{path}: {exc}", slug="journal") from exc
     except (ValueError, KeyError, TypeError, AttributeError) as exc:
         why = f"{path} holds no journal: its first line is missing or torn"
         raise FileError(why, slug="journal") from exc
@@ -68,6 +70,18 @@ def things_of(data: Sequence[Any]) -> tuple[Thing, ...]:
         return tuple(decode(Thing, each, at="things", bounds=_OF_THINGS) for each in data)
     except FileError as exc:
         raise ValueError(str(exc)) from exc
+
+
+def gap_of(ledger: Ledger) -> str | None:
+    """What is missing in a ledger that was read from a journal, in one sentence; None where nothing is."""
+    said = []
+    if ledger.stopped is not None:
+        said.append(f"its watch stopped: {ledger.stopped}")
+    if ledger.lost:
+        said.append(f"{ledger.lost} or more records could not be written")
+    if ledger.torn:
+        said.append(f"{ledger.torn} records are torn or broken")
+    return f"the journal of {ledger.worker} has gaps: {'; '.join(said)}" if said else None
 
 
 class _Reader:

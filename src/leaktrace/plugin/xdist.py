@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from leaktrace.ledger.journal import read_journal
+from leaktrace.ledger.reader import gap_of
 from leaktrace.plugin.doors import WORKER_KEY, Shared, confirms
 from leaktrace.plugin.report import ReportDoor
 from leaktrace.session import Part, conclude, part_from_wire, part_to_wire
@@ -73,6 +74,8 @@ class ControllerDoor:
             self._shared.complain(f"worker {worker} died ({error}) and left no journal")
             return
         ledger = read_journal(path)
+        if (gap := gap_of(ledger)) is not None:
+            self._shared.complain(gap)
         if not any(part.ledger.worker == worker for part in self._report.parts):
             self._report.parts.append(_judged(ledger, self._shared))
 

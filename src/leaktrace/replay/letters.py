@@ -156,7 +156,7 @@ def read_order(path: Path) -> Order:
             raise ReplayError(f"{path} is an order of another version; parent and child must be one leaktrace")
         return decode(Order, raw)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, FileError) as exc:
-        raise ReplayError(f"{path} holds no replay order: {exc!r}") from exc
+        raise ReplayError(f"{path} holds no replay order: {type(exc).__name__}: {str(exc)[:500]}") from exc
 
 
 def read_answers(path: Path) -> dict[int, Answer]:
