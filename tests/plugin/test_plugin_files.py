@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import os
 import stat
+import sys
 from pathlib import Path
 
 import pytest
+
+from leaktrace.ledger.journal import read_journal
 
 
 ONE = {"test_a.py": "def test_a(): open('ran', 'w').close()"}
@@ -208,3 +211,46 @@ def test_passwords_of_processes_reach_neither_report_nor_files_and_files_are_the
     assert {mode(path) for path in ours} == {0o600}
     assert {mode(path.parent) for path in spread.path.rglob("*.jsonl")} == {0o700}
     assert "hunter2" not in ran.report
+
+
+FULL = {
+    "test_a.py": """
+        import os, pathlib, resource, signal
+        import pytest
+        [JOURNAL] = pathlib.Path("kept").glob("runs/*/main.jsonl")
+        @pytest.mark.parametrize("number", range(12))
+        def test_a(number):
+            if number == 3:  # the disk is full in the middle of the next record
+                resource.setrlimit(resource.RLIMIT_FSIZE, (JOURNAL.stat().st_size + 20, resource.RLIM_INFINITY))
+            if number == int(os.environ["ROOM_AT"]):
+                resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            if number == int(os.environ["KILL_AT"]):
+                os.kill(os.getpid(), signal.SIGKILL)
+        """
+}
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("room_at", "kill_at", "ended", "running"),
+    [
+        (99, 8, [0, 1, 2], None),
+        (6, 8, [0, 1, 2, 6, 7], "test_a.py::test_a[8]"),
+        (6, 99, [0, 1, 2, 6, 7, 8, 9, 10, 11], None),
+    ],
+)
+def test_a_kill_after_a_full_disk_is_blamed_on_nobody_but_the_test_that_ran(example, room_at, kill_at, ended, running):
+    env = {"ROOM_AT": str(room_at), "KILL_AT": str(kill_at)}
+
+    # Without the harness's own recorder, whose file the limit would meet as well.
+    launcher = (sys.executable, "-m", "pytest")
+    args = ("--leaktrace-dir=kept", "-p", "no:cacheprovider")
+    ran = example.run(*args, files=FULL, env=env, book=False, launcher=launcher)
+
+    [path] = example.path.glob("kept/runs/*/main.jsonl")
+    read = read_journal(path)
+    assert [int(nodeid.partition("[")[2][:-1]) for nodeid in read.nodeids] == ended
+    assert (read.running, read.torn, read.complete) == (running, 1, kill_at == 99)
+    assert read.lost
+    if kill_at == 99:
+        assert "it has a gap" in " ".join(ran.report.split())
