@@ -14,6 +14,7 @@ from leaktrace.report.words import all_well, amount, megabytes, plural, size, wr
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.words import NOUNS
+from leaktrace.words import escaped
 
 
 WIDTH = 80
@@ -68,7 +69,11 @@ def is_quiet(book: Casebook) -> bool:
 
 
 def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
-    """The report of a run with something to say."""
+    """The report of a run with something to say; nothing in it moves a cursor or rings a bell."""
+    return map(escaped, _lines(book, peaks))
+
+
+def _lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
     if book.mode == "watch" or not book.cases:
         yield from (line for suspect in book.suspects[:SHOWN] for line in leaked(suspect))
         if len(book.suspects) > SHOWN:
