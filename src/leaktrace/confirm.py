@@ -68,7 +68,7 @@ class Passes:
         """What the children say of these tasks; all are left out where no child can be started."""
         if not tasks:
             return Outcome()
-        names = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
+        names: dict[int | None, str] = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
         bounds = Bounds(jobs=self.jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
         try:
             return replay(
@@ -166,9 +166,7 @@ def _screen(
     tasks: list[Task] = []
     workers: dict[int, str] = {}
     for part in parts:
-        own = screenings(
-            part.ledger, part.paths, left_out=part.limits.left_out, suspects=watched, first=len(tasks)
-        )
+        own = screenings(part.ledger, part.paths, left_out=part.limits.left_out, suspects=watched, first=len(tasks))
         workers |= {task.ident: part.ledger.worker for task in own}
         tasks += own
     plain_s = sum(task.duration_s for task in tasks)

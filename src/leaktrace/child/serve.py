@@ -133,8 +133,8 @@ class _Forks:
     def _watch(self, pid: int, pidfd: int) -> bool:
         """Wait until the worker has ended, or end it where the parent says so or has gone."""
         while True:
-            ready, _, _ = select.select([pidfd, self._channel], [], [])
-            if pidfd in ready:
+            heard: tuple[int, Channel] = (pidfd, self._channel)
+            if pidfd in select.select(heard, [], [])[0]:
                 return True
             request = self._channel.next()
             if request is None or request.get("do") == "end":
