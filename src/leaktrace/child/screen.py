@@ -168,8 +168,8 @@ class Screen:
         run()
         self._patience = patience(self._clock() - since)
         batch = self._patience.batch
+        heavy = self._probes[self._rss].read() + HEAVY_BYTES  # type: ignore[operator]  # before the first reading, too
         self._read(two)
-        heavy = two.value(0, self._rss) + HEAVY_BYTES
         for _ in rounds:
             for _ in range(batch):
                 run()
