@@ -122,14 +122,14 @@ def confirm(
         open_ones = [number for number in range(len(watched)) if number not in cleared and is_replayed(watched[number])]
         tasks = plans([(number, watched[number]) for number in open_ones], paths, options, found, context.workers)
         outcome = passes.run("replaying", soonest_first(_distinct(tasks), watched))
-        hearings = [
-            Hearing(suspect=watched[number], task=task, case=case)
+        heard = {
+            number: Hearing(suspect=watched[number], task=task, case=case)
             for number, task in tasks.items()
-            if task.ident not in outcome.left_out
             for case in [_case(watched[number], outcome.answers.get(task.ident), options)]
-        ]
+            if task.ident not in outcome.left_out or case.verdict is Verdict.LEAK
+        }
         hearings = heard_again(
-            hearings,
+            list(heard.values()),
             ledgers,
             lambda again: passes.run("hearing after others", again).answers,
             paths=paths,
@@ -145,7 +145,7 @@ def confirm(
         named = credited(left, lambda again: passes.run("crediting", again, kinds=("state",)).answers, paths)
     rates = {name: each.rates for name, each in found.grown.items()}
     cases = with_known([with_rates(case, rates.get(case.nodeid, {})) for case in cases], context)
-    open_names = [watched[number] for number, task in tasks.items() if task.ident in outcome.left_out]
+    open_names = [watched[number] for number in tasks if number not in heard]
     return without_doubts(
         Findings(
             suspects=tuple(named),

@@ -41,7 +41,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class Outcome:
-    """All answers of a phase, and the tasks that budget or interruption left out."""
+    """All answers of a phase, and the tasks that budget or interruption left out, of which some answered in part."""
 
     answers: dict[int, Answer] = field(default_factory=dict)
     left_out: list[int] = field(default_factory=list)
@@ -319,7 +319,7 @@ def _gather(
         elif stop:
             _leave(task, answer, outcome)
         elif task.ident == culprit and (task.ident in again or not _is_worth_another(work, answer)):
-            log = Path(work.share.log) if base.ready and work.share.forked else base.log
+            log = base.log if base.ready is None else Path(work.share.log)
             _end_early(answer, last_words(status, log))
             outcome.answers[task.ident] = answer
         elif task.ident == culprit or answer.ended:
@@ -332,7 +332,8 @@ def _gather(
 
 def _is_worth_another(work: Work, answer: Answer) -> bool:
     """Whether a task that did not come to its end gets a second worker: it hung at once, or ran beside others."""
-    return not answer.judged and (work.beside or (work.asked is not None and not answer.readings))
+    hung_at_once = work.asked is not None and not answer.runs and answer.ident == work.share.tasks[0].ident
+    return not answer.judged and (work.beside or hung_at_once)
 
 
 def _end_early(answer: Answer, how: str) -> None:
@@ -345,12 +346,11 @@ def _end_early(answer: Answer, how: str) -> None:
 
 
 def _leave(task: Task, answer: Answer, outcome: Outcome) -> None:
-    """The end came while this one ran: what it had read may still tell."""
-    if answer.readings and not task.screening:
+    """The end came while this one ran: it is left out, though what it had read may be enough to convict it."""
+    outcome.left_out.append(task.ident)
+    if len(answer.readings) > answer.warmups + 1 and not task.screening:
         answer.spent, answer.ended = "time", True
         outcome.answers[task.ident] = answer
-    else:
-        outcome.left_out.append(task.ident)
 
 
 def _current(pool: Pool) -> int | None:
