@@ -29,6 +29,7 @@ from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.trace.known import installed, table
 from leaktrace.verdict.judge import group_of
+from leaktrace.verdict.model import Verdict
 
 
 HEAVY_BYTES = 32_000_000
@@ -71,7 +72,7 @@ class Passes:
         names: dict[int | None, str] = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
         bounds = Bounds(jobs=self.jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
         try:
-            return replay(
+            outcome = replay(
                 tasks,
                 self._pool,
                 bounds,
@@ -82,6 +83,9 @@ class Passes:
         except (LeaktraceError, OSError) as exc:
             self.warn(f"{doing} ended early: {exc}")
             return Outcome(left_out=[task.ident for task in tasks])
+        if outcome.left_out and self._deadline.left_s() == 0:
+            self.warn(f"--leaktrace-budget ran out while {doing}")
+        return outcome
 
     def warn(self, text: str) -> None:
         """Say something once in the report."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from array import array
 
-from leaktrace.confirm import Deadline, confirm
+from leaktrace.confirm import Deadline, confirm, plan
 from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.options import Mode, Options
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.replay.letters import Settings
 from leaktrace.session import Context, bind, examine, joined, limits_of, matched, unreplayed
+from leaktrace.suspects.model import Suspect
 
 
 def suite(tmp_path, options):
@@ -84,3 +85,24 @@ def test_a_deadline_tells_what_is_left_and_never_less_than_nothing():
     now[0] = 200.0
     assert deadline.left_s() == 0.0
     assert Deadline(None).left_s() is None
+
+
+def test_a_longer_time_out_follows_longer():
+    suspect = Suspect(subject="test", name="t", kind="memory", counter="refs", grew_by=1, why="", nodeids=("t",))
+
+    def followed_s(timeout_s):
+        return plan(0, suspect, {}, Options(timeout_s=timeout_s)).follow_s
+
+    assert followed_s(600.0) == 2 * followed_s(300.0) == 30.0
+    assert followed_s(10.0) == 15.0
+
+
+def test_a_budget_that_ran_out_is_told(tmp_path):
+    options = Options(mode=Mode.CONFIRM, budget_s=0.0)
+    part, context = suite(tmp_path, options)
+    moments = iter(range(1000))
+
+    found = confirm([part], options, context, clock=lambda: float(next(moments)))
+
+    assert found.left_out == ("t.py::test_a",)
+    assert "--leaktrace-budget ran out while replaying" in found.warnings

@@ -23,13 +23,15 @@ SHOWN = 20
 SAME = 8
 FEW = 5
 BISECT = "leaktrace bisect "
+GO_ON = {"hunt": "--leaktrace-hunt"}
 ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
 
 
 def title(book: Casebook) -> str:
     """What stands in the section's rule."""
+    unjudged = f", {len(book.left_out)} not judged" if book.left_out else ""
     if book.mode == "watch" or not book.cases:
-        return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
+        return f"leaktrace: {plural(len(book.suspects), 'suspect')}{unjudged}"
     found: dict[str, list[tuple[Case, ...]]] = {}
     for cause in causes(told(book)):
         found.setdefault("KNOWN" if is_known(cause[0]) else cause[0].verdict.value, []).append(cause)
@@ -38,7 +40,7 @@ def title(book: Casebook) -> str:
         if word in found:
             cases = sum(map(len, found[word]))
             words.append(f"{len(found[word])} {word}" + (f" in {cases} cases" if cases > len(found[word]) else ""))
-    return f"leaktrace: {', '.join(words) or 'no leak'}"
+    return f"leaktrace: {', '.join(words) or 'no leak'}{unjudged}"
 
 
 def told(book: Casebook) -> list[Case]:
@@ -58,7 +60,9 @@ def one_line(book: Casebook, tests: int) -> str:
 
 def is_quiet(book: Casebook) -> bool:
     """Whether there is nothing to report but one line."""
-    if book.mode == "hunt" and book.cases and not book.left_out:
+    if book.left_out:
+        return False
+    if book.mode == "hunt" and book.cases:
         return not (told(book) or book.notes or book.warnings or _died(book))
     return not (book.suspects or book.cases or book.notes or book.warnings or _died(book))
 
@@ -84,8 +88,10 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
             first="",
         )
     if book.left_out:
-        yield f"not replayed, --leaktrace-budget ran out: {plural(len(book.left_out), 'suspect')}"
+        yield f"not judged: {len(book.left_out)}; to go on: pytest {GO_ON.get(book.mode, '--leaktrace')} --leaktrace-resume"
         yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
+        if len(book.left_out) > SHOWN:
+            yield f"{INDENT}and {len(book.left_out) - SHOWN} more: see --leaktrace-json=PATH"
     yield ""
     yield from _accounts(book, peaks)
     yield from _died(book)
