@@ -13,7 +13,7 @@ from leaktrace.casebook import wire
 
 SUITE = """
     import os, time
-    KEPT, BEGAN = [], os.environ.setdefault("MAIN", str(os.getpid()))
+    KEPT = []
 
     def test_leaks_at_once(): KEPT.append(bytearray(5_000_000))
     def test_leaks_slowly():
@@ -25,6 +25,7 @@ SUITE = """
             time.sleep(600)
     def test_fails(): assert 0, "of the user's"
     """
+MAIN = {"conftest.py": "import os\nos.environ.setdefault('MAIN', str(os.getpid()))\n"}
 ARGS = ("--leaktrace", "--leaktrace-limit=1MB", "--leaktrace-json=book.json", "--junitxml=junit.xml")
 
 
@@ -46,9 +47,7 @@ def ended(example, process):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
 def test_an_interruption_of_the_replays_costs_what_is_not_judged_yet_and_nothing_else(spread, number):
-    process = spread.start(
-        *ARGS, files={"conftest.py": "import os; os.environ.setdefault('MAIN', str(os.getpid()))", "test_a.py": SUITE}
-    )
+    process = spread.start(*ARGS, files={**MAIN, "test_a.py": SUITE})
     said = replaying(spread, process)
 
     # All of pytest's own is out before the first replay, and so is what the watch has seen.
@@ -78,7 +77,7 @@ def test_an_interruption_of_the_replays_costs_what_is_not_judged_yet_and_nothing
 
 
 def test_a_second_interruption_ends_the_report_too_and_pytests_status_stands(example):
-    process = example.start(*ARGS, files={"test_a.py": SUITE})
+    process = example.start(*ARGS, files={**MAIN, "test_a.py": SUITE})
     replaying(example, process)
 
     process.send_signal(signal.SIGINT)
@@ -109,11 +108,11 @@ UNJUDGED = """
     KEPT = []
 
     def test_slow_and_leaking():
-        time.sleep(0.4)
+        time.sleep(0.03)
         KEPT.append(object())
 
     def test_note():
-        time.sleep(0.4)
+        time.sleep(0.03)
         KEPT.append(object())
     """
 
@@ -155,9 +154,7 @@ def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
         'print(os.getpid(), os.getppid(), file=open("part", "w")); os.rename("part", "replaying")',
     )
     example = Example(tmp_path, ("-n2",))
-    process = example.start(
-        *ARGS, files={"conftest.py": "import os; os.environ.setdefault('MAIN', str(os.getpid()))", "test_a.py": suite}
-    )
+    process = example.start(*ARGS, files={**MAIN, "test_a.py": suite})
     replaying(example, process)
 
     process.kill()
