@@ -21,9 +21,9 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT / "tests" / "fuzz"), str(ROOT / "bench")]
 
 from hostile import kinds, spoiled  # noqa: E402
-from page import put  # noqa: E402
 
 from leaktrace.errors import LeaktraceError  # noqa: E402
+from page import put  # noqa: E402
 
 
 def main():

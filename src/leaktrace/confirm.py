@@ -29,6 +29,7 @@ from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.trace.known import installed, table
 from leaktrace.verdict.judge import group_of
+from leaktrace.verdict.model import Verdict
 
 
 HEAVY_BYTES = 32_000_000
@@ -69,10 +70,10 @@ class Passes:
         """What the children say of these tasks; all are left out where no child can be started."""
         if not tasks:
             return Outcome()
-        names = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
+        names: dict[int | None, str] = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
         bounds = Bounds(jobs=self.jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
         try:
-            return replay(
+            outcome = replay(
                 tasks,
                 self._pool,
                 bounds,
@@ -83,6 +84,9 @@ class Passes:
         except (LeaktraceError, OSError) as exc:
             self.warn(f"{doing} ended early: {exc}")
             return Outcome(left_out=[task.ident for task in tasks])
+        if outcome.left_out and self._deadline.left_s() == 0:
+            self.warn(f"--leaktrace-budget ran out while {doing}")
+        return outcome
 
     def warn(self, text: str) -> None:
         """Say something once in the report."""
@@ -123,14 +127,14 @@ def confirm(
         open_ones = [number for number in range(len(watched)) if number not in cleared and is_replayed(watched[number])]
         tasks = plans([(number, watched[number]) for number in open_ones], paths, options, found, context.workers)
         outcome = passes.run("replaying", soonest_first(_distinct(tasks), watched))
-        hearings = [
-            Hearing(suspect=watched[number], task=task, case=case)
+        heard = {
+            number: Hearing(suspect=watched[number], task=task, case=case)
             for number, task in tasks.items()
-            if task.ident not in outcome.left_out
             for case in [_case(watched[number], outcome.answers.get(task.ident), options)]
-        ]
+            if task.ident not in outcome.left_out or case.verdict is Verdict.LEAK
+        }
         hearings = heard_again(
-            hearings,
+            list(heard.values()),
             ledgers,
             lambda again: passes.run("hearing after others", again).answers,
             paths=paths,
@@ -146,7 +150,7 @@ def confirm(
         named = credited(left, lambda again: passes.run("crediting", again, kinds=("state",)).answers, paths)
     rates = {name: each.rates for name, each in found.grown.items()}
     cases = with_known([with_rates(case, rates.get(case.nodeid, {})) for case in cases], context)
-    open_names = [watched[number] for number, task in tasks.items() if task.ident in outcome.left_out]
+    open_names = [watched[number] for number in tasks if number not in heard]
     return without_doubts(
         Findings(
             suspects=tuple(named),
@@ -167,9 +171,7 @@ def _screen(
     tasks: list[Task] = []
     workers: dict[int, str] = {}
     for part in parts:
-        own = screenings(
-            part.ledger, part.paths, left_out=part.limits.left_out, suspects=watched, first=len(tasks)
-        )
+        own = screenings(part.ledger, part.paths, left_out=part.limits.left_out, suspects=watched, first=len(tasks))
         workers |= {task.ident: part.ledger.worker for task in own}
         tasks += own
     plain_s = sum(task.duration_s for task in tasks)

@@ -74,7 +74,9 @@ def screenings(
 
     One variant of each function comes before the others, file by file: where time runs out, that finds most.
     """
-    heavy = {each.name for each in suspects if each.subject == "test" and each.grew_by > HEAVY_BYTES and not each.things}
+    heavy = {
+        each.name for each in suspects if each.subject == "test" and each.grew_by > HEAVY_BYTES and not each.things
+    }
     rows = {
         nodeid: row
         for row, nodeid in enumerate(ledger.nodeids)

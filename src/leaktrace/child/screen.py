@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from leaktrace.child import caches
+from leaktrace.child.measure import Effort, Grace, Readings
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.settle import collect, has_users_freeze
-from leaktrace.child import caches
-from leaktrace.child.measure import Effort, Grace, Readings
 
 
 FOLLOW_BATCH = 3
@@ -168,8 +168,8 @@ class Screen:
         run()
         self._patience = patience(self._clock() - since)
         batch = self._patience.batch
+        heavy = self._probes[self._rss].read() + HEAVY_BYTES  # type: ignore[operator]  # before the first reading, too
         self._read(two)
-        heavy = two.value(0, self._rss) + HEAVY_BYTES
         for _ in rounds:
             for _ in range(batch):
                 run()

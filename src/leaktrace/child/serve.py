@@ -27,6 +27,7 @@ from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd
 
 
 PR_SET_CHILD_SUBREAPER = 36
+STANDARD = (1, 2)
 GRACE_S = 1.0
 """How long what a worker has left running may take to end by itself."""
 
@@ -137,8 +138,8 @@ class _Forks:
     def _watch(self, pid: int, pidfd: int) -> bool:
         """Wait until the worker has ended, or end it where the parent says so or has gone."""
         while True:
-            ready, _, _ = select.select([pidfd, self._channel], [], [])
-            if pidfd in ready:
+            heard: tuple[int, Channel] = (pidfd, self._channel)
+            if pidfd in select.select(heard, [], [])[0]:
                 return True
             request = self._channel.next()
             if request is None or request.get("do") == "end":
@@ -167,11 +168,17 @@ class _Forks:
 
 
 def _redirect(log: str) -> None:
-    """What is printed past pytest goes into the share's own log."""
+    """What is printed past pytest goes into the share's own log, and so does what faulthandler tells of a crash.
+
+    pytest keeps copies of the standard descriptors, and puts them back after each phase of a test.
+    """
     _flush()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    for standard in (1, 2):
-        os.dup2(descriptor, standard)
+    common = os.fstat(2)
+    for copy in map(int, os.listdir("/dev/fd")):  # noqa: PTH208 - names are all that is wanted
+        with contextlib.suppress(OSError):
+            if copy in STANDARD or os.path.samestat(os.fstat(copy), common):
+                os.dup2(descriptor, copy, inheritable=copy in STANDARD)
     os.close(descriptor)
 
 

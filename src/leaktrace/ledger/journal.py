@@ -131,7 +131,7 @@ class Journal:
                 close(before)
 
     def _is_at_its_place(self) -> bool:
-        status = stat_of(self.path)  # noqa: PTH116 - bound before the first test
+        status = stat_of(self.path)
         return (status.st_dev, status.st_ino) == self._file
 
     def _open(self, kept: bytes) -> None:

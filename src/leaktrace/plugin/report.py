@@ -131,7 +131,7 @@ class ReportDoor:
         return not (asked or marked or shared.warnings) and is_uneventful(ledger, shared.options.limit_bytes)
 
     def terminal(self) -> Any:
-        """pytest's terminal reporter, or whatever another plugin has put in its place."""
+        """Pytest's terminal reporter, or whatever another plugin has put in its place."""
         return self._config.pluginmanager.get_plugin("terminalreporter")
 
     @pytest.hookimpl(trylast=True)

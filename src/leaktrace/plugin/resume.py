@@ -77,7 +77,9 @@ class ResumeDoor:
     def pytest_report_header(self) -> str:
         """Say what is run."""
         count = len(self._left.nodeids)
-        return f"leaktrace: resume: {f'{count} left unjudged by the last run' if count else 'nothing was left unjudged'}"
+        return (
+            f"leaktrace: resume: {f'{count} left unjudged by the last run' if count else 'nothing was left unjudged'}"
+        )
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:

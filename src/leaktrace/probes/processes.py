@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from leaktrace.masking import masked, masked_command
 from leaktrace.pristine import os, psutil, sys
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, START_TIME, HeldFile, is_there, names_in, stat_fields, text

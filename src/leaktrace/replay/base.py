@@ -210,5 +210,3 @@ def interpreter() -> tuple[str, ...]:
     """This interpreter with the flags that it was started with (`-W`, `-X`, `-O`, …)."""
     flags: Callable[[], list[str]] | None = getattr(subprocess, "_args_from_interpreter_flags", None)
     return (sys.executable, *(flags() if flags is not None else ()))
-
-

@@ -41,7 +41,7 @@ class Bounds:
 
 @dataclass(slots=True)
 class Outcome:
-    """All answers of a phase, and the tasks that budget or interruption left out."""
+    """All answers of a phase, and the tasks that budget or interruption left out, of which some answered in part."""
 
     answers: dict[int, Answer] = field(default_factory=dict)
     left_out: list[int] = field(default_factory=list)
@@ -74,7 +74,9 @@ class Work:
         if not self.answers.take():
             return
         by_task = self.answers.by_task
-        current = next((t.ident for t in self.share.tasks if t.ident not in by_task or not by_task[t.ident].ended), None)
+        current = next(
+            (t.ident for t in self.share.tasks if t.ident not in by_task or not by_task[t.ident].ended), None
+        )
         answer = by_task.get(-1 if current is None else current)
         explaining, preceded = (answer.judged, answer.preceded) if answer is not None else (False, 0)
         if (current, explaining, preceded) != (self.running, self.explaining, self.preceded):
@@ -200,7 +202,9 @@ class Pool:
         """A base has done its share, and is at rest; one that cannot go on is ended."""
         work = dict(self.at_work())[base]
         usable = base.ready and work.share.forked and not base.has_ended()
-        self._bases = [(each, None if each is base else held) for each, held in self._bases if usable or each is not base]
+        self._bases = [
+            (each, None if each is base else held) for each, held in self._bases if usable or each is not base
+        ]
         if not usable:
             base.end()
 
@@ -298,9 +302,7 @@ def _is_over(base: Base, work: Work, bounds: Bounds, now: float, *, stop: bool) 
     return False
 
 
-def _gather(
-    base: Base, work: Work, outcome: Outcome, again: set[int], alone: deque[Task], *, stop: bool
-) -> list[Task]:
+def _gather(base: Base, work: Work, outcome: Outcome, again: set[int], alone: deque[Task], *, stop: bool) -> list[Task]:
     """Take the answers of a share that is over; what it never came to is returned, for another worker.
 
     What failed beside others, or hung at once in a fork, is run once more: alone, in a process of its own.
@@ -319,7 +321,7 @@ def _gather(
         elif stop:
             _leave(task, answer, outcome)
         elif task.ident == culprit and (task.ident in again or not _is_worth_another(work, answer)):
-            log = Path(work.share.log) if base.ready and work.share.forked else base.log
+            log = base.log if base.ready is None else Path(work.share.log)
             _end_early(answer, last_words(status, log))
             outcome.answers[task.ident] = answer
         elif task.ident == culprit or answer.ended:
@@ -332,7 +334,8 @@ def _gather(
 
 def _is_worth_another(work: Work, answer: Answer) -> bool:
     """Whether a task that did not come to its end gets a second worker: it hung at once, or ran beside others."""
-    return not answer.judged and (work.beside or (work.asked is not None and not answer.readings))
+    hung_at_once = work.asked is not None and not answer.runs and answer.ident == work.share.tasks[0].ident
+    return not answer.judged and (work.beside or hung_at_once)
 
 
 def _end_early(answer: Answer, how: str) -> None:
@@ -345,14 +348,12 @@ def _end_early(answer: Answer, how: str) -> None:
 
 
 def _leave(task: Task, answer: Answer, outcome: Outcome) -> None:
-    """The end came while this one ran: what it had read may still tell."""
-    if answer.readings and not task.screening:
+    """The end came while this one ran: it is left out, though what it had read may be enough to convict it."""
+    outcome.left_out.append(task.ident)
+    if len(answer.readings) > answer.warmups + 1 and not task.screening:
         answer.spent, answer.ended = "time", True
         outcome.answers[task.ident] = answer
-    else:
-        outcome.left_out.append(task.ident)
 
 
 def _current(pool: Pool) -> int | None:
     return next((work.running for _base, work in pool.at_work() if work.running is not None), None)
-
