@@ -64,7 +64,7 @@ def picture(folder):
     found = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
-        content = os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None
+        content = str(path.readlink()) if path.is_symlink() else path.read_bytes() if path.is_file() else None
         found[str(path)] = (status.st_mode, content, None if path.is_dir() else status.st_mtime_ns)
     return found
 
@@ -96,7 +96,7 @@ CHANGES = {
     "a database by address": "sqlite3.connect(f'file:{os.getcwd()}/db', uri=True).execute('create table t (a)')",
     "a socket": "socket.socket(socket.AF_UNIX).bind('sock')",
     "a temporary file": "tempfile.mkstemp(dir='.')",
-    "in a thread": "t = threading.Thread(target=os.remove, args=['file']); t.start(); t.join()",
+    "in a thread": "t = threading.Thread(target=pathlib.Path('sub/one').unlink, args=[True]); t.start(); t.join()",
     "in a fork": "os.fork() or os._exit(os.remove('file') or 0); os.wait()",
     "a name in bytes": r"open(b'odd-\xff', 'w').close()",
     "a great file": "open('great', 'wb').write(bytes(3_000_000)); os.remove('great')",

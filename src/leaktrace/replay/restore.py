@@ -26,13 +26,12 @@ from os import (
     symlink,
     unlink,
     utime,
-    write,
 )
 from os import open as os_open
 from os.path import dirname, realpath
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 
-from leaktrace.replay.saved import LOCK, NEW, UNDO, UNSAVED, Record, content_of, records
+from leaktrace.replay.saved import LOCK, NEW, UNDO, UNSAVED, Record, content_of, records, twin_of, write_all
 
 
 UNDOING = "undoing"
@@ -80,8 +79,9 @@ def _put_back_all(root: str, ended_ns: int | None) -> list[str]:
                 excuses[record.place] = str(getattr(exc, "strerror", None) or exc)
                 left.append(record)
                 continue
-            with contextlib.suppress(OSError):
-                unlink(record.source)
+            for source in (record.source, twin_of(record.source)):
+                with contextlib.suppress(OSError):
+                    unlink(source)
         pending = left
     return [*untold, *(f"{each.place}: {excuses[each.place]}" for each in pending)]
 
@@ -153,8 +153,12 @@ def _file(record: Record, now: stat_result | None, ended_ns: int | None) -> None
             _fill(record, record.place, O_TRUNC)
         _dress(record, record.place)
         return
-    beside = f"{dirname(record.place)}/.leaktrace-{record.inode}"
-    _fill(record, beside, O_CREAT | O_EXCL)
+    beside = twin_of(record.source)
+    if _status(beside) is not None:
+        _fill(record, beside, O_TRUNC)
+    else:
+        beside = f"{dirname(record.place)}/.leaktrace-{record.inode}"
+        _fill(record, beside, O_CREAT | O_EXCL)
     _dress(record, beside)
     rename(beside, record.place)
 
@@ -163,9 +167,7 @@ def _fill(record: Record, path: str, flags: int) -> None:
     out = os_open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC | flags, 0o600)
     try:
         for chunk in content_of(record):
-            view = memoryview(chunk)
-            while view:
-                view = view[write(out, view) :]
+            write_all(out, chunk)
     finally:
         close(out)
 

@@ -5,8 +5,9 @@ A record is a file: a line of words, then a link's target or a file's content. I
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
-from os import O_CLOEXEC, O_NOFOLLOW, O_RDONLY, close, lstat, read, readlink, scandir, write
+from os import O_CLOEXEC, O_NOFOLLOW, O_RDONLY, close, link, lstat, read, readlink, scandir, write
 from os import open as os_open
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
@@ -21,6 +22,8 @@ MOST_BYTES = 256 << 20
 CHUNK = 64 << 10
 """Below the size from which malloc maps memory of its own, which would shift its threshold."""
 HEADER_BYTES = 200
+TWIN = "h"
+"""Begins the name of a further link to a file that has several: its other names follow what is put back into it."""
 
 
 class Record(NamedTuple):
@@ -45,7 +48,13 @@ def record_of(root: str, place: str) -> str:
     return "/".join((root, *(f"d{each}" for each in folders), f"f{name}"))
 
 
-def describe(place: str, out: int) -> None:
+def twin_of(record: str) -> str:
+    """Where the further link to a file lies, where it is on the same file system."""
+    folder, _, name = record.rpartition("/")
+    return f"{folder}/{TWIN}{name[1:]}"
+
+
+def describe(place: str, out: int, record: str) -> None:
     """Write what is at a place now: a line of words, then a link's target or a file's content."""
     try:
         status = lstat(place)
@@ -56,10 +65,13 @@ def describe(place: str, out: int) -> None:
     facts += f" {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}\n"
     if S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES:
         write(out, f"file {facts}".encode())
+        if status.st_nlink > 1:
+            with contextlib.suppress(OSError):
+                link(place, twin_of(record))
         content = os_open(place, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
         try:
             while chunk := read(content, CHUNK):
-                write(out, chunk)
+                write_all(out, chunk)
         finally:
             close(content)
     elif S_ISLNK(status.st_mode):
@@ -68,6 +80,13 @@ def describe(place: str, out: int) -> None:
         write(out, f"folder {facts}".encode())
     else:
         write(out, f"{'large' if S_ISREG(status.st_mode) else 'other'} {facts}".encode())
+
+
+def write_all(out: int, content: bytes) -> None:
+    """Write the whole of it: the system may take a part at a time."""
+    view = memoryview(content)
+    while view:
+        view = view[write(out, view) :]
 
 
 def records(root: str) -> Iterator[Record]:

@@ -221,7 +221,7 @@ class Saver:
             _make(end)
         out = os_open(new, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o600)
         try:
-            describe(place, out)
+            describe(place, out, record)
         finally:
             close(out)
         rename(new, record)
