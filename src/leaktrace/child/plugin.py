@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from leaktrace.child.explain import follow_native, name_left, trace
+from leaktrace.child.neutral import Records, quieten
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import Probe, Unread
@@ -26,6 +27,7 @@ from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.left import RUNS
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, Task, read_order, tail_of
 from leaktrace.replay.measure import Readings, RunFailed, Tell, measure, rehearse
+from leaktrace.replay.neutral import set_back
 from leaktrace.replay.rest import Row, rest
 from leaktrace.replay.steady import deactivate_opcache
 from leaktrace.seam import Footprint, QuietRuns, forget_run, namespaces_of, repeat, tear_down
@@ -34,62 +36,18 @@ from leaktrace.verdict.judge import group_of, judge_kinds
 from leaktrace.verdict.model import Ruling, Verdict
 
 
-NEUTRAL: Mapping[str, object] = {
-    # selection
-    "keyword": "",
-    "markexpr": "",
-    "deselect": None,
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "stepwise_skip": False,
-    # distribution and repetition
-    "numprocesses": None,
-    "dist": "no",
-    "distload": False,
-    "tx": [],
-    "looponfail": False,
-    "reruns": 0,
-    # coverage and reports
-    "no_cov": True,
-    "xmlpath": None,
-    "htmlpath": None,
-    "report_log": None,
-    "json_report": False,
-    "pastebin": None,
-    "durations": None,
-    "verbose": 0,
-    # stopping early, and not running at all
-    "maxfail": 0,
-    "usepdb": False,
-    "trace": False,
-    "collectonly": False,
-    "setuponly": False,
-    "setupplan": False,
-    "setupshow": False,
-    "cacheclear": False,
-    "memray": False,
-}
-RUN_STATE_PLUGINS = ("lfplugin", "nfplugin", "stepwiseplugin")
-"""Plugins that write into the parent's cache which tests failed last."""
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before coverage would start."""
     deactivate_opcache()
-    known = early_config.known_args_namespace
-    known.no_cov, known.cov_source = True, []
+    set_back(early_config.known_args_namespace)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """Set the parent's options back, before any plugin acts on them."""
     order = read_order(Path(os.environ.pop(ORDER_VARIABLE)))
-    for name, value in NEUTRAL.items():
-        if hasattr(config.option, name):
-            setattr(config.option, name, value)
+    set_back(config.option)
     config.option.basetemp = Path(order.temporary) / "t"  # never the parent's own, it is wiped
     files = dict.fromkeys(target.path for task in order.tasks for target in (*task.before, *task.targets))
     config.args = list(files)
@@ -119,12 +77,14 @@ class ReplayDoor:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Leave the parent's cache of failed tests alone."""
+        """Leave of other plugins what tests need; a part of them registers only when tests are collected."""
         config.pluginmanager.register(self._quiet, "leaktrace-quiet")
-        for name in RUN_STATE_PLUGINS:
-            plugin = config.pluginmanager.get_plugin(name)
-            if plugin is not None:
-                config.pluginmanager.unregister(plugin)
+        quieten(config)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """See `pytest_configure`."""
+        quieten(session.config)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
@@ -282,6 +242,7 @@ class Repeat:
         self._quiet, self._items, self._terminal = quiet, items, terminal
         self._next = [self._after(number, scope) for number in range(len(items))]
         self._footprints = [Footprint(item, quiet.wide) for item in items]
+        self._records = Records(items[0].config)
 
     def _after(self, number: int, scope: str) -> pytest.Item | pytest.Collector | None:
         """What stays set up after an item: all above it, or less where a wider fixture has to end with each run."""
@@ -307,6 +268,7 @@ class Repeat:
         for item, after, footprint in zip(self._items, self._next, self._footprints, strict=True):
             why = repeat(self._quiet, item, after)
             footprint.erase()
+            self._records.trim()
             if self._terminal is not None:
                 self._terminal.stats.clear()  # what other plugins told it
             if why is not None:

@@ -17,6 +17,7 @@ import psutil
 
 from leaktrace.replay import launcher
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Settings, Task
+from leaktrace.replay.restore import restore
 
 
 TAIL_LINES = 6
@@ -151,6 +152,7 @@ def kill(child: Child) -> None:
                     process.kill()
         child.process.kill()
     child.process.wait()
+    restore(child.temporary)
     shutil.rmtree(child.temporary, ignore_errors=True)  # a child that crashes cannot do it
 
 

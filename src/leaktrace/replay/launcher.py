@@ -32,6 +32,9 @@ def main() -> int:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    from leaktrace.replay.undo import install  # noqa: PLC0415 - found on that path
+
+    install(order["temporary"], [os.path.dirname(order["answer"])])  # noqa: PTH120 - pathlib is dear here
     import pytest  # noqa: PLC0415 - its place on the path is known only now
 
     sys.argv = ["pytest", *order["args"]]
