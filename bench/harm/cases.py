@@ -1,0 +1,376 @@
+"""The plugins, each with a suite of its kind."""
+
+from __future__ import annotations
+
+from model import SHOP, Case, Rule
+
+
+TIMES = (r"\b\d+\.\d+(e-?\d+)?\b", r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*", r"\b1[67]\d{8,17}\b")
+CLOCK = ("created", "duration", "start", "stop", "time", "timestamp", "uuid", "historyId", "testCaseId", "runtime")
+
+BDD = {
+    "order.feature": "Feature: orders\n  Scenario: one order\n    Given a till\n    When tea is sold\n    Then it has 3\n",
+    "test_orders.py": """
+from pytest_bdd import given, scenarios, then, when
+
+scenarios("order.feature")
+
+
+@given("a till", target_fixture="till")
+def till():
+    return []
+
+
+@when("tea is sold")
+def sold(till):
+    till.append(3)
+
+
+@then("it has 3")
+def has(till):
+    assert till == [3]
+""",
+}
+SPEED = {
+    "test_speed.py": """
+def test_adds_fast(benchmark):
+    assert benchmark(sum, range(100)) == 4950
+
+
+def test_adds_in_rounds(benchmark):
+    benchmark.pedantic(sum, args=([1, 2],), rounds=3)
+"""
+}
+DEPENDENT = """
+import pytest
+
+KEPT = []
+
+
+@pytest.mark.dependency()
+def test_opens():
+    pass
+
+
+@pytest.mark.dependency(depends=["test_opens"])
+def test_keeps_each_order():
+    KEPT.append(b"x" * 20_000_000)
+
+
+@pytest.mark.dependency(depends=["test_opens"])
+def test_closes():
+    pass
+"""
+FLAKY = """
+import pathlib
+
+
+def test_comes_right_the_second_time():
+    mark = pathlib.Path("tried")
+    tried = mark.exists()
+    mark.touch()
+    assert tried
+"""
+PROPERTIES = """
+from hypothesis import given, strategies as st
+
+
+@given(st.lists(st.integers()))
+def test_sorts_twice(numbers):
+    assert sorted(sorted(numbers)) == sorted(numbers)
+
+
+@given(st.integers())
+def test_is_small(number):
+    assert number < 1000
+"""
+COVERED = {
+    "prices.py": """
+SEEN = []
+
+
+def price(name):
+    SEEN.append(name)
+    if len(SEEN) > 1:
+        return "only a repeat comes here"
+    return 3
+""",
+    "test_prices.py": "import prices\n\n\ndef test_price():\n    assert prices.price('tea')\n",
+}
+COVERAGE = (
+    Rule(
+        files=".coverage*", reader="sqlite", why="holds when, and by which process, it was made", words=("meta", "key")
+    ),
+    Rule(files="coverage.json", reader="json", why="times", words=("timestamp",)),
+)
+DJANGO = {
+    "manage.py": "",
+    "site/__init__.py": "",
+    "shop/__init__.py": "",
+    "shop/models.py": """
+from django.db import models
+
+
+class Order(models.Model):
+    title = models.CharField(max_length=20)
+""",
+    "shop/migrations/__init__.py": "",
+    "conf.py": """
+SECRET_KEY = "not one"
+INSTALLED_APPS = ["shop"]
+DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "site.sqlite3", "TEST": {"NAME": "t.sqlite3"}}}
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+USE_TZ = True
+""",
+    "test_orders.py": """
+import pytest
+from shop.models import Order
+
+
+@pytest.mark.django_db
+def test_creates():
+    Order.objects.create(title="tea")
+    assert Order.objects.count() == 1
+
+
+def test_is_empty(db):
+    assert not Order.objects.exists()
+""",
+    "pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = conf\n",
+}
+
+CASES = (
+    Case(name="no plugin"),
+    Case(
+        name="junit",
+        args=("--junitxml=out/junit.xml", "-o", "junit_family=xunit1"),
+        files={"test_notes.py": "def test_notes(record_property):\n    record_property('tea', 3)\n"},
+        rules=(Rule(files="out/junit.xml", reader="text", why="times", words=TIMES),),
+    ),
+    Case(name="last failed", args=("--ff",), before=(("--ff",),)),
+    Case(
+        name="stepwise",
+        args=("--stepwise",),
+        rules=(
+            Rule(files=".pytest_cache/v/cache/stepwise", reader="json", why="times", words=("last_cache_date_str",)),
+        ),
+    ),
+    Case(
+        name="log file",
+        args=("--log-file=out.log", "--log-file-level=INFO"),
+        files={"test_logs.py": "import logging\n\n\ndef test_logs():\n    logging.getLogger().info('sold')\n"},
+    ),
+    Case(
+        name="cov",
+        needs=("pytest-cov",),
+        plugins=("pytest_cov",),
+        files=COVERED,
+        rules=COVERAGE,
+        args=("--cov=prices", "--cov-report=term-missing", "--cov-report=json"),
+    ),
+    Case(
+        name="cov, two workers",
+        needs=("pytest-cov", "pytest-xdist"),
+        plugins=("pytest_cov", "xdist"),
+        files=COVERED,
+        rules=COVERAGE,
+        args=("--cov=prices", "--cov-report=term-missing", "-n2"),
+        orderly=False,
+    ),
+    Case(
+        name="cov, fail under",
+        needs=("pytest-cov",),
+        plugins=("pytest_cov",),
+        files=COVERED,
+        rules=COVERAGE,
+        args=("--cov=prices", "--cov-fail-under=95", "--cov-context=test"),
+    ),
+    Case(
+        name="html",
+        needs=("pytest-html",),
+        plugins=("html", "html_fixtures", "metadata"),
+        args=("--html=out/r.html",),
+        rules=(
+            Rule(
+                files="out/r.html",
+                reader="text",
+                why="times",
+                words=(*TIMES, r"\d\d:\d\d:\d\d", r"\d\d-\w+-\d{4}", r"\d+ ms", r"leaktrace[^,}]*,?"),
+            ),
+        ),
+    ),
+    Case(
+        name="json-report",
+        needs=("pytest-json-report",),
+        plugins=("pytest_jsonreport", "metadata"),
+        args=("--json-report",),
+        rules=(Rule(files=".report.json", reader="json", why="times", words=CLOCK),),
+    ),
+    Case(
+        name="reportlog",
+        needs=("pytest-reportlog",),
+        plugins=("pytest_reportlog",),
+        args=("--report-log=log.jsonl",),
+        rules=(Rule(files="log.jsonl", reader="text", why="times", words=TIMES),),
+    ),
+    Case(
+        name="csv",
+        needs=("pytest-csv",),
+        plugins=("pytest_csv",),
+        args=("--csv=tests.csv",),
+        rules=(Rule(files="tests.csv", reader="text", why="times", words=TIMES),),
+    ),
+    Case(
+        name="ctrf",
+        needs=("pytest-json-ctrf",),
+        plugins=("ctrf",),
+        args=("--ctrf=ctrf.json",),
+        rules=(Rule(files="ctrf.json", reader="json", why="times, ids", words=(*CLOCK, "reportId", "id")),),
+    ),
+    Case(
+        name="allure",
+        needs=("allure-pytest",),
+        plugins=("allure_pytest",),
+        args=("--alluredir=al",),
+        rules=(Rule(files="al/*", reader="allure", why="times, and names that are random", words=CLOCK),),
+    ),
+    Case(
+        name="bdd",
+        needs=("pytest-bdd",),
+        plugins=("pytest-bdd",),
+        args=("--cucumberjson=c.json",),
+        files=BDD,
+        rules=(Rule(files="c.json", reader="json", why="times", words=CLOCK),),
+    ),
+    Case(
+        name="benchmark",
+        needs=("pytest-benchmark",),
+        plugins=("benchmark",),
+        files=SPEED,
+        args=("--benchmark-json=b.json", "--benchmark-max-time=0.05", "--benchmark-columns=min"),
+        rules=(
+            Rule(
+                files="b.json",
+                reader="json",
+                why="measured times, the machine's clock rate",
+                words=(*CLOCK, "stats", "datetime", "machine_info", "commit_info", "extra_info", "options"),
+            ),
+        ),
+    ),
+    Case(
+        name="codspeed",
+        needs=("pytest-codspeed",),
+        plugins=("codspeed",),
+        files=SPEED,
+        args=("--codspeed", "--codspeed-max-time=0.05", "--codspeed-warmup-time=0.01"),
+        rules=(Rule(files=".codspeed/*.json", reader="codspeed", why="measured times; named by the time"),),
+        shop=SHOP.replace("def test_keeps", "@pytest.mark.benchmark\ndef test_keeps"),
+    ),
+    Case(
+        name="profiling",
+        needs=("pytest-profiling",),
+        plugins=("profiling",),
+        args=("--profile",),
+        rules=(Rule(files="prof/*", reader="profile", why="measured times"),),
+    ),
+    Case(
+        name="monitor",
+        needs=("pytest-monitor",),
+        plugins=("monitor",),
+        rules=(
+            Rule(
+                files=".pymon",
+                reader="sqlite",
+                why="measured times and memory",
+                words=("TEST_METRICS:7-", "TEST_SESSIONS", "EXECUTION_CONTEXTS"),
+            ),
+        ),
+    ),
+    Case(
+        name="testmon",
+        needs=("pytest-testmon",),
+        plugins=("pytest-testmon",),
+        args=("--testmon",),
+        rules=(
+            Rule(
+                files=".testmondata*",
+                reader="sqlite",
+                why="times",
+                words=("metadata", "environment", "suite_execution", "file_fp:mtime", "test_execution:2"),
+            ),
+        ),
+    ),
+    Case(
+        name="syrupy",
+        needs=("syrupy",),
+        plugins=("syrupy",),
+        before=(("--snapshot-update",),),
+        files={"test_looks.py": "def test_looks(snapshot):\n    assert {'tea': [3]} == snapshot\n"},
+    ),
+    Case(
+        name="syrupy, update",
+        needs=("syrupy",),
+        plugins=("syrupy",),
+        args=("--snapshot-update",),
+        files={"test_looks.py": "def test_looks(snapshot):\n    assert {'tea': [3]} == snapshot\n"},
+    ),
+    Case(
+        name="snapshot",
+        needs=("pytest-snapshot",),
+        plugins=("snapshot",),
+        before=(("--snapshot-update",),),
+        files={"test_looks.py": "def test_looks(snapshot):\n    snapshot.assert_match('tea 3', 'tea.txt')\n"},
+    ),
+    Case(
+        name="regressions",
+        needs=("pytest-regressions",),
+        plugins=("regressions", "pytest-datadir"),
+        before=((),),
+        files={"test_looks.py": "def test_looks(data_regression):\n    data_regression.check({'tea': 3})\n"},
+    ),
+    Case(
+        name="hypothesis",
+        needs=("hypothesis",),
+        plugins=("hypothesispytest",),
+        args=("--hypothesis-show-statistics", "--hypothesis-seed=1"),
+        files={"test_properties.py": PROPERTIES},
+        rules=(
+            Rule(files=".hypothesis/constants/*", reader="name", why="what it found in the sources"),
+            Rule(files=".hypothesis/unicode_data/*", reader="name", why="compressed with its time"),
+        ),
+    ),
+    Case(name="dependency", needs=("pytest-dependency",), plugins=("dependency",), shop=DEPENDENT),
+    Case(
+        name="randomly",
+        needs=("pytest-randomly",),
+        plugins=("randomly",),
+        args=("-p", "randomly", "--randomly-seed=7"),
+        files={"test_chance.py": "import random\n\n\ndef test_draws():\n    assert random.random() < 1\n"},
+    ),
+    Case(
+        name="rerunfailures",
+        needs=("pytest-rerunfailures",),
+        plugins=("rerunfailures",),
+        args=("--reruns=1",),
+        files={"test_flaky.py": FLAKY},
+    ),
+    Case(name="timeout", needs=("pytest-timeout",), plugins=("timeout",), args=("--timeout=60",)),
+    Case(name="django", needs=("pytest-django",), plugins=("django",), files=DJANGO),
+    Case(
+        name="subtests",
+        needs=("pytest-subtests",),
+        files={
+            "test_parts.py": "def test_parts(subtests):\n    for each in range(3):\n"
+            "        with subtests.test(each=each):\n            assert each < 2\n"
+        },
+    ),
+    Case(name="sugar", needs=("pytest-sugar",), plugins=("sugar",)),
+    Case(
+        name="memray",
+        needs=("pytest-memray",),
+        plugins=("memray",),
+        args=("--memray", "--memray-bin-path=bins"),
+        rules=(Rule(files="bins/*", reader="memray", why="every allocation with its time; named at random"),),
+    ),
+    Case(name="forked", needs=("pytest-forked",), plugins=("pytest_forked",), args=("--forked",)),
+)
