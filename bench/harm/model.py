@@ -70,6 +70,8 @@ class Case:
         before: arguments of runs that come first, plain in every mode: a snapshot to be made, a test that failed last.
         environ: variables of the environment.
         orderly: whether tests run in one order; in two workers they do not.
+        leaks: whether the leak is in a process that we can see.
+        told: patterns of its own output that differ from run to run, and what takes their place.
     """
 
     name: str
@@ -81,6 +83,8 @@ class Case:
     before: tuple[tuple[str, ...], ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
     orderly: bool = True
+    leaks: bool = True
+    told: tuple[tuple[str, str], ...] = ()
     shop: str = SHOP
 
 
