@@ -155,7 +155,7 @@ CASES = (
         plugins=("profiling",),
         args=("--profile",),
         told=(
-            (r"\d+ function calls( \(\d+ primitive)?", "~"),
+            (r"\d+ function calls( \(\d+ primitive)?|from \d+ to 20", "~"),
             (r"(?m)^\w{3} \w{3} [ \d]\d \d\d:\d\d:\d\d \d{4}", "~"),
             (r"(?m)^ +\d+(/\d+)? +\d+\.\d+.*$", ""),
         ),

@@ -247,6 +247,30 @@ def test_what_a_plugin_gathers_of_each_run_is_taken_back_after_it(pytester, inst
     assert (installed.results, installed.by_name, installed.seen) == (["first"], {"a": 1}, {1})
 
 
+@pytest.mark.skipif(not hasattr(pytest, "register_fixture"), reason="made by pytest 9.1")
+def test_a_fixture_that_is_made_for_each_run_of_a_test_is_taken_back(request):
+    item = request.node
+    records = Records(request.config, [item])
+    pytest.register_fixture(name="step", func=lambda: 1, node=item)
+    records.trim()
+    pytest.register_fixture(name="step", func=lambda: 2, node=item)
+    records.trim()
+
+    assert len(item.session._fixturemanager.getfixturedefs("step", item)) == 1
+
+
+def test_a_list_of_equal_numbers_is_cut_back_to_its_length(pytester, installed):
+    installed.times = [1]
+    config = pytester.parseconfig()
+    config._specimen_session = installed
+    records = Records(config)
+    records.trim()
+    installed.times += [1, 1]
+    records.trim()
+
+    assert installed.times == [1]
+
+
 def test_what_the_suite_s_own_objects_gather_is_left_alone(pytester):
     class Own:
         def __init__(self):

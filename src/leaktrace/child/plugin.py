@@ -242,7 +242,7 @@ class Repeat:
         self._quiet, self._items, self._terminal = quiet, items, terminal
         self._next = [self._after(number, scope) for number in range(len(items))]
         self._footprints = [Footprint(item, quiet.wide) for item in items]
-        self._records = Records(items[0].config)
+        self._records = Records(items[0].config, items)
 
     def _after(self, number: int, scope: str) -> pytest.Item | pytest.Collector | None:
         """What stays set up after an item: all above it, or less where a wider fixture has to end with each run."""
