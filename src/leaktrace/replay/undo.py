@@ -123,6 +123,8 @@ class Saver:
         self._busy.add(thread)
         try:
             taker(told)
+        except (RecursionError, MemoryError):
+            raise  # the test is at its limit, and would meet it in its very next call
         except Exception:  # noqa: BLE001, S110 - what could not be saved has been noted where there was a path
             pass
         finally:
