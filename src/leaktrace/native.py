@@ -24,7 +24,8 @@ def followed(hearings: Sequence[Hearing], ask: Ask, warn: Callable[[str], None] 
         return cases
     if len(wanted) > MOST:
         warn(
-            f"{len(wanted) - MOST} of {len(wanted)} native leaks were not followed by memray, for time: ask for them by name"
+            f"{len(wanted) - MOST} of {len(wanted)} native leaks were not followed by memray, to save time: "
+            "to have them followed, run these tests alone"
         )
     tasks = [replace(hearings[number].task, ident=number, native=True) for number in wanted[:MOST]]
     for number, answer in ask(tasks).items():

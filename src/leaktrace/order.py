@@ -78,7 +78,8 @@ def heard_again(
                 beyond += bool(targets)
     if beyond:
         warn(
-            f"{beyond} that grew in the suite only were not heard again after the tests before them: `leaktrace bisect` does"
+            f"of the tests that grew in the suite only, {beyond} could not be run again after those before, for time: "
+            "`leaktrace bisect` does that"
         )
     answers = ask(list(again.values())) if again else {}
     heard = list(hearings)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import time
 
@@ -162,7 +161,7 @@ def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
 
     for pid in (example.path / "replaying").read_text(encoding="utf-8").split():
         for _ in range(1000):
-            if not os.path.exists(f"/proc/{pid}"):
+            if not Path(f"/proc/{pid}").exists():
                 break
             time.sleep(0.01)
         else:
