@@ -110,7 +110,7 @@ def _follow(scenario: Scenario, root: Path, notes: Path, *, ours: bool, limit_s:
     environ = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_", "COV_"))}
     environ |= {
         "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-        "PYTHONPATH": os.pathsep.join([str(HERE / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])]),
+        "PYTHONPATH": os.pathsep.join([str(HERE / "plugins"), str(HERE.parents[1] / "src")]),
         "TMPDIR": str(root.parent / "tmp"),
         "FAULTS_FOLDER": str(notes),
         "FAULTS_WHAT": scenario.what,
