@@ -49,7 +49,9 @@ def main(argv: list[str]) -> int:
 
 
 def _differs(plain: dict, ours: dict) -> bool:
-    return any(plain[key] != ours[key] for key in ("status", "reports", "counts", "junit", "tree", "tmp", "left"))
+    if sorted(plain["reports"]) != sorted(ours["reports"]):
+        return True
+    return any(plain[key] != ours[key] for key in ("status", "counts", "junit", "tree", "tmp", "left"))
 
 
 def _mount(place: str, size: str) -> None:
@@ -210,7 +212,8 @@ def _counts(output: str) -> str:
     """The line that pytest ends with, without the time."""
     found = re.findall(r"^=*\s*((?:\d+ \w+(?:, )?)+) in [\d.]+s", output, flags=re.MULTILINE)
     lines = re.findall(r"^(?:FAILED|ERROR|SKIPPED|XFAIL) .*", output, flags=re.MULTILINE)
-    return "\n".join([*found[-1:], *sorted(lines)])
+    # What a message says may hold an address.
+    return "\n".join([*found[-1:], *sorted(line.partition(" - ")[0] for line in lines)])
 
 
 def _junit(path: Path) -> list[str]:
@@ -233,7 +236,8 @@ def _tree(root: Path) -> dict[str, str]:
 def _names(folder: Path) -> list[str]:
     if not folder.exists():
         return []
-    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+    # Which of xdist's workers has run a test is chance.
+    names = sorted(re.sub(r"gw\d+", "gw", str(path.relative_to(folder))) for path in folder.rglob("*"))
     return [name for name in names if not name.endswith("filler") and ".lock" not in name]
 
 
