@@ -20,7 +20,9 @@ def test_fails(): assert 0
 """
 HIT_WHO_WAITS = """
     main = int(os.environ["MAIN_PID"])
-    if os.getpid() != main and "PYTEST_XDIST_WORKER" not in os.environ and not os.path.exists(os.environ["HIT"]):
+    with open("/proc/self/cmdline", "rb") as file:
+        worker = os.getppid() == main and b"sys.stdin.readline" in file.read()
+    if os.getpid() != main and not worker and not os.path.exists(os.environ["HIT"]):
         open(os.environ["HIT"], "w").close()
         for number in range(int(os.environ["TIMES"])):
             os.kill(main, int(os.environ["SIGNAL"]))
@@ -30,7 +32,6 @@ HIT_WHO_WAITS = """
 
 def hit(suite, spread, number, times=1):
     env = {"HIT": str(suite.path / "hit"), "SIGNAL": str(int(number)), "TIMES": str(times)}
-    # A child of ours has no variable of a worker that it could be taken for; under xdist the controller waits for it.
     plain = suite.plain(*spread, files={"test_two.py": TWO.format(again=HIT_WHO_WAITS)}, env={**env, "HIT": "/"})
     ours = suite.run(*spread, "--leaktrace", env=env)
     assert (suite.path / "hit").exists(), "nothing was replayed"
@@ -140,7 +141,7 @@ def test_a_fork_that_goes_on_running_pytest_judges_nothing_and_starts_nothing(su
     forks = suite.path / "forks"
     plain = suite.plain(files={"test_forks.py": FORKS}, env={"FORKS": str(forks)})
     forks.unlink()
-    ours = suite.run(mode, "--leaktrace-timeout=5s", env={"FORKS": str(forks)})
+    ours = suite.run(mode, "--leaktrace-timeout=5s", env={"FORKS": str(forks)}, limit_s=30)
 
     assert ours.status == plain.status
     assert ours.pytests == plain.pytests
@@ -160,7 +161,7 @@ def test_a_thread_that_works_on_after_the_last_test_is_waited_for(suite, spread)
     """
     done = suite.path / "done"
 
-    ours = suite.run(*spread, files={"test_thread.py": body}, env={"DONE": str(done)}, book=False)
+    ours = suite.run(*spread, "--leaktrace", files={"test_thread.py": body}, env={"DONE": str(done)}, book=False)
 
     assert ours.status == 0
     # xdist ends its workers itself, with work or without.

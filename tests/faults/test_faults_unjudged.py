@@ -53,15 +53,16 @@ def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite):
     RUNS = itertools.count()
     KEPT = []
     def test_a_report_is_made():
-        time.sleep(0.05)
+        time.sleep(0.02)
         n = next(RUNS)
         KEPT.append(bytearray(60_000 // (1 + n // 12)))
     """
     short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1500ms", files={"test_time.py": body})
-    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=7s")
+    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=8s")
 
-    assert runs(longer) > 2 * runs(short), longer.output
+    assert [case["verdict"] for case in short.book["cases"]] == ["UNDECIDED"]
+    assert longer.book["cases"][0]["verdict"] != "UNDECIDED" or runs(longer) > 1.5 * runs(short), longer.output
 
 
 def runs(ours):
-    return max([int(number) for number in re.findall(r"over (\d+) runs", ours.output)], default=1)
+    return ours.book["cases"][0]["runs"]

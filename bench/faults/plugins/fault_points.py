@@ -26,6 +26,9 @@ SIZE, FLAGS = os.path.getsize, os.O_WRONLY | os.O_CREAT | os.O_APPEND
 WHAT, WHERE, INSTANT = os.environ["FAULTS_WHAT"], os.environ["FAULTS_WHERE"], int(os.environ["FAULTS_INSTANT"])
 FOLDER, MAIN = os.environ["FAULTS_FOLDER"], int(os.environ["FAULTS_MAIN"])
 XDIST = os.environ.get("PYTEST_XDIST_WORKER")
+with open("/proc/self/cmdline", "rb") as command:
+    # A replay child may be given the variables of the worker that ran its test: only a worker's command is a worker's.
+    COMMAND = command.read()
 MOST_FORKS = 12
 RUNS: dict[str, int] = {}
 
@@ -34,7 +37,7 @@ def role() -> str:
     """Who this process is: the user's own (main, worker), or one that somebody forked or started (child)."""
     if GETPID() == MAIN:
         return "main"
-    return "worker" if XDIST and GETPPID() == MAIN else "child"
+    return "worker" if XDIST and b"sys.stdin.readline" in COMMAND and GETPPID() == MAIN else "child"
 
 
 def tell(name: str, line: str) -> None:
