@@ -9,7 +9,21 @@ from inside import OURS
 from plan import Scenario
 
 
-CHECKS = ("lost", "outcomes", "order", "status", "summary", "junit", "hang", "processes", "traceback", "files", "tree", "mock", "report")
+CHECKS = (
+    "lost",
+    "outcomes",
+    "order",
+    "status",
+    "summary",
+    "junit",
+    "hang",
+    "processes",
+    "traceback",
+    "files",
+    "tree",
+    "mock",
+    "report",
+)
 SIGNALLED = {"sigkill": -9, "sigsegv": -11, "sigabrt": -6}
 ENDED_BY = ("sigkill", "sigterm", "sigint", "sigint2", "sigsegv", "sigabrt", "os._exit", "sys.exit")
 FRAME = re.compile(r"leaktrace/(?:\w+/)*\w+\.py[\":]")
@@ -63,7 +77,12 @@ def _pytest_part(scenario: Scenario, plains: list[dict], ours: dict) -> dict[str
 
 def _early(scenario: Scenario, ours: dict) -> bool:
     """With two workers, how far the others had come when the run was ended from inside is chance."""
-    return scenario.spread == "n2" and scenario.what in ENDED_BY and not scenario.where.startswith("child-") and ours["status"] not in (0, 1)
+    return (
+        scenario.spread == "n2"
+        and scenario.what in ENDED_BY
+        and not scenario.where.startswith("child-")
+        and ours["status"] not in (0, 1)
+    )
 
 
 def _difference(plain: list, ours: list) -> str:
@@ -123,7 +142,11 @@ def _traceback(ours: dict) -> str:
 def _files(plains: list[dict], ours: dict) -> str:
     for key in ("tmp", "shm"):
         more = min((set(ours[key]) - set(plain[key]) for plain in plains), key=len)
-        more = {name for name in more if not re.search(r"leaktrace-\w+(/runs(/[\w-]+(/[\w.-]+)?)?)?$", name) or "replay" in name}
+        more = {
+            name
+            for name in more
+            if not re.search(r"leaktrace-\w+(/runs(/[\w-]+(/[\w.-]+)?)?)?$", name) or "replay" in name
+        }
         if more:
             return f"left in {key}: {sorted(more)[:4]}"
     return ""

@@ -64,7 +64,7 @@ def run(scenario: Scenario, folder: Path, *, ours: bool, limit_s: float) -> dict
     root, tmp = base / "suite", base / "tmp"
     for each in (base, notes):
         shutil.rmtree(each, ignore_errors=True)
-    for each in (root, tmp, notes, Path(f"/dev/shm")):
+    for each in (root, tmp, notes, Path("/dev/shm")):
         each.mkdir(parents=True, exist_ok=True)
     mounted = _places(scenario, root, tmp)
     suite.write(root)
@@ -86,7 +86,8 @@ def run(scenario: Scenario, folder: Path, *, ours: bool, limit_s: float) -> dict
         }
     finally:
         for place in reversed(mounted):
-            subprocess.run(["umount", "-l", place], check=False)
+            while subprocess.run(["umount", "-l", place], capture_output=True, check=False).returncode == 0:
+                continue
         for each in Path("/dev/shm").iterdir():
             each.unlink()
 

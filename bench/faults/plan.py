@@ -40,7 +40,15 @@ SLOW = ("hang", "eats-memory")
 """Only in a child: in the user's own process they would be the suite's."""
 FUNCTIONS = (
     *("json.dumps", "json.loads", "json.load", "threading.enumerate", "threading.Thread", "threading.current_thread"),
-    *("threading.Lock", "gc.collect", "gc.get_objects", "gc.get_referents", "gc.freeze", "gc.isenabled", "gc.get_count"),
+    *(
+        "threading.Lock",
+        "gc.collect",
+        "gc.get_objects",
+        "gc.get_referents",
+        "gc.freeze",
+        "gc.isenabled",
+        "gc.get_count",
+    ),
     *("time.time", "time.monotonic", "time.perf_counter", "time.perf_counter_ns", "time.time_ns", "time.sleep"),
     *("os.read", "os.write", "os.open", "os.close", "os.fstat", "os.stat", "os.listdir", "os.scandir", "os.getpid"),
     *("os.fork", "os.kill", "os.killpg", "os.waitpid", "os.pidfd_open", "os.replace", "os.makedirs", "os.fspath"),
@@ -103,8 +111,11 @@ FAMILIES = (
     ("forks that go on", FORKS),
     ("functions patched", ("patch",)),
     ("modules replaced or gone", ("module", "sys.modules-5", "sys.modules-copy", "sys.path", "sys.stdout")),
-    ("collector, tracing, clocks", ("gc.disable", "gc.freeze", "gc.debug", "settrace", "settrace-raises", "setprofile", "clocks")),
-    ("signal handlers, environment, exit hooks, threads", STATE + ("hang",)),
+    (
+        "collector, tracing, clocks",
+        ("gc.disable", "gc.freeze", "gc.debug", "settrace", "settrace-raises", "setprofile", "clocks"),
+    ),
+    ("signal handlers, environment, exit hooks, threads", (*STATE, "hang")),
 )
 SITES = (
     ("tests", ("test", "setup")),
@@ -137,7 +148,16 @@ def plan(number: int, seed: int) -> list[Scenario]:
 
 
 def _kinds() -> list[str]:
-    return [*SIGNALS, *ENDS, *STATE, *PLACES, *FORKS, *SLOW, *(f"patch {n}" for n in range(12)), *("module a", "module b")]
+    return [
+        *SIGNALS,
+        *ENDS,
+        *STATE,
+        *PLACES,
+        *FORKS,
+        *SLOW,
+        *(f"patch {n}" for n in range(12)),
+        *("module a", "module b"),
+    ]
 
 
 def _detailed(chance: random.Random, what: str) -> str:
@@ -151,18 +171,39 @@ def _detailed(chance: random.Random, what: str) -> str:
 
 def _where(what: str) -> tuple[str, ...]:
     if what in SIGNALS:
-        return (*IN_TESTS, *IN_HOOKS, *IN_WORKERS, *IN_CHILDREN, *AT_THE_PARENT, "child-replay", "child-replay", "report")
+        return (
+            *IN_TESTS,
+            *IN_HOOKS,
+            *IN_WORKERS,
+            *IN_CHILDREN,
+            *AT_THE_PARENT,
+            "child-replay",
+            "child-replay",
+            "report",
+        )
     if what in ENDS:
         return (*IN_TESTS, *IN_HOOKS, *IN_WORKERS, *IN_CHILDREN)
     if what in SLOW:
         return ("child-import", "child-test", "child-second", "child-finalizer", "child-modifyitems")
     if what in FORKS:
         return (*IN_TESTS, "test", "test", "sessionfinish", "child-test")
-    return (*IN_TESTS, "test", "test", "configure", "sessionfinish", "unconfigure", "child-test", "child-import", "worker-test")
+    return (
+        *IN_TESTS,
+        "test",
+        "test",
+        "configure",
+        "sessionfinish",
+        "unconfigure",
+        "child-test",
+        "child-import",
+        "worker-test",
+    )
 
 
 def _draw(chance: random.Random, what: str, where: str) -> Scenario:
-    spread = "n2" if where.startswith("worker-") or where.endswith("workers") else chance.choice(("plain", "plain", "n2"))
+    spread = (
+        "n2" if where.startswith("worker-") or where.endswith("workers") else chance.choice(("plain", "plain", "n2"))
+    )
     needs_child = where.startswith("child-") or where == "report"
     mode = chance.choice(MODES[1:] if needs_child else MODES)
     if where == "child-second":

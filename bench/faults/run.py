@@ -103,14 +103,13 @@ def table(results: list, told: argparse.Namespace, took_s: float) -> str:
     """By kind of fault, and by place, how many were injected, really happened, and broke which promise."""
     fired = sum(1 for _, _, seen in results if seen and seen["ours"]["fired"])
     wrong = Counter(check for _, found, _ in results for check in found)
+    told_wrong = ", ".join(
+        f"{check} {wrong[check]}" for check in (*CHECKS, "bench") if wrong[check] or check != "bench"
+    )
     lines = [
-        f"`python bench/faults/run.py --faults {told.faults} --seed {told.seed}`, {time.strftime('%Y-%m-%d')}, "
-        f"CPython {platform.python_version()}, {took_s / 60:.0f} minutes.",
+        f"`python bench/faults/run.py --faults {told.faults} --seed {told.seed}`, {time.strftime('%Y-%m-%d')}, CPython {platform.python_version()}, {took_s / 60:.0f} minutes.",
         "",
-        f"{len(results)} scenarios, of which the fault was reached in {fired}; "
-        f"{sum(1 for _, found, _ in results if found)} with a failure: "
-        + ", ".join(f"{check} {wrong[check]}" for check in (*CHECKS, "bench") if wrong[check] or check != "bench")
-        + ".",
+        f"{len(results)} scenarios, of which the fault was reached in {fired}; {sum(1 for _, found, _ in results if found)} with a failure: {told_wrong}.",
         "",
     ]
     for head, rows, key in (

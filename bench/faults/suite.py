@@ -7,7 +7,7 @@ from pathlib import Path
 
 FILES = {
     "tox.ini": "[pytest]\n",
-    "conftest.py": '''
+    "conftest.py": """
 import re
 
 from fault_points import at
@@ -47,8 +47,8 @@ def surroundings(request):
     at("fixture", number)
     yield
     at("finalizer", number)
-''',
-    "test_a.py": '''
+""",
+    "test_a.py": """
 from fault_points import at
 
 KEPT = []
@@ -71,8 +71,8 @@ def test_a3_writes(tmp_path):
 def test_a4_fails():
     at("test", 4)
     assert [1, 2] == [1, 3]
-''',
-    "test_b.py": '''
+""",
+    "test_b.py": """
 import unittest
 
 import pytest
@@ -108,7 +108,7 @@ class TestGroup:
 class Case(unittest.TestCase):
     def test_b9_in_a_case(self):
         at("test", 9)
-''',
+""",
 }
 
 

@@ -129,16 +129,18 @@ class Suite:
         output = self.path / f"output-{self.runs}.txt"
         xdist = ("-p", "xdist.plugin") if "-n2" in args else ()
         told.write_text(
-            json.dumps({
-                "command": [sys.executable, "-m", "pytest", *xdist, f"--junitxml={junit}", *args],
-                "cwd": str(self.root),
-                "environ": self._environ(env or {}),
-                "limit_s": limit_s,
-                "nofile": nofile,
-                "mounts": [(str(self.root / place), size) for place, size in mounts],
-                "hit": hit,
-                "output": str(output),
-            })
+            json.dumps(
+                {
+                    "command": [sys.executable, "-m", "pytest", *xdist, f"--junitxml={junit}", *args],
+                    "cwd": str(self.root),
+                    "environ": self._environ(env or {}),
+                    "limit_s": limit_s,
+                    "nofile": nofile,
+                    "mounts": [(str(self.root / place), size) for place, size in mounts],
+                    "hit": hit,
+                    "output": str(output),
+                }
+            )
         )
         subprocess.run([*self.wrapper, sys.executable, str(FIRST), str(told)], check=True, timeout=limit_s + 60)
         return self._seen(json.loads(told.with_suffix(".seen").read_text()), output, junit)

@@ -37,7 +37,7 @@ def main(told_path: Path) -> None:
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: told["nofile"] and resource.setrlimit(resource.RLIMIT_NOFILE, [told["nofile"]] * 2),
+            preexec_fn=lambda: told["nofile"] and limit(told["nofile"]),  # noqa: PLW1509 - there is one thread
         )
     peaks: dict[str, int] = {}
     status, hit, until = None, told["hit"], time.monotonic() + told["limit_s"]
@@ -64,6 +64,10 @@ def main(told_path: Path) -> None:
     told_path.with_suffix(".seen").write_text(
         json.dumps({"status": status, "left": left, "shm": kept["/dev/shm"], "peaks": peaks, "contents": contents})
     )
+
+
+def limit(nofile: int) -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (nofile, nofile))
 
 
 def reap(wanted: int) -> int | None:

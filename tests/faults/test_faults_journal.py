@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from leaktrace.ledger.journal import read_journal
@@ -69,9 +67,7 @@ def test_a_cache_folder_without_room_is_told(suite):
     body = "def test_one(): pass\n"
     filled = "f = open('.pytest_cache/filler', 'wb', buffering=0)\ntry:\n    while f.write(b'x' * 4096): pass\nexcept OSError: pass\n"
 
-    ours = suite.run(
-        files={"test_room.py": body, "conftest.py": filled}, mounts=[(".pytest_cache", "16k")], book=False
-    )
+    ours = suite.run(files={"test_room.py": body, "conftest.py": filled}, mounts=[(".pytest_cache", "16k")], book=False)
 
     assert ours.status == 0
     assert ours.recorded == ["test_one"] or "journal" in ours.output
@@ -126,4 +122,4 @@ def test_a_journal_is_for_its_owners_eyes(suite):
 
     assert oct((suite.path / "book.json").stat().st_mode & 0o777) == "0o600"
     for path in suite.root.rglob("runs/**/*"):
-        assert os.stat(path).st_mode & 0o077 == 0, path
+        assert path.stat().st_mode & 0o077 == 0, path

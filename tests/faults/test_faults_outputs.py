@@ -51,7 +51,12 @@ def test_a_casebook_that_cannot_be_written_is_a_usage_error_before_the_first_tes
 def test_a_casebook_that_a_full_disk_refuses_is_told(suite):
     fills = "\ndef test_fills():\n    f = open('out/filler', 'wb', buffering=0)\n    try:\n        while f.write(b'x' * 4096): pass\n    except OSError: pass\n"
 
-    ours = suite.run("--leaktrace-json=out/book.json", files={"test_one.py": ONE["test_one.py"] + fills}, mounts=[("out", "64k")], book=False)
+    ours = suite.run(
+        "--leaktrace-json=out/book.json",
+        files={"test_one.py": ONE["test_one.py"] + fills},
+        mounts=[("out", "64k")],
+        book=False,
+    )
 
     assert ours.status == 0
     assert not re.search(r"^casebook: out/book.json$", ours.output, re.MULTILINE)
@@ -82,10 +87,14 @@ def breaks_after():
 @pytest.fixture
 def asks(request): request.getfixturevalue("breaks_before")
 """
-USES = "def test_a(breaks_before): pass\ndef test_b(breaks_after): pass\ndef test_c(asks): pass\ndef test_d(): assert 0\n"
+USES = (
+    "def test_a(breaks_before): pass\ndef test_b(breaks_after): pass\ndef test_c(asks): pass\ndef test_d(): assert 0\n"
+)
 
 
-@pytest.mark.parametrize("args", [(), ("--tb=long",), ("--tb=short",), ("--tb=native",), ("-n2", "--dist=loadfile", "--tb=native")])
+@pytest.mark.parametrize(
+    "args", [(), ("--tb=long",), ("--tb=short",), ("--tb=native",), ("-n2", "--dist=loadfile", "--tb=native")]
+)
 def test_the_traceback_of_a_failing_fixture_is_byte_for_byte_plain(suite, args):
     files = {"conftest.py": BREAKS, "test_uses.py": USES}
 
@@ -98,7 +107,9 @@ def test_the_traceback_of_a_failing_fixture_is_byte_for_byte_plain(suite, args):
 
 def failures(output):
     begin = re.search(r"^=+ (?:ERRORS|FAILURES) =+$", output, re.MULTILINE).start()
-    return re.split(r"^-+ generated xml|^=+ short test summary|^leaktrace: |^=+ leaktrace", output[begin:], flags=re.MULTILINE)[0]
+    return re.split(
+        r"^-+ generated xml|^=+ short test summary|^leaktrace: |^=+ leaktrace", output[begin:], flags=re.MULTILINE
+    )[0]
 
 
 def test_a_folder_that_another_user_prepared_is_not_used(suite):

@@ -62,7 +62,15 @@ FUNCTIONS = (
     *("threading.enumerate", "threading.Thread", "gc.collect", "gc.get_objects", "gc.disable", "gc.freeze"),
     *("platform.python_version", "platform.system", "platform.python_implementation", "time.monotonic", "time.time"),
 )
-DANGEROUS = ("subprocess.Popen", "os.kill", "os.killpg", "os.waitpid", "os.fork", "os._exit", "signal.pidfd_send_signal")
+DANGEROUS = (
+    "subprocess.Popen",
+    "os.kill",
+    "os.killpg",
+    "os.waitpid",
+    "os.fork",
+    "os._exit",
+    "signal.pidfd_send_signal",
+)
 
 
 def run(suite, patch, mode, *args):
@@ -97,11 +105,15 @@ def test_a_patch_that_stays_changes_nothing_in_the_report_of_a_watch(suite, patc
     assert ours.book is not None
 
 
-@pytest.mark.parametrize("patch", ["sys.modules", "fake psutil", "sys.executable", "json.loads", "time.monotonic", "tempfile.mkdtemp"])
+@pytest.mark.parametrize(
+    "patch", ["sys.modules", "fake psutil", "sys.executable", "json.loads", "time.monotonic", "tempfile.mkdtemp"]
+)
 def test_a_patch_that_stays_changes_nothing_in_what_is_proved(suite, patch):
     ours, called = run(suite, patch, "--leaktrace")
 
-    assert [case.partition(" (")[0] for case in ours.cases] == [f"LEAK test_patch.py::{n}" for n in ("test_leaks", "test_leaks_after")], ours.output
+    assert [case.partition(" (")[0] for case in ours.cases] == [
+        f"LEAK test_patch.py::{n}" for n in ("test_leaks", "test_leaks_after")
+    ], ours.output
     assert re.findall(r"held by +(\S+)", ours.output) == ["test_patch.KEPT", "test_patch.KEPT_AFTER"]
     assert called == []
     assert ours.book is not None

@@ -104,7 +104,9 @@ def test_a_test_that_fails_only_when_run_again_changes_nothing_but_its_own_case(
 
     unharmed(plain, ours)
     assert plain.status == 0
-    assert ours.recorded == sorted(["test_first", "test_crashes", "test_exits", "test_is_interrupted", "test_hangs", "test_last"])
+    assert ours.recorded == sorted(
+        ["test_first", "test_crashes", "test_exits", "test_is_interrupted", "test_hangs", "test_last"]
+    )
     for name in ("crashes", "exits", "is_interrupted", "hangs"):
         assert any(f"test_again.py::test_{name}" in case for case in ours.cases), ours.output
     assert not any("test_first" in case or "test_last" in case for case in ours.cases)

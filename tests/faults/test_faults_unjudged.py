@@ -18,7 +18,9 @@ def test_note():
 
 
 def test_what_the_budget_left_out_is_listed_and_fails_the_run_where_asked(suite):
-    ours = suite.run("--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak,unjudged", files={"test_budget.py": SLOW})
+    ours = suite.run(
+        "--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak,unjudged", files={"test_budget.py": SLOW}
+    )
 
     assert ours.status == 1
     assert re.search(r"^leaktrace: not judged: [12] ", ours.output, re.MULTILINE)
@@ -27,7 +29,9 @@ def test_what_the_budget_left_out_is_listed_and_fails_the_run_where_asked(suite)
 
 
 def test_what_the_budget_left_out_passes_where_only_leaks_fail_but_is_told(suite):
-    ours = suite.run("--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak", files={"test_budget.py": SLOW})
+    ours = suite.run(
+        "--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak", files={"test_budget.py": SLOW}
+    )
 
     assert re.search(r"^leaktrace: not judged: [12] ", ours.output, re.MULTILINE)
     assert ours.status in (0, 1)
@@ -39,7 +43,9 @@ def test_what_was_not_judged_is_gone_on_with_and_nothing_else(suite):
     kept = suite.path / "kept"
     cache.rename(kept)
     # Each run of the harness begins without a cache folder: this one gets its own back.
-    files = {"conftest.py": f"import os, shutil\nif not os.path.exists({str(cache / 'd')!r}): shutil.copytree({str(kept)!r}, {str(cache)!r}, dirs_exist_ok=True)\n"}
+    files = {
+        "conftest.py": f"import os, shutil\nif not os.path.exists({str(cache / 'd')!r}): shutil.copytree({str(kept)!r}, {str(cache)!r}, dirs_exist_ok=True)\n"
+    }
 
     ours = suite.run("--leaktrace-hunt", "--leaktrace-resume", files=files)
 

@@ -1,5 +1,7 @@
 """What can go wrong, each by name: `inject` makes it happen, to the process `pid` where it is a signal."""
 
+# ruff: noqa: PTH - a patched pathlib must not reach what injects the patches
+
 from __future__ import annotations
 
 import atexit
@@ -118,7 +120,9 @@ def _fill(place: str) -> None:
 
 
 def _read_only(place: str) -> None:
-    SYSTEM(f"mount -o remount,ro '{os.path.realpath(place)}'")
+    # A file system with open files cannot be made read-only: a second view of the folder is laid over the first.
+    path = os.path.realpath(place)
+    SYSTEM(f"mount --bind '{path}' '{path}' && mount -o remount,bind,ro '{path}'")
 
 
 def _vanish(place: str) -> None:
