@@ -142,11 +142,8 @@ def _traceback(ours: dict) -> str:
 def _files(plains: list[dict], ours: dict) -> str:
     for key in ("tmp", "shm"):
         more = min((set(ours[key]) - set(plain[key]) for plain in plains), key=len)
-        more = {
-            name
-            for name in more
-            if not re.search(r"leaktrace-\w+(/runs(/[\w-]+(/[\w.-]+)?)?)?$", name) or "replay" in name
-        }
+        # Where no cache folder can be had, runs are kept in one of ours for temporary files, as the report says.
+        more = {name for name in more if not re.match(r"leaktrace-(?!replay)[^/]+(/runs(/.*)?)?$", name)}
         if more:
             return f"left in {key}: {sorted(more)[:4]}"
     return ""

@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -121,21 +122,26 @@ def _follow(scenario: Scenario, root: Path, notes: Path, *, ours: bool, limit_s:
         "FAULTS_INSTANT": str(scenario.instant),
     }
     began = time.monotonic()
-    with (notes / "output.txt").open("wb") as out:
-        process = subprocess.Popen(
-            ["/bin/sh", "-c", 'export FAULTS_MAIN=$$; exec "$@"', "sh", *command],
-            cwd=root,
-            env=environ,
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+    # A pipe, and not a file: a limit on the size of files is not to reach what is printed.
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", 'export FAULTS_MAIN=$$; exec "$@"', "sh", *command],
+        cwd=root,
+        env=environ,
+        stdin=subprocess.DEVNULL,
+        stdout=writing,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    os.close(writing)
+    printed: list[bytes] = []
+    reader = threading.Thread(target=_read, args=(reading, printed), daemon=True)
+    reader.start()
     status: int | None = None
     hit = not (ours and scenario.where == "report")
     while status is None and time.monotonic() - began < limit_s:
         status = _reap(process.pid)
-        if not hit and OURS.search((notes / "output.txt").read_text(encoding="utf-8", errors="replace")):
+        if not hit and OURS.search(b"".join(printed).decode("utf-8", "replace")):
             hit = True
             (notes / "fired").write_text("main report\n")
             _send(scenario.what, process.pid)
@@ -148,8 +154,14 @@ def _follow(scenario: Scenario, root: Path, notes: Path, *, ours: bool, limit_s:
         _reap(0)
         time.sleep(0.01)
     process.returncode = 0
-    output = (notes / "output.txt").read_text(encoding="utf-8", errors="replace")
-    return status, took_s, output, left
+    reader.join(5.0)
+    return status, took_s, b"".join(printed).decode("utf-8", "replace"), left
+
+
+def _read(reading: int, printed: list[bytes]) -> None:
+    while data := os.read(reading, 1 << 16):
+        printed.append(data)
+    os.close(reading)
 
 
 def _send(what: str, pid: int) -> None:

@@ -1,6 +1,6 @@
 """What can go wrong, each by name: `inject` makes it happen, to the process `pid` where it is a signal."""
 
-# ruff: noqa: PTH - a patched pathlib must not reach what injects the patches
+# ruff: noqa: PTH103, PTH106, PTH123 - a patched pathlib must not reach what injects the patches
 
 from __future__ import annotations
 
@@ -229,7 +229,7 @@ PLAIN = {
     "zombie": lambda: KEPT.append(subprocess.Popen(["true"])),
     "sys.modules-5": lambda: sys.modules.__setitem__(5, None),
     "sys.modules-copy": lambda: setattr(sys, "modules", dict(sys.modules)),
-    "sys.path": lambda: sys.path.clear(),
+    "sys.path": sys.path.clear,
     "sys.stdout": lambda: setattr(sys, "stdout", None),
     "hang-short": lambda: SLEEP(0.7),
     "hang": lambda: SLEEP(600),
