@@ -157,6 +157,7 @@ def test_a_thread_that_works_on_after_the_last_test_is_waited_for(suite, spread)
     body = """
     import os, threading, time
     def work():
+        threading.main_thread().join()
         time.sleep(4)
         open(os.environ["DONE"], "w").close()
     def test_starts(): threading.Thread(target=work).start()

@@ -66,7 +66,7 @@ def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite):
     short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1500ms", files={"test_time.py": body})
     longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=8s")
 
-    assert [case["verdict"] for case in short.book["cases"]] == ["UNDECIDED"]
+    assert [case["verdict"] in {"UNDECIDED", "UNREPLAYABLE"} for case in short.book["cases"]] == [True]
     assert longer.book["cases"][0]["verdict"] != "UNDECIDED" or runs(longer) > 1.5 * runs(short), longer.output
 
 

@@ -27,6 +27,7 @@ OPEN, WRITE, CLOSE, GETPID, GETPPID, KILL, SLEEP = (
 SIZE, FLAGS = os.path.getsize, os.O_WRONLY | os.O_CREAT | os.O_APPEND
 WHAT, WHERE, INSTANT = os.environ["FAULTS_WHAT"], os.environ["FAULTS_WHERE"], int(os.environ["FAULTS_INSTANT"])
 FOLDER, MAIN = os.environ["FAULTS_FOLDER"], int(os.environ["FAULTS_MAIN"])
+SPREAD = "xdist.plugin" in sys.argv
 XDIST = os.environ.get("PYTEST_XDIST_WORKER")
 with open("/proc/self/cmdline", "rb") as command:
     # A replay child may be given the variables of the worker that ran its test: only a worker's command is a worker's.
@@ -128,5 +129,5 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_runtest_logfinish(nodeid: str) -> None:
-    if role() != "main" or "no:xdist" in sys.argv or "xdist.plugin" not in sys.argv:
+    if role() != "main" or not SPREAD:  # xdist's controller runs none itself
         tell("finished", f"{GETPID()} {role()} {nodeid}")
