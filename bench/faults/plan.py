@@ -149,7 +149,8 @@ def plan(number: int, seed: int) -> list[Scenario]:
 
 def _kinds() -> list[str]:
     return [
-        *SIGNALS,
+        # Signals have three times as many places as other faults, so they are drawn three times as often.
+        *(f"{what} {n}" for what in SIGNALS for n in range(3)),
         *ENDS,
         *STATE,
         *PLACES,
@@ -164,13 +165,15 @@ def _detailed(chance: random.Random, what: str) -> str:
     if what.startswith("patch"):
         target = chance.choice(FUNCTIONS)
         return f"patch={target}={'none' if target.startswith('sys.exe') else chance.choice(('mock', 'mock', 'raises', 'none'))}"
+    if what.startswith("sig") and " " in what:
+        return what.partition(" ")[0]
     if what.startswith("module"):
         return f"module={chance.choice(MODULES)}={chance.choice(('gone', 'mock'))}"
     return what
 
 
 def _where(what: str) -> tuple[str, ...]:
-    if what in SIGNALS:
+    if what.partition(" ")[0] in SIGNALS:
         return (
             *IN_TESTS,
             *IN_HOOKS,
