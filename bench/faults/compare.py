@@ -41,7 +41,7 @@ def failures(scenario: Scenario, seen: dict) -> dict[str, str]:
         "lost": _lost(scenario, ours),
         "status": _status(scenario, plains, ours),
         "processes": _left(plains, ours),
-        "traceback": _traceback(ours),
+        "traceback": _traceback(scenario, ours),
         "files": _files(plains, ours),
         "mock": f"ours called {ours['called']}" if ours["called"] else "",
         "report": _report(scenario, plains, ours),
@@ -131,12 +131,16 @@ def _left(plains: list[dict], ours: dict) -> str:
     return f"{more} still there after two seconds: {ours['left'][:3]}" if more > 0 else ""
 
 
-def _traceback(ours: dict) -> str:
-    found = FRAME.search(ours["output"])
+def _traceback(scenario: Scenario, ours: dict) -> str:
+    output = ours["output"]
+    if scenario.place in {"while replaying", "report"} and scenario.what in SIGNALLED:
+        # Whoever is hit there is told by faulthandler with what it was doing: our own work.
+        output = output.partition("Fatal Python error")[0]
+    found = FRAME.search(output)
     if found is None:
         return ""
-    begin = ours["output"].rfind("\n", 0, found.start()) + 1
-    return ours["output"][begin : begin + 160].partition("\n")[0].strip()
+    begin = output.rfind("\n", 0, found.start()) + 1
+    return output[begin : begin + 160].partition("\n")[0].strip()
 
 
 def _files(plains: list[dict], ours: dict) -> str:
