@@ -60,7 +60,7 @@ def at(point: str, number: int = 0) -> None:
     if place == "second":
         if point != "test" or RUNS[number] < 2:
             return None
-    elif point != place or (not who and INSTANT and number and number != INSTANT):
+    elif point != place or (who != "child" and INSTANT and number and number != INSTANT):
         return None
     if who and me != who:
         return None
