@@ -210,13 +210,22 @@ SMASHED = """
     def patch_listing(): os.listdir = os.scandir = os.readlink = os.waitid = os.lstat = broken
     def recurse_little(): sys.setrecursionlimit(200)
 
-    def test_patches(): globals()[os.environ["HOW"]]()
+    def test_patches():
+        for how in os.environ["HOW"].split(): globals()[how]()
     def test_leaks(): KEPT.append(bytearray(b"x") * 20_000_000)
     def test_ends(): pass
 """
-HOWS = [
-    line.split()[1].partition("(")[0]
-    for line in SMASHED.splitlines()
-    if line.startswith("    def ") and "test_" not in line
-]
-HOWS = [how for how in HOWS if how != "broken"]
+HOWS = {
+    "names": (
+        "patch_json patch_encoders patch_threads patch_collector forget_the_interpreter patch_the_platform "
+        "patch_paths patch_temp patch_rmtree patch_late_modules patch_open patch_descriptors patch_listing"
+    ),
+    "clocks": "freeze_clocks",
+    "modules": "disable_collector enter_a_number fake_psutil fake_late_modules trace profile recurse_little",
+    "no modules": "remove_modules",
+    "other modules": "replace_the_modules",
+    "not us": "remove_us",
+    "no way to import": "break_imports",
+    "no import": "refuse_imports",
+}
+"""Ways of breaking it, as many in one process as pytest itself bears."""
