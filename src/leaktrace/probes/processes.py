@@ -36,6 +36,7 @@ class ProcessesProbe:
         self._origins, self._threads = origins, threads
         self._childless: Callable[[], bool] = _childless if hasattr(os, "waitid") else lambda: False
         self._started: HeldFile | None = None
+        self._times = threads.tasks.times if threads is not None else 0
         if threads is not None and is_there(_CHILDREN):
             self._started = HeldFile(_CHILDREN)
 
@@ -44,8 +45,14 @@ class ProcessesProbe:
         try:
             # This thread has no child, and there is no other: told without an exception, at half the cost.
             threads, started = self._threads, self._started
-            if threads is not None and threads.alone and started is not None and not started.read():
-                return 0
+            if threads is not None and threads.alone and started is not None:
+                if threads.tasks.times != self._times:
+                    # It has just lost its own descriptor: then ours may be somebody else's by now, too.
+                    self._times = threads.tasks.times
+                    if not started.is_ours():
+                        started.reopen()
+                if not started.read():
+                    return 0
             if self._childless():
                 return 0
             return sum(1 for _ in children_of(os.getpid()))
