@@ -33,6 +33,7 @@ from leaktrace.verdict.model import Verdict
 
 
 HEAVY_BYTES = 32_000_000
+PARKED_BYTES = 4_000_000
 SLOW_S = 0.5
 MOST_MEMORY_BYTES = 4 << 30
 FOLLOW_S = 15.0
@@ -264,4 +265,5 @@ def plan(number: int, suspect: Suspect, paths: Mapping[str, str], options: Optio
         batch_runs=1 if heavy else 3,
         follow_s=max(FOLLOW_S, FOLLOW_SHARE * options.timeout_s),
         memory_bytes=memory,
+        heavy=suspect.kind == "memory" and suspect.counter.endswith("_bytes") and suspect.grew_by > PARKED_BYTES,
     )

@@ -40,7 +40,7 @@ class QuietRuns:
         """Set up, call and tear down an item once more; what is above `nextitem` stays set up."""
         self._quiet = True
         try:
-            with silenced(item.config.pluginmanager), unwritten(item.config), repeatable(item), mortal_paths():
+            with _all_of(item):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         finally:
             self._quiet = False
@@ -56,6 +56,28 @@ class QuietRuns:
         with warnings.catch_warnings(record=True):
             self._reports = run_phases(item, nextitem)
         return True
+
+
+@contextlib.contextmanager
+def _all_of(item: pytest.Item) -> Iterator[None]:
+    """What a quiet run of an item takes."""
+    with silenced(item.config.pluginmanager), unwritten(item.config), with_globals(item), repeatable(item), mortal_paths():
+        yield
+
+
+@contextlib.contextmanager
+def with_globals(item: pytest.Item) -> Iterator[None]:
+    """Give a doctest its globals back: its runner empties them at the end of each run (doctest.py, `clear_globs`)."""
+    names = getattr(getattr(item, "dtest", None), "globs", None)
+    if type(names) is not dict:
+        yield
+        return
+    before = dict(names)
+    try:
+        yield
+    finally:
+        names.clear()
+        names.update(before)
 
 
 TELLING = frozenset(

@@ -10,6 +10,7 @@ import pytest
 
 from leaktrace.child.answers import AnswerFile
 from leaktrace.child.explain import follow_native, name_left, trace
+from leaktrace.child.parking import ParkedRssProbe, Parking
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.screening import Screening
 from leaktrace.probes.guest import guests
@@ -28,6 +29,7 @@ from leaktrace.verdict.judge import group_of, judge_kinds
 from leaktrace.verdict.model import Record, Ruling, Verdict
 
 
+Run = Callable[[], None]
 Items = Mapping[tuple[str, str], pytest.Item]
 
 
@@ -80,21 +82,23 @@ class Jobs:
 
     def _task(self, task: Task, items: Sequence[pytest.Item], tell: Tell) -> None:
         self._precede([*self._found(task.before), items[0]], tell)
-        again = Repeat(self._quiet, items, task.scope)
+        parking = Parking() if task.heavy else None
+        run = Repeat(self._quiet, items, task.scope).run
+        run = run if parking is None else parking.after(run)
         if task.native:
-            follow_native(again.run, tell, items, warmups=task.warmups)
+            follow_native(run, tell, items, warmups=task.warmups)
         elif task.naming:
-            self._name(again, task.kinds, items, tell, runs=1)
+            self._name(run, task.kinds, items, tell, runs=1)
         else:
-            self._measure(task, again, items, tell)
+            self._measure(task, run, RssProbe() if parking is None else ParkedRssProbe(parking), items, tell)
 
-    def _measure(self, task: Task, again: Repeat, items: Sequence[pytest.Item], tell: Tell) -> None:
+    def _measure(self, task: Task, run: Run, rss: Probe, items: Sequence[pytest.Item], tell: Tell) -> None:
         """Follow a task until the judge has seen enough, then explain what is accused."""
         kinds = (set(self._kinds) - DEAR_KINDS) | set(task.kinds)
         references = (RefsProbe(),) if task.references else ()
         for probe in references:
             probe.refresh(namespaces_of(items[0]))
-        own = (RssProbe(), HeapProbe(), BlocksProbe(), *references)
+        own = (rss, HeapProbe(), BlocksProbe(), *references)
         probes, unread = readable((*own, *self._probes(kinds)))
         suspected = {group_of(kind) for kind in task.kinds}
 
@@ -102,13 +106,16 @@ class Jobs:
             rulings = judge_kinds(_record(task, readings, spent))
             return max((ruling.more for kind, ruling in rulings.items() if kind in suspected), default=0)
 
-        readings = measure(task, again.run, probes, wants_more, tell, unread=unread)
+        readings, explained = measure(task, run, probes, wants_more, tell, unread=unread), False
         if readings.taken > task.warmups + 1:
             accused = self._rested(task, readings, tell)
             if self._trace:
                 tell("judged", {})
-                self._explain(task, again, accused, items, tell)
+                explained = bool(accused)
+                self._explain(task, run, accused, items, tell)
         try:
+            if not explained:  # plugins learn from a teardown's next item that all ends here
+                self._quiet.run(items[-1], None)
             tear_down(self._session, None)
         except Exception as exc:  # noqa: BLE001 - a fixture's own fault at its end; the readings stand
             tell("spent", {"why": f"teardown failed: {exc!r}"})
@@ -145,25 +152,25 @@ class Jobs:
         return accused(rest(readings, lambda row: bool(accused(row)), tell, idle=self._idle))
 
     def _explain(
-        self, task: Task, repeat: Repeat, grown: dict[str, Ruling], items: Sequence[pytest.Item], tell: Tell
+        self, task: Task, run: Run, grown: dict[str, Ruling], items: Sequence[pytest.Item], tell: Tell
     ) -> None:
         """Name the things that stay, then say what keeps memory alive: that empties the holder at its end."""
         memory = grown.pop("memory", None)
         if grown:
-            self._name(repeat, grown, items, tell)
+            self._name(run, grown, items, tell)
         if memory is not None and "memory" in {group_of(kind) for kind in task.kinds}:
-            trace(repeat.run, tell, items, memory)
+            trace(run, tell, items, memory)
 
     def _name(
         self,
-        repeat: Repeat,
+        run: Run,
         kinds: Collection[str],
         items: Sequence[pytest.Item],
         tell: Tell,
         *,
         runs: int = RUNS,
     ) -> None:
-        name_left(repeat.run, tell, items[0].config, lambda origins: self._probes(kinds, origins), runs=runs)
+        name_left(run, tell, items[0].config, lambda origins: self._probes(kinds, origins), runs=runs)
 
 
 def _record(task: Task, readings: Readings, spent: str | None, rested: Row | None = None) -> Record:

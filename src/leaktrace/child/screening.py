@@ -63,16 +63,16 @@ class Screening:
             grown = screen.screen(
                 again.run, patience=lambda s: self._patience(min(s, task.duration_s or s)), namespaces=namespaces_of(item)
             )
-            tear_down(self._session, following)
             self._tell(grown, tell)
         except RunFailed as exc:
-            self._failed(str(exc), following, tell)
+            self._failed(str(exc), tell)
         except (Exception, pytest.fail.Exception, pytest.skip.Exception) as exc:  # noqa: BLE001
             # A wider fixture's own fault when it ends once more, of which the run that counts has told, or one of ours.
-            self._failed(f"{type(exc).__name__}: {exc}", following, tell)
+            self._failed(f"{type(exc).__name__}: {exc}", tell)
         finally:
             self._harmless.forget()
             screen.thaw()
+            self._leave(item, following)
         self._spent_s += self._clock() - since
         self._followed_s += screen.followed_s
         if self._resident() - self._began_bytes > max(OUTGROWN_BYTES, OUTGROWN * self._began_bytes):
@@ -107,10 +107,19 @@ class Screening:
             {"as": "grown", "runs": grown.runs, "batch_runs": grown.batch_runs, "harmless": self._harmless.name},
         )
 
-    def _failed(self, why: str, following: pytest.Item | None, tell: Tell) -> None:
-        """Whatever happened, the next test finds set up only what it needs."""
+    def _leave(self, item: pytest.Item, following: pytest.Item | None) -> None:
+        """Let the next test find set up only what it needs.
+
+        Plugins learn from a teardown's next item what ends with it (SQLAlchemy's drops its tables), so that where a
+        class or a module ends, the test is run once more as the last of it.
+        """
         with contextlib.suppress(Exception, pytest.fail.Exception, pytest.skip.Exception):  # told at the first run
+            if following is None or following.parent is not item.parent:
+                self._quiet.run(item, following)
             tear_down(self._session, following)
+
+    @staticmethod
+    def _failed(why: str, tell: Tell) -> None:
         tell("failure", {"why": why})
         tell("end", {})
 

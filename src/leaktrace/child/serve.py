@@ -87,7 +87,12 @@ def serve(channel: Channel, temporary: Path, carry_out: Callable[[Share], None])
     """Carry out share after share until the parent has gone; one that must not be forked is the last."""
     why = why_not_to_fork()
     channel.say(**{"is": "ready", "forks": not why, "why": why})
-    base = _Forks(channel, temporary, carry_out)
+    if why:
+        die_with_parent()
+    else:
+        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        die_with_parent(0)  # the channel tells of that, and what the workers began has to be ended first
+    forks = _Forks(channel, temporary, carry_out)
     while (request := channel.next()) is not None:
         try:
             share = decode(Share, request.get("share"))
@@ -97,8 +102,9 @@ def serve(channel: Channel, temporary: Path, carry_out: Callable[[Share], None])
             _redirect(share.log)
             carry_out(share)
             return
-        if not base.run(share):
-            return
+        if not forks.run(share):
+            break
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 class _Forks:
@@ -109,8 +115,6 @@ class _Forks:
         self._pid = os.getpid()
         self._own = tuple(children_of_this())
         self._kept = frozenset(temporary.glob("*/*"))  # what modules made as they were imported
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
-        die_with_parent(0)  # the channel tells of that, and what the workers began has to be ended first
 
     def run(self, share: Share) -> bool:
         """Returns whether the parent is still there."""
@@ -148,6 +152,7 @@ class _Forks:
         status = 1
         try:
             die_with_parent()
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
             if os.getppid() == self._pid:
                 self._channel.close()
                 _redirect(share.log)

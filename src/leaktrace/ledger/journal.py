@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
 import shutil
 from array import array
@@ -21,6 +20,7 @@ import psutil
 
 from leaktrace.errors import FileError
 from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
+from leaktrace.pristine import dumps, os
 from leaktrace.probes.descriptor import keep_high
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Thing, Unread
 
@@ -70,7 +70,7 @@ class Journal:
 
     def record(self, t: str, **fields: object) -> None:
         """Append one record of a rare kind; tests' own records are written as text, which is cheaper."""
-        self.write(json.dumps({"t": t, **fields}))
+        self.write(dumps({"t": t, **fields}))
 
     def close(self) -> None:
         """Give the descriptor back."""

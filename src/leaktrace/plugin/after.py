@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 SHOWN = 20
+LATE_S = 2.0
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 """Ends of a session after which there is something to replay; an interrupted one is over for the user."""
 
@@ -33,8 +35,9 @@ FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 class Interruptions:
     """Ctrl-C and SIGTERM while our part runs: the first ends the replays and not the report, a second one both."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._before: dict[int, Any] = {}
+        self._clock, self._over = clock, 0.0
         self.by = ""
         """The signal that came, or ""."""
 
@@ -49,9 +52,16 @@ class Interruptions:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        """Give them back."""
+        """Give them back; after an interruption only once nobody can still be hitting the same key."""
+        self._over = self._clock()
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            signal.signal(number, self._come_late if self.by else handler)
+
+    def _come_late(self, number: int, _frame: FrameType | None) -> None:
+        """All is said, and the process is about to end with pytest's own status: a program that goes on is not."""
+        if self._clock() - self._over > LATE_S:
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)
 
     def _come(self, number: int, _frame: FrameType | None) -> None:
         if self.by:

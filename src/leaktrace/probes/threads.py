@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Hashable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import psutil
-
+from leaktrace.pristine import psutil, sys, threading
 from leaktrace.probes.callables import callable_name, frame_place, outward
 from leaktrace.probes.model import THREADS, Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, START_TIME, HeldDir, names_in, stat_fields, text

@@ -23,8 +23,12 @@ from leaktrace.replay.process import OwnProcess
 
 
 TAIL_LINES = 6
-METER = {"PYTHONMALLOC": "malloc", "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"}
-"""What makes malloc's live bytes exact: every object by malloc, and no freed chunk parked in a thread's cache."""
+METER = {
+    "PYTHONMALLOC": "malloc",
+    "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.mmap_threshold=1048576",
+}
+"""What makes malloc's live bytes exact: every object by malloc, no freed chunk parked in a thread's cache, and each
+large block mapped for itself, whatever was freed before it."""
 COVERAGE = (
     "COV_CORE_SOURCE",
     "COV_CORE_CONFIG",
@@ -86,6 +90,7 @@ class Base:
             restore=restore,
             temporary=self.temporary,
             channel=theirs.fileno(),
+            parent=os.getpid(),
         ).write(path)
         log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
         try:

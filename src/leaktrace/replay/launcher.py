@@ -20,11 +20,23 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
+def leave(temporary: str) -> None:
+    """End at once, and take the temporary folder along: the parent has gone."""
+    import shutil  # noqa: PLC0415 - only where it comes to that
+
+    shutil.rmtree(temporary, ignore_errors=True)
+    os._exit(1)
+
+
 def main() -> int:
     """Run pytest as the parent was run, with the child's own plugin loaded first."""
-    die_with_parent()
     with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
         order = json.load(file)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: leave(order["temporary"]))
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != order["parent"]:
+        leave(order["temporary"])
+    _no_core_dumps()
     sys.path[:] = order["sys_path"]
     # The tests, and the processes that they start, are to see the parent's environment, not the meter's.
     for name, value in order["restore"].items():
@@ -36,6 +48,14 @@ def main() -> int:
 
     sys.argv = ["pytest", *order["args"]]
     return int(pytest.main(["-p", order["door"], *order["args"]]))
+
+
+def _no_core_dumps() -> None:
+    """A suspect that crashes leaves no file behind."""
+    with contextlib.suppress(Exception):
+        import resource  # noqa: PLC0415 - not on Windows
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 if __name__ == "__main__":

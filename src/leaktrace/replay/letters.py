@@ -52,6 +52,7 @@ class Task:
         naming: whether only the things that one run leaves are wanted, with the fixtures that made them.
         screening: whether a few runs are only to tell whether it is worth a closer look; such tasks share a worker.
         duration_s: how long its test took in the suite.
+        heavy: whether what each run keeps is moved out of memory behind it.
     """
 
     ident: int
@@ -68,6 +69,7 @@ class Task:
     naming: bool = False
     screening: bool = False
     duration_s: float = 0.0
+    heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +102,7 @@ class Order:
         restore: variables of the environment as the tests are to see them.
         temporary: the child's own folder, 0700.
         channel: the descriptor of the socket to the parent, or -1.
+        parent: the process that starts it, and with which it ends.
         door: the plugin that does the work.
     """
 
@@ -110,6 +113,7 @@ class Order:
     restore: Mapping[str, str | None] = field(default_factory=dict)
     temporary: str = ""
     channel: int = -1
+    parent: int = 0
     door: str = "leaktrace.child.plugin"
 
     def write(self, path: Path) -> None:

@@ -23,15 +23,13 @@ SHOWN = 20
 SAME = 8
 FEW = 5
 BISECT = "leaktrace bisect "
-GO_ON = {"hunt": "--leaktrace-hunt"}
 ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
 
 
 def title(book: Casebook) -> str:
     """What stands in the section's rule."""
-    unjudged = f", {len(book.left_out)} not judged" if book.left_out else ""
-    if book.mode == "watch" or not book.cases:
-        return f"leaktrace: {plural(len(book.suspects), 'suspect')}{unjudged}"
+    if book.mode == "watch" or not (book.cases or book.left_out):
+        return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
     found: dict[str, list[tuple[Case, ...]]] = {}
     for cause in causes(told(book)):
         found.setdefault("KNOWN" if is_known(cause[0]) else cause[0].verdict.value, []).append(cause)
@@ -40,7 +38,9 @@ def title(book: Casebook) -> str:
         if word in found:
             cases = sum(map(len, found[word]))
             words.append(f"{len(found[word])} {word}" + (f" in {cases} cases" if cases > len(found[word]) else ""))
-    return f"leaktrace: {', '.join(words) or 'no leak'}{unjudged}"
+    if book.left_out:
+        words.append(f"{len(book.left_out)} not judged")
+    return f"leaktrace: {', '.join(words) or 'no leak'}"
 
 
 def told(book: Casebook) -> list[Case]:
@@ -87,11 +87,7 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
             width=WIDTH,
             first="",
         )
-    if book.left_out:
-        yield f"not judged: {len(book.left_out)}; to go on: pytest {GO_ON.get(book.mode, '--leaktrace')} --leaktrace-resume"
-        yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
-        if len(book.left_out) > SHOWN:
-            yield f"{INDENT}and {len(book.left_out) - SHOWN} more: see --leaktrace-json=PATH"
+    yield from _not_judged(book)
     yield ""
     yield from _accounts(book, peaks)
     yield from _died(book)
@@ -99,6 +95,18 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
         yield from wrapped(f"warning: {text}", indent="    ", width=WIDTH, first="")
     if book.suspects and book.mode == "watch":
         yield "Are they leaks, and what keeps them alive? Run: pytest --leaktrace"
+
+
+def _not_judged(book: Casebook) -> Iterator[str]:
+    """What budget, time-out or interruption left out, and the command that goes on."""
+    if not book.left_out:
+        return
+    yield f"leaktrace: not judged: {len(book.left_out)}, the time ran out or the run was interrupted"
+    yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
+    if len(book.left_out) > SHOWN:
+        yield f"{INDENT}and {len(book.left_out) - SHOWN} more"
+    flag = "--leaktrace-hunt" if book.mode == "hunt" else "--leaktrace"
+    yield from _labelled("go on", f"pytest {flag} --leaktrace-resume")
 
 
 def leaked(suspect: Suspect) -> Iterator[str]:
