@@ -13,7 +13,8 @@ from typing import Literal
 from leaktrace.casebook.cases import after_others, case_of, evidence
 from leaktrace.casebook.model import Case
 from leaktrace.errors import FileError, ReplayError
-from leaktrace.ledger.journal import RUN_ID, read_journal
+from leaktrace.ledger.journal import read_journal
+from leaktrace.ledger.runs import RUN_ID
 from leaktrace.options import KINDS
 from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.probes.resources import DEAR_KINDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import types
 import warnings
@@ -61,7 +60,13 @@ class QuietRuns:
 @contextlib.contextmanager
 def _all_of(item: pytest.Item) -> Iterator[None]:
     """What a quiet run of an item takes."""
-    with silenced(item.config.pluginmanager), unwritten(item.config), with_globals(item), repeatable(item), mortal_paths():
+    with (
+        silenced(item.config.pluginmanager),
+        unwritten(item.config),
+        with_globals(item),
+        repeatable(item),
+        mortal_paths(),
+    ):
         yield
 
 

@@ -17,6 +17,7 @@ from leaktrace.replay.letters import (
     Share,
     Target,
     Task,
+    read_answers,
     read_order,
     tail_of,
     targets_of,
@@ -95,6 +96,7 @@ def test_an_order_is_read_as_it_was_written(path):
     ORDER.write(path)
 
     assert read_order(path) == ORDER
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_a_share_is_read_as_it_was_written():
@@ -103,7 +105,7 @@ def test_a_share_is_read_as_it_was_written():
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"5", b"{}", b"\xff", b"[" * 100_000],
+    [b"", b"{", b"[]", b"5", b"{}", b"\xff", b"[" * 100_000, b'{"version": NaN}', b"9" * 5_000],
 )
 def test_what_is_no_order_is_refused_with_its_name(path, content):
     path.write_bytes(content)
@@ -203,15 +205,51 @@ def test_what_comes_later_is_read_from_where_it_began_a_torn_line_with_its_rest(
         {"event": "unheard of", "task": 3},
         {"event": "begin", "task": 3},
         b'{"event": "reading", "task": 3, "values": [1e999, 2], "runs": 1}',
+        b'{"event": "reading", "task": 3, "values": [NaN, 2], "runs": 1}',
+        {"event": "reading", "task": 3, "values": [2**63, 2], "runs": 1},
+        {"event": "reading", "task": 3, "values": [1, 2], "runs": -1},
+        {**EVENTS[0], "batch_runs": 0},
+        {**EVENTS[0], "counters": [5]},
+        {"event": "exhibit", "task": 3, "exhibit": 5},
+        {"event": "spent", "task": 3},
+        {"event": "screened", "task": 3, "as": "guilty", "runs": 2},
+        b'{"event": "reading", "task": 3, "values": [' + b"9" * 5_000 + b', 2], "runs": 1}',
     ],
 )
-def test_a_broken_line_is_left_out_and_costs_nothing_else(path, line):
-    put(path, EVENTS[0], line, EVENTS[1])
+def test_a_broken_line_costs_itself_alone(path, line):
+    put(path, EVENTS[0], EVENTS[1], line, EVENTS[4], *EVENTS[6:])
 
-    answers = read(path)
+    answers = read_answers(path)
 
-    assert len(answers.by_task[3].readings) == 1
-    assert len(answers.broken) == 1
+    assert (answers[3].readings, answers[3].spent, answers[3].ended) == ([[100, None]], "time", True)
+    assert answers[4].failure == "run 1: call failed: assert 0"
+
+
+def test_readings_behind_a_broken_one_do_not_join_those_before_it(path):
+    put(path, EVENTS[0], EVENTS[1], b'{"event": "reading", "task": 3, "val', EVENTS[2])
+
+    assert read_answers(path)[3].readings == [[100, None]]
+
+
+def test_a_broken_line_of_one_task_takes_nothing_from_another(path):
+    other = [{**event, "task": 5} for event in EVENTS[:3]]
+    put(path, *other, b'{"event": "reading", "task": 3, "values": [1', *EVENTS[:3], {"event": "end", "task": 5})
+
+    answers = read_answers(path)
+
+    assert (len(answers[5].readings), len(answers[3].readings)) == (2, 2)
+
+
+def test_a_broken_line_that_was_no_reading_leaves_the_readings_whole(path):
+    put(path, EVENTS[0], EVENTS[1], {"event": "preceded", "task": 3, "tests": "many"}, EVENTS[2])
+
+    assert len(read_answers(path)[3].readings) == 2
+
+
+def test_a_line_that_is_not_whole_yet_is_no_gap(path):
+    put(path, EVENTS[0], EVENTS[1], b'{"event": "read', end=b"")
+
+    assert not read_answers(path)[3].gap
 
 
 def test_no_more_of_an_answer_is_read_than_its_bound(path, monkeypatch):

@@ -7,9 +7,9 @@ import json
 import os
 from collections.abc import Mapping
 
+from leaktrace.child.measure import Tell
 from leaktrace.probes.descriptor import keep_high
 from leaktrace.replay.letters import Task
-from leaktrace.child.measure import Tell
 
 
 class AnswerFile:

@@ -10,8 +10,11 @@ import pytest
 
 from leaktrace.child.answers import AnswerFile
 from leaktrace.child.explain import follow_native, name_left, trace
+from leaktrace.child.left import RUNS
+from leaktrace.child.measure import Readings, Tell, measure
 from leaktrace.child.parking import ParkedRssProbe, Parking
 from leaktrace.child.repeat import Repeat
+from leaktrace.child.rest import Row, rest
 from leaktrace.child.screening import Screening
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
@@ -19,10 +22,7 @@ from leaktrace.probes.model import Probe, Unread
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
-from leaktrace.child.left import RUNS
 from leaktrace.replay.letters import Share, Target, Task
-from leaktrace.child.measure import Readings, Tell, measure
-from leaktrace.child.rest import Row, rest
 from leaktrace.seam import QuietRuns, forget_run, namespaces_of, tear_down
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import group_of, judge_kinds
@@ -68,8 +68,12 @@ class Jobs:
             if not items:
                 tell("failure", {"why": self._why_missing(task.targets)})
             elif task.screening:
-                behind = (self._items.get((t.path, t.tail)) for later in share.tasks[number + 1 :] for t in later.targets)
-                if not screening.screen(task, items[0], next((item for item in behind if item is not None), None), tell):
+                behind = (
+                    self._items.get((t.path, t.tail)) for later in share.tasks[number + 1 :] for t in later.targets
+                )
+                if not screening.screen(
+                    task, items[0], next((item for item in behind if item is not None), None), tell
+                ):
                     return  # it has outgrown its bound: another worker goes on
                 continue
             else:

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from leaktrace.child import caches
+from leaktrace.child.measure import Effort, Grace, Readings
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.settle import collect, has_users_freeze
-from leaktrace.child import caches
-from leaktrace.child.measure import Effort, Grace, Readings
 
 
 FOLLOW_BATCH = 3

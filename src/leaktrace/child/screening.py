@@ -43,7 +43,9 @@ OUTGROWN = 0.25
 class Screening:
     """Screens one test after the other, each at most a few times."""
 
-    def __init__(self, session: pytest.Session, quiet: QuietRuns, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self, session: pytest.Session, quiet: QuietRuns, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
         self._session, self._quiet, self._clock = session, quiet, clock
         self._harmless = Harmless()
         self._rss = RssProbe()
@@ -61,7 +63,9 @@ class Screening:
         try:
             again = Repeat(self._quiet, [item])
             grown = screen.screen(
-                again.run, patience=lambda s: self._patience(min(s, task.duration_s or s)), namespaces=namespaces_of(item)
+                again.run,
+                patience=lambda s: self._patience(min(s, task.duration_s or s)),
+                namespaces=namespaces_of(item),
             )
             self._tell(grown, tell)
         except RunFailed as exc:

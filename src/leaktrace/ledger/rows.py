@@ -108,6 +108,8 @@ class Rows:
             return
         if not still:
             more = self._phases % tuple(row[HEAD + len(ledger.counters) :]) + more
+        if self._journal.behind:  # the reader has missed what was there before
+            moved, more = True, f',"row":{number}{more}'
         if moved:
             more = self._start % tuple(row[HEAD : HEAD + len(ledger.counters)]) + more
         quoted = self._next_quoted if nodeid == self._next else _quoted(nodeid)

@@ -244,7 +244,7 @@ class Options:
         parse=parse_path,
         format=format_path,
         metavar="PATH",
-        rule="a path",
+        rule="the path of a file",
         help="JSON file of known leaks of others, beside those that come with leaktrace.",
     )
     json_path: Path | None = _option(
@@ -253,7 +253,7 @@ class Options:
         parse=parse_path,
         format=format_path,
         metavar="PATH",
-        rule="a path",
+        rule="a file that can be written",
         help="File that the casebook is written to as JSON.",
     )
     dir_path: Path | None = _option(
@@ -262,7 +262,7 @@ class Options:
         parse=parse_path,
         format=format_path,
         metavar="PATH",
-        rule="a path",
+        rule="a folder that can be written",
         help="Folder for journals, in place of one in pytest's cache.",
     )
     keep: int = _option(

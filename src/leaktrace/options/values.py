@@ -19,6 +19,10 @@ OF_THINGS = KINDS[2:]
 """Those that leave something behind that can be counted, or has a size of its own."""
 
 
+MOST_DIGITS = 18
+"""More would not fit into what counts it."""
+
+
 class Mode(Enum):
     """How much is done."""
 
@@ -59,7 +63,7 @@ def parse_mode(text: str) -> Mode:
 
 def parse_count(text: str) -> int:
     """A whole number from 1."""
-    if not (text.strip().isascii() and text.strip().isdigit() and int(text) >= 1):
+    if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= MOST_DIGITS and int(text) >= 1):
         raise ValueError("write digits, such as 1 or 4")
     return int(text)
 
@@ -117,13 +121,18 @@ def format_kinds(kinds: frozenset[str]) -> str:
 def parse_patterns(text: str) -> tuple[str, ...]:
     """The regular expressions between commas; a comma in braces, as in `x{1,3}`, does not part them."""
     import re  # noqa: PLC0415 - only for who gives some
+    import warnings  # noqa: PLC0415
 
     patterns = tuple(part.strip() for part in re.split(r",(?![^{]*\})", text) if part.strip())
     for pattern in patterns:
         try:
-            re.compile(pattern)
-        except re.error as error:  # noqa: PERF203 - a handful, once
-            raise ValueError(f"{pattern!r} is no regular expression ({error}); write one such as ^/dev/") from error
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a warning of `re` is no error, not even under `-W error`
+                re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:  # noqa: PERF203 - a handful, once
+            raise ValueError(
+                f"{pattern[:80]!r} is no regular expression ({error}); write one such as ^/dev/"
+            ) from error
     return patterns
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from leaktrace.plugin.doors import confirms
 from leaktrace.plugin.report import ReportDoor, write_section
+from leaktrace.words import escaped
 
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ def after_pytest(door: ReportDoor, status: int) -> int:
         _say(door, "leaktrace: interrupted twice: what was judged until then is not reported")
     except Exception as exc:  # noqa: BLE001 - a fault of ours costs our report
         _say(door, f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
+    finally:
+        door.shared.drop()
     return status
 
 
@@ -153,7 +156,7 @@ class _Progress:
         """Show what is being done now."""
         if self._reporter is not None:
             text = f"leaktrace: {doing} {min(done + 1, count)} of {count}: {name}"
-            self._reporter.rewrite(text[:WIDTH], erase=True)
+            self._reporter.rewrite(escaped(text)[:WIDTH], erase=True)
 
     def clear(self) -> None:
         """Leave nothing."""
@@ -164,7 +167,7 @@ class _Progress:
 def _say(door: ReportDoor, text: str) -> None:
     reporter = door.terminal()
     if reporter is not None:
-        reporter.write_line(text)
+        reporter.write_line(escaped(text))
         _flush(reporter)
 
 

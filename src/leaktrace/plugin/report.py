@@ -19,6 +19,7 @@ from leaktrace.ledger.model import Ledger, is_uneventful
 from leaktrace.options import Mode
 from leaktrace.plugin.doors import Shared, confirms
 from leaktrace.plugin.watch import WatchDoor
+from leaktrace.words import escaped
 
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ class ReportDoor:
         self.book: Casebook | None = None
         self.failed_on: list[str] = []
         self._well: int | None = None
+        self._written = True
 
     def gather(self) -> None:
         """Take in what has not come by itself; only a controller has others to ask."""
@@ -117,6 +119,7 @@ class ReportDoor:
             try:
                 wire.write(self.book, target)
             except (OSError, LeaktraceError) as exc:
+                self._written = False
                 text = f"the casebook could not be written to {target}: {exc}"
                 self.book = replace(self.book, warnings=(*self.book.warnings, text))
 
@@ -128,7 +131,7 @@ class ReportDoor:
         return not (asked or marked or shared.warnings) and is_uneventful(ledger, shared.options.limit_bytes)
 
     def terminal(self) -> Any:
-        """pytest's terminal reporter, or whatever another plugin has put in its place."""
+        """Pytest's terminal reporter, or whatever another plugin has put in its place."""
         return self._config.pluginmanager.get_plugin("terminalreporter")
 
     @pytest.hookimpl(trylast=True)
@@ -140,7 +143,7 @@ class ReportDoor:
             with self.shared.start.restored():
                 self.write(terminalreporter)
         except Exception as exc:  # noqa: BLE001
-            terminalreporter.write_line(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
+            terminalreporter.write_line(escaped(f"leaktrace: the report failed: {type(exc).__name__}: {exc}"))
 
     def write(self, reporter: Any) -> None:
         """Write the report."""
@@ -156,7 +159,7 @@ class ReportDoor:
         book = self.book
         if book is None:
             for text in self.shared.warnings:
-                reporter.write_line(f"leaktrace: warning: {text}")
+                reporter.write_line(escaped(f"leaktrace: warning: {text}"))
             return
         tests = sum(len(part.ledger) for part in self.parts)
         if terminal.is_quiet(book):
@@ -170,13 +173,14 @@ class ReportDoor:
         from leaktrace.report import terminal  # noqa: PLC0415
 
         yield from terminal.lines(book, merged_peaks([part.ledger for part in self.parts], PEAKS))
-        if self.shared.options.json_path is not None:
-            yield f"casebook: {self.shared.options.json_path}"
+        if self.shared.options.json_path is not None and self._written:
+            yield escaped(f"casebook: {self.shared.options.json_path}")
 
     def pytest_unconfigure(self) -> None:
         """The last line says so when the exit status is ours."""
         if not confirms(self.shared.options):
             self.write_status()
+            self.shared.drop()
 
     def write_status(self) -> None:
         """Say so where the exit status is ours."""

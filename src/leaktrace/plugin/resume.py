@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from leaktrace.codec import decode, encode
+from leaktrace.codec import decode, encode, loads
 from leaktrace.errors import FileError
+from leaktrace.files import folders, read_bounded, write_private
 from leaktrace.suspects.model import Suspect
 
 
@@ -47,10 +47,8 @@ def write_unjudged(base: Path, found: Findings, complain: Callable[[str], None])
     try:
         if not left.nodeids and not path.exists():
             return
-        base.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 - a descriptor has no path
-            json.dump(encode(left), file)
+        folders(str(base))
+        write_private(path, json.dumps(encode(left)).encode())
     except OSError as exc:
         complain(f"what was not judged could not be noted for --leaktrace-resume in {path}: {exc}")
 
@@ -63,9 +61,7 @@ def read_unjudged(base: Path) -> Unjudged:
     """
     path = base / NAME
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FileError(f"{path} is over {MAX_BYTES >> 20} MiB: remove it, and run without --leaktrace-resume")
-        return decode(Unjudged, json.loads(path.read_text(encoding="utf-8")))
+        return decode(Unjudged, loads(read_bounded(path, MAX_BYTES)))
     except FileNotFoundError:
         return Unjudged()
     except (OSError, ValueError, RecursionError, FileError) as exc:

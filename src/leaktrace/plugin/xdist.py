@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from leaktrace.ledger.journal import read_journal
+from leaktrace.ledger.reader import gap_of
 from leaktrace.plugin.doors import WORKER_KEY, Shared, confirms
 from leaktrace.plugin.report import ReportDoor
 
@@ -103,6 +104,9 @@ class ControllerDoor:
             if path.stem in told:
                 continue
             try:
-                self._report.parts.append(self._shared.part(read_journal(path)))
+                ledger = read_journal(path)
+                if (gap := gap_of(ledger)) is not None:
+                    self._shared.complain(gap)
+                self._report.parts.append(self._shared.part(ledger))
             except Exception as exc:  # noqa: BLE001 - one that cannot be read costs that worker's part
                 self._shared.complain(f"the journal of worker {path.stem} cannot be read: {exc}")

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from leaktrace.codec import encode
+from leaktrace.files import open_private, private_folder, remove_tree, temporary_folder
+from leaktrace.masking import masked
 from leaktrace.replay import launcher
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Settings, Share
 from leaktrace.replay.process import OwnProcess
@@ -57,7 +57,7 @@ class Base:
     """
 
     def __init__(self, order: Order, settings: Settings, folder: Path, name: str, *, metered: bool = True) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         self.files = frozenset(order.files)
         self.metered = metered
         self.ready: bool | None = None
@@ -65,7 +65,7 @@ class Base:
         self.why = ""
         """Why it cannot fork, or what went wrong."""
         self.log, self.answer = folder / f"log-{name}", folder / f"answer-{name}"
-        self.temporary = tempfile.mkdtemp(prefix="lt-")
+        self.temporary = str(temporary_folder("lt-"))
         self._rest = b""
         self._process: OwnProcess | None = None
         self._socket, theirs = socket.socketpair()
@@ -74,7 +74,7 @@ class Base:
                 self._start(order, settings, folder / f"order-{name}", theirs)
         except BaseException:
             self._socket.close()
-            shutil.rmtree(self.temporary, ignore_errors=True)
+            remove_tree(self.temporary)
             raise
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
 
@@ -92,7 +92,7 @@ class Base:
             channel=theirs.fileno(),
             parent=os.getpid(),
         ).write(path)
-        log = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        log = open_private(self.log)
         try:
             self._process = OwnProcess(
                 [*settings.interpreter, launcher.__file__],
@@ -154,7 +154,7 @@ class Base:
         if self._process is not None:
             self._process.wait(END_S if self.ready else 0.0)
             status = self._process.end()
-        shutil.rmtree(self.temporary, ignore_errors=True)
+        remove_tree(self.temporary)
         return status
 
 
@@ -186,7 +186,7 @@ def last_words(status: int | None, log: Path) -> str:
         text = log.read_bytes()[-20_000:].decode("utf-8", "replace")
         lines = _telling([line.rstrip() for line in text.splitlines() if line.strip()])
         if lines:
-            how += "; its last lines: " + " | ".join(lines)
+            how += "; its last lines: " + masked(" | ".join(lines))
     return how
 
 

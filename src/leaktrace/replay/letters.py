@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaktrace.codec import decode
+from leaktrace.codec import decode, loads
 from leaktrace.errors import FileError, ReplayError
+from leaktrace.files import read_bounded, write_private
 from leaktrace.probes.model import Counter
+from leaktrace.replay.events import LONGEST_LINE, event_of, missing_reading
 
 
 VERSION = 1
@@ -118,7 +120,7 @@ class Order:
 
     def write(self, path: Path) -> None:
         """Put the order into a file."""
-        path.write_text(json.dumps({"version": VERSION, **asdict(self)}), encoding="utf-8")
+        write_private(path, json.dumps({"version": VERSION, **asdict(self)}).encode())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +164,7 @@ class Answer:
         screened: what a screening found, `clean` or `grown`; "" where none was made.
         harmless: the class that took all references that grew, where that harms nobody.
         retired: whether the worker went no further after this task, since it had grown too much.
+        gap: whether a line was broken that may have been a reading: later readings are left out then.
     """
 
     ident: int
@@ -184,6 +187,7 @@ class Answer:
     screened: str = ""
     harmless: str = ""
     retired: bool = False
+    gap: bool = False
 
 
 def read_order(path: Path) -> Order:
@@ -193,12 +197,12 @@ def read_order(path: Path) -> Order:
         ReplayError: it is none, or of another version.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = loads(read_bounded(path, MAX_ANSWER_BYTES))
         if raw.pop("version") != VERSION:
             raise ReplayError(f"{path} is an order of another version; parent and child must be one leaktrace")
         return decode(Order, raw)
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, FileError) as exc:
-        raise ReplayError(f"{path} holds no replay order: {exc!r}") from exc
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, FileError) as exc:
+        raise ReplayError(f"{path} holds no replay order: {type(exc).__name__}: {str(exc)[:500]}") from exc
 
 
 class Answers:
@@ -221,7 +225,8 @@ class Answers:
         except OSError:
             return False
         self._read += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
+        *lines, rest = (self._rest + new).split(b"\n")
+        self._rest = rest[: LONGEST_LINE + 1]
         for line in lines:
             if line:
                 self._line(line)
@@ -229,13 +234,30 @@ class Answers:
 
     def _line(self, line: bytes) -> None:
         try:
-            _take(self.by_task, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, FileError) as exc:
+            _take(self.by_task, event_of(line if len(line) <= LONGEST_LINE else b"5"))  # which is no event
+        except (ValueError, FileError) as exc:
+            mark_gap(self.by_task, line)
             self.broken.append(f"{type(exc).__name__}: {exc}")
 
 
-def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
-    ident = int(event["task"])
+def read_answers(path: Path) -> dict[int, Answer]:
+    """What a child has said so far, by task; a torn last line is not there yet."""
+    answers = Answers(path)
+    answers.take()
+    return answers.by_task
+
+
+def mark_gap(answers: Mapping[int, Answer], line: bytes) -> None:
+    """A line is broken: where it may have been a reading, those that follow do not join those before it."""
+    possible, about = missing_reading(line)
+    running = [answer for answer in answers.values() if answer.began and not (answer.judged or answer.ended)]
+    for answer in running:
+        if possible and about in (None, answer.ident):
+            answer.gap = True
+
+
+def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:  # noqa: C901 - one branch a kind
+    ident = event["task"]
     answer = answers.setdefault(ident, Answer(ident=ident))
     kind = event["event"]
     if kind == "begin":
@@ -245,8 +267,9 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.unread.update({str(name): str(why) for name, why in event["unread"].items()})
         answer.defined.update({name: decode(Counter, each, at=name) for name, each in event.get("defined", {}).items()})
     elif kind == "reading":
-        answer.readings.append(_row(answer, event))
-        answer.runs = int(event["runs"])
+        if not answer.gap:
+            answer.readings.append(_row(answer, event))
+            answer.runs = int(event["runs"])
     elif kind == "rested":
         answer.rested = _row(answer, event)
     elif kind == "preceded":

@@ -74,7 +74,9 @@ class Work:
         if not self.answers.take():
             return
         by_task = self.answers.by_task
-        current = next((t.ident for t in self.share.tasks if t.ident not in by_task or not by_task[t.ident].ended), None)
+        current = next(
+            (t.ident for t in self.share.tasks if t.ident not in by_task or not by_task[t.ident].ended), None
+        )
         answer = by_task.get(-1 if current is None else current)
         explaining, preceded = (answer.judged, answer.preceded) if answer is not None else (False, 0)
         if (current, explaining, preceded) != (self.running, self.explaining, self.preceded):
@@ -200,7 +202,9 @@ class Pool:
         """A base has done its share, and is at rest; one that cannot go on is ended."""
         work = dict(self.at_work())[base]
         usable = base.ready and work.share.forked and not base.has_ended()
-        self._bases = [(each, None if each is base else held) for each, held in self._bases if usable or each is not base]
+        self._bases = [
+            (each, None if each is base else held) for each, held in self._bases if usable or each is not base
+        ]
         if not usable:
             base.end()
 
@@ -298,9 +302,7 @@ def _is_over(base: Base, work: Work, bounds: Bounds, now: float, *, stop: bool) 
     return False
 
 
-def _gather(
-    base: Base, work: Work, outcome: Outcome, again: set[int], alone: deque[Task], *, stop: bool
-) -> list[Task]:
+def _gather(base: Base, work: Work, outcome: Outcome, again: set[int], alone: deque[Task], *, stop: bool) -> list[Task]:
     """Take the answers of a share that is over; what it never came to is returned, for another worker.
 
     What failed beside others, or hung at once in a fork, is run once more: alone, in a process of its own.
@@ -355,4 +357,3 @@ def _leave(task: Task, answer: Answer, outcome: Outcome) -> None:
 
 def _current(pool: Pool) -> int | None:
     return next((work.running for _base, work in pool.at_work() if work.running is not None), None)
-

@@ -14,6 +14,7 @@ from leaktrace.report.words import all_well, amount, megabytes, plural, size, wr
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.words import NOUNS
+from leaktrace.words import escaped
 
 
 WIDTH = 80
@@ -23,13 +24,15 @@ SHOWN = 20
 SAME = 8
 FEW = 5
 BISECT = "leaktrace bisect "
+GO_ON = {"hunt": "--leaktrace-hunt"}
 ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
 
 
 def title(book: Casebook) -> str:
     """What stands in the section's rule."""
-    if book.mode == "watch" or not (book.cases or book.left_out):
-        return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
+    unjudged = f", {len(book.left_out)} not judged" if book.left_out else ""
+    if book.mode == "watch" or not book.cases:
+        return f"leaktrace: {plural(len(book.suspects), 'suspect')}{unjudged}"
     found: dict[str, list[tuple[Case, ...]]] = {}
     for cause in causes(told(book)):
         found.setdefault("KNOWN" if is_known(cause[0]) else cause[0].verdict.value, []).append(cause)
@@ -38,9 +41,7 @@ def title(book: Casebook) -> str:
         if word in found:
             cases = sum(map(len, found[word]))
             words.append(f"{len(found[word])} {word}" + (f" in {cases} cases" if cases > len(found[word]) else ""))
-    if book.left_out:
-        words.append(f"{len(book.left_out)} not judged")
-    return f"leaktrace: {', '.join(words) or 'no leak'}"
+    return f"leaktrace: {', '.join(words) or 'no leak'}{unjudged}"
 
 
 def told(book: Casebook) -> list[Case]:
@@ -68,7 +69,11 @@ def is_quiet(book: Casebook) -> bool:
 
 
 def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
-    """The report of a run with something to say."""
+    """The report of a run with something to say; nothing in it moves a cursor or rings a bell."""
+    return map(escaped, _lines(book, peaks))
+
+
+def _lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
     if book.mode == "watch" or not book.cases:
         yield from (line for suspect in book.suspects[:SHOWN] for line in leaked(suspect))
         if len(book.suspects) > SHOWN:
@@ -87,7 +92,11 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
             width=WIDTH,
             first="",
         )
-    yield from _not_judged(book)
+    if book.left_out:
+        yield f"leaktrace: not judged: {len(book.left_out)}; to go on: pytest {GO_ON.get(book.mode, '--leaktrace')} --leaktrace-resume"
+        yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
+        if len(book.left_out) > SHOWN:
+            yield f"{INDENT}and {len(book.left_out) - SHOWN} more: see --leaktrace-json=PATH"
     yield ""
     yield from _accounts(book, peaks)
     yield from _died(book)
@@ -95,18 +104,6 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
         yield from wrapped(f"warning: {text}", indent="    ", width=WIDTH, first="")
     if book.suspects and book.mode == "watch":
         yield "Are they leaks, and what keeps them alive? Run: pytest --leaktrace"
-
-
-def _not_judged(book: Casebook) -> Iterator[str]:
-    """What budget, time-out or interruption left out, and the command that goes on."""
-    if not book.left_out:
-        return
-    yield f"leaktrace: not judged: {len(book.left_out)}, the time ran out or the run was interrupted"
-    yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
-    if len(book.left_out) > SHOWN:
-        yield f"{INDENT}and {len(book.left_out) - SHOWN} more"
-    flag = "--leaktrace-hunt" if book.mode == "hunt" else "--leaktrace"
-    yield from _labelled("go on", f"pytest {flag} --leaktrace-resume")
 
 
 def leaked(suspect: Suspect) -> Iterator[str]:
