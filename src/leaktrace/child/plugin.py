@@ -7,74 +7,34 @@ reports or stops early is then set back to pytest's defaults, wherever it came f
 from __future__ import annotations
 
 import os
+import sys
 import threading
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from leaktrace.child.jobs import Jobs
+from leaktrace.child.neutral import forestall, quieten
 from leaktrace.child.serve import Channel, serve
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, read_order, tail_of
+from leaktrace.replay.neutral import set_back
 from leaktrace.seam import QuietRuns
-
-
-NEUTRAL: Mapping[str, object] = {
-    # selection
-    "keyword": "",
-    "markexpr": "",
-    "deselect": None,
-    "lf": False,
-    "failedfirst": False,
-    "newfirst": False,
-    "stepwise": False,
-    "stepwise_skip": False,
-    # distribution and repetition
-    "numprocesses": None,
-    "dist": "no",
-    "distload": False,
-    "tx": [],
-    "looponfail": False,
-    "reruns": 0,
-    # coverage and reports
-    "no_cov": True,
-    "xmlpath": None,
-    "htmlpath": None,
-    "report_log": None,
-    "json_report": False,
-    "pastebin": None,
-    "durations": None,
-    "verbose": 0,
-    # stopping early, and not running at all
-    "maxfail": 0,
-    "usepdb": False,
-    "trace": False,
-    "collectonly": False,
-    "setuponly": False,
-    "setupplan": False,
-    "setupshow": False,
-    "cacheclear": False,
-    "memray": False,
-}
-RUN_STATE_PLUGINS = ("lfplugin", "nfplugin", "stepwiseplugin")
-"""Plugins that write into the parent's cache which tests failed last."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Before coverage would start."""
-    known = early_config.known_args_namespace
-    known.no_cov, known.cov_source = True, []
+    set_back(early_config.known_args_namespace)
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """Set the parent's options back, before any plugin acts on them."""
     order = read_order(Path(os.environ.pop(ORDER_VARIABLE)))
-    for name, value in NEUTRAL.items():
-        if hasattr(config.option, name):
-            setattr(config.option, name, value)
+    set_back(config.option)
+    forestall(config)
     config.option.basetemp = Path(order.temporary) / "t" / "t"  # never the parent's own, it is wiped
     Path(order.temporary, "t").mkdir(mode=0o700, exist_ok=True)
     config.args = list(order.files)
@@ -96,12 +56,14 @@ class BasePlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        """Leave the parent's cache of failed tests alone."""
+        """Leave of other plugins what tests need; a part of them registers only when tests are collected."""
         config.pluginmanager.register(self._quiet, "leaktrace-quiet")
-        for name in RUN_STATE_PLUGINS:
-            plugin = config.pluginmanager.get_plugin(name)
-            if plugin is not None:
-                config.pluginmanager.unregister(plugin)
+        quieten(config)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """See `pytest_configure`."""
+        quieten(session.config)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection(self) -> None:
@@ -136,7 +98,9 @@ class BasePlugin:
         return why
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_sessionfinish(self) -> Generator[None, object, object]:
+    def pytest_sessionfinish(self, exitstatus: int) -> Generator[None, object, object]:
         """Nobody finishes a session in a child: what others would write is the parent's affair."""
-        os._exit(0)
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(int(exitstatus))
         yield None

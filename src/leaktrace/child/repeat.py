@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from leaktrace.child.measure import RunFailed
+from leaktrace.child.neutral import Records
 from leaktrace.seam import Footprint, QuietRuns, repeat
 
 
@@ -30,6 +31,8 @@ class Repeat:
         self._quiet, self._items = quiet, items
         self._next = [self._after(number, scope) for number in range(len(items))]
         self._footprints = [Footprint(item, quiet.wide) for item in items]
+        self._records = Records(items[0].config, items)
+        self._terminal = items[0].config.pluginmanager.get_plugin("terminalreporter")
 
     def _after(self, number: int, scope: str) -> pytest.Item | pytest.Collector | None:
         """What stays set up after an item: all above it, or less where a wider fixture has to end with each run."""
@@ -50,5 +53,8 @@ class Repeat:
         for item, after, footprint in zip(self._items, self._next, self._footprints, strict=True):
             why = repeat(self._quiet, item, after)
             footprint.erase()
+            self._records.trim()
+            if self._terminal is not None:
+                self._terminal.stats.clear()  # what other plugins told it
             if why is not None:
                 raise RunFailed(why)

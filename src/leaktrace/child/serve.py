@@ -24,6 +24,7 @@ from leaktrace.probes.descriptor import keep_high
 from leaktrace.replay.launcher import die_with_parent
 from leaktrace.replay.letters import Share
 from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd, parent_of, send
+from leaktrace.replay.restore import restore
 
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -104,7 +105,9 @@ def serve(channel: Channel, temporary: Path, carry_out: Callable[[Share], None])
             return
         if not forks.run(share):
             break
-    shutil.rmtree(temporary, ignore_errors=True)
+    # The parent has gone: nobody else would clean up.
+    restore(str(temporary.parent))
+    shutil.rmtree(temporary.parent, ignore_errors=True)
 
 
 class _Forks:

@@ -20,6 +20,7 @@ from leaktrace.masking import masked
 from leaktrace.replay import launcher
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Settings, Share
 from leaktrace.replay.process import OwnProcess
+from leaktrace.replay.restore import restore
 
 
 TAIL_LINES = 6
@@ -50,13 +51,24 @@ class Base:
         folder: for its files; made where it is not there.
         name: tells this child's files from those of others.
         metered: whether malloc is to count every object; else the allocators are those of the user.
+        shared: the folder that all children of a run share, see `leaktrace.replay.undo`; without one it has its own,
+            and what it changed is put back at its end.
 
     Raises:
         OSError: it cannot be started.
         ReplayError: what was started is no process of ours.
     """
 
-    def __init__(self, order: Order, settings: Settings, folder: Path, name: str, *, metered: bool = True) -> None:
+    def __init__(
+        self,
+        order: Order,
+        settings: Settings,
+        folder: Path,
+        name: str,
+        *,
+        metered: bool = True,
+        shared: Path | None = None,
+    ) -> None:
         private_folder(folder)
         self.files = frozenset(order.files)
         self.metered = metered
@@ -65,7 +77,9 @@ class Base:
         self.why = ""
         """Why it cannot fork, or what went wrong."""
         self.log, self.answer = folder / f"log-{name}", folder / f"answer-{name}"
-        self.temporary = str(temporary_folder("lt-"))
+        self._own = None if shared is not None else temporary_folder("lt-")
+        self._shared = shared or self._own
+        self.temporary = str(private_folder(f"{self._shared}/{name}"))
         self._rest = b""
         self._process: OwnProcess | None = None
         self._socket, theirs = socket.socketpair()
@@ -74,7 +88,7 @@ class Base:
                 self._start(order, settings, folder / f"order-{name}", theirs)
         except BaseException:
             self._socket.close()
-            remove_tree(self.temporary)
+            remove_tree(self._own or self.temporary)
             raise
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
 
@@ -91,6 +105,7 @@ class Base:
             temporary=self.temporary,
             channel=theirs.fileno(),
             parent=os.getpid(),
+            undo=str(self._shared),
         ).write(path)
         log = open_private(self.log)
         try:
@@ -154,7 +169,9 @@ class Base:
         if self._process is not None:
             self._process.wait(END_S if self.ready else 0.0)
             status = self._process.end()
-        remove_tree(self.temporary)
+        if self._own is not None:
+            restore(str(self._own))
+        remove_tree(self._own or self.temporary)
         return status
 
 

@@ -20,11 +20,15 @@ def die_with_parent(number: int = signal.SIGKILL) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
 
 
-def leave(temporary: str) -> None:
-    """End at once, and take the temporary folder along: the parent has gone."""
-    import shutil  # noqa: PLC0415 - only where it comes to that
+def leave(shared: str) -> None:
+    """End at once, with all put back and the temporary folder removed: the parent has gone."""
+    with contextlib.suppress(Exception):
+        import shutil  # noqa: PLC0415 - only where it comes to that
 
-    shutil.rmtree(temporary, ignore_errors=True)
+        from leaktrace.replay.restore import restore  # noqa: PLC0415
+
+        restore(shared)
+        shutil.rmtree(shared, ignore_errors=True)
     os._exit(1)
 
 
@@ -32,10 +36,10 @@ def main() -> int:
     """Run pytest as the parent was run, with the child's own plugin loaded first."""
     with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
         order = json.load(file)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: leave(order["temporary"]))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: leave(order["undo"]))
     die_with_parent(signal.SIGTERM)
     if os.getppid() != order["parent"]:
-        leave(order["temporary"])
+        leave(order["undo"])
     _no_core_dumps()
     sys.path[:] = order["sys_path"]
     # The tests, and the processes that they start, are to see the parent's environment, not the meter's.
@@ -44,6 +48,9 @@ def main() -> int:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    from leaktrace.replay.undo import install  # noqa: PLC0415 - found on that path
+
+    install(order["undo"], [os.path.dirname(order["answer"])])  # noqa: PTH120 - pathlib is dear here
     import pytest  # noqa: PLC0415 - its place on the path is known only now
 
     sys.argv = ["pytest", *order["args"]]

@@ -105,6 +105,7 @@ class Order:
         temporary: the child's own folder, 0700.
         channel: the descriptor of the socket to the parent, or -1.
         parent: the process that starts it, and with which it ends.
+        undo: the folder in which all children of a run save what they are about to change elsewhere.
         door: the plugin that does the work.
     """
 
@@ -116,6 +117,7 @@ class Order:
     temporary: str = ""
     channel: int = -1
     parent: int = 0
+    undo: str = ""
     door: str = "leaktrace.child.plugin"
 
     def write(self, path: Path) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from leaktrace.errors import ReplayError
+from leaktrace.files import remove_tree, temporary_folder
 from leaktrace.replay.base import Base, last_words
 from leaktrace.replay.letters import Answer, Answers, Order, Settings, Share, Task
 from leaktrace.replay.process import wait_for
+from leaktrace.replay.restore import restore
 
 
 POLL_S = 0.05
@@ -107,6 +109,7 @@ class Pool:
         self._bases: list[tuple[Base, Work | None]] = []
         self._made = 0
         self._fresh = False
+        self._shared: Path | None = None
 
     def __enter__(self) -> Pool:
         """Nothing is started before there is something to run."""
@@ -117,9 +120,14 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """End all children, with everything that they started."""
+        """End all children, with everything that they started, and put back what they have changed."""
         while self._bases:
             self._bases.pop()[0].end()
+        if self._shared is not None:
+            for place in restore(str(self._shared)):
+                self.note(f"what a replay changed could not be put back: {place}")
+            remove_tree(self._shared)
+            self._shared = None
 
     def note(self, text: str) -> None:
         """Keep a word for the report; it is said once."""
@@ -146,7 +154,10 @@ class Pool:
                 break
         self._made += 1
         try:
-            base = Base(Order(files=tuple(files)), self.settings, self.folder, str(self._made), metered=metered)
+            if self._shared is None:
+                self._shared = temporary_folder("lt-")
+            order, name = Order(files=tuple(files)), str(self._made)
+            base = Base(order, self.settings, self.folder, name, metered=metered, shared=self._shared)
         except (OSError, ValueError) as exc:
             raise ReplayError(f"no replay child could be started: {exc}") from exc
         self._bases.append((base, None))

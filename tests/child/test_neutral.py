@@ -1,0 +1,286 @@
+"""What is left of other plugins in a child: each specimen lies in a folder `site-packages`, as an installed one does."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+import types
+
+import pytest
+
+from leaktrace.child.neutral import DROPPED, KEPT, SETTINGS, Records, quieten
+from leaktrace.replay.neutral import NEUTRAL, carried, set_back
+
+
+NOTE = """
+    import pytest
+
+    def note(text):
+        with open("log.txt", "a") as file:
+            file.write(text + " ")
+"""
+TEST = NOTE + "    def test_a(): note('test')\n"
+
+
+ABSENT = [f"-pno:{name}" for name in ("leaktrace", "randomly", "rerunfailures", "asyncio", "xdist", "timeout")]
+
+
+class Door:
+    """Quietens as a child does: when all is configured, and again when all is collected."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_configure(self, config):
+        quieten(config)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session):
+        quieten(session.config)
+
+
+@pytest.fixture
+def called(pytester):
+    """Run one test with a plugin, installed or the suite's own, and say what it noted."""
+
+    def run(plugin, *, test=TEST, folder="site-packages", name="specimen", conftest=""):
+        site = pytester.path / folder
+        site.mkdir(exist_ok=True)
+        (site / f"{name}.py").write_text(textwrap.dedent(NOTE) + textwrap.dedent(plugin))
+        pytester.syspathinsert(site)
+        pytester.makepyfile(test_it=test)
+        if conftest:
+            pytester.makeconftest(textwrap.dedent(NOTE) + textwrap.dedent(conftest))
+        pytester.runpytest_inprocess("-p", name, *ABSENT, plugins=[Door()])
+        log = pytester.path / "log.txt"
+        return log.read_text().split() if log.exists() else []
+
+    return run
+
+
+RECORDER = """
+    def pytest_sessionstart(): note("start")
+    def pytest_runtest_setup(item): note("setup")
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_call(item):
+        note("call")
+        return (yield)
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(item, call):
+        note("made")
+        return (yield)
+    def pytest_runtest_logreport(report): note("report")
+    def pytest_sessionfinish(): note("finish")
+    def pytest_unconfigure(): note("end")
+"""
+
+
+def test_an_installed_plugin_that_only_records_is_not_called(called):
+    assert called(RECORDER) == ["test"]
+
+
+def test_an_installed_plugin_that_offers_a_fixture_still_runs_and_does_not_report(called):
+    plugin = RECORDER + "    @pytest.fixture\n    def offered(): pass\n"
+
+    assert called(plugin) == ["start", "setup", "made", "call", "test", "made", "made"]
+
+
+def test_an_installed_plugin_that_makes_tests_still_runs(called):
+    plugin = RECORDER + "    def pytest_collect_file(file_path): pass\n"
+
+    assert "setup" in called(plugin)
+
+
+def test_an_installed_plugin_that_records_nothing_is_left_as_it_is(called):
+    assert called("def pytest_runtest_setup(item): note('seed')\n") == ["seed", "test"]
+
+
+def test_a_recorder_that_registers_when_it_is_configured_is_found_too(called):
+    plugin = """
+    class Recorder:
+        def pytest_runtest_setup(self, item): note("setup")
+        def pytest_runtest_logreport(self, report): note("report")
+    def pytest_configure(config): config.pluginmanager.register(Recorder())
+    """
+
+    assert called(plugin) == ["test"]
+
+
+def test_a_recorder_that_registers_after_collection_began_is_found_too(called):
+    plugin = """
+    class Recorder:
+        def pytest_runtest_setup(self, item): note("setup")
+        def pytest_runtest_logreport(self, report): note("report")
+    def pytest_collection(session): session.config.pluginmanager.register(Recorder())
+    """
+
+    assert called(plugin) == ["test"]
+
+
+def test_a_plugin_that_runs_tests_in_its_own_way_does_not(called):
+    plugin = """
+    def pytest_runtest_protocol(item, nextitem):
+        note("own way")
+        return True
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtestloop(session):
+        note("around the loop")
+        return (yield)
+    """
+
+    assert called(plugin) == ["test"]
+
+
+def test_a_plugin_that_runs_around_a_test_does(called):
+    plugin = """
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(item, nextitem):
+        note("around")
+        return (yield)
+    """
+
+    assert called(plugin) == ["around", "test"]
+
+
+def test_a_conftest_sees_the_reports_that_it_makes_and_hears_of_no_end(called):
+    conftest = """
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(item, call):
+        report = yield
+        setattr(item, f"rep_{call.when}", report)
+        return report
+    @pytest.fixture(autouse=True)
+    def seen(request):
+        yield
+        note(request.node.rep_call.outcome)
+    def pytest_runtest_logreport(report): note("report")
+    def pytest_sessionfinish(): note("finish")
+    def pytest_unconfigure(): note("end")
+    def pytest_terminal_summary(): note("summary")
+    """
+
+    assert called("", conftest=conftest) == ["test", "passed"]
+
+
+def test_a_plugin_of_the_suite_s_own_still_runs(called):
+    assert called(RECORDER, folder="helpers") == ["start", "setup", "made", "call", "test", "made", "made"]
+
+
+def test_an_installed_plugin_s_own_notices_go_unheard_and_its_questions_are_answered(called):
+    plugin = """
+    class Spec:
+        @pytest.hookspec()
+        def pytest_specimen_step(self): ...
+        @pytest.hookspec(firstresult=True)
+        def pytest_specimen_ask(self): ...
+    def pytest_addhooks(pluginmanager): pluginmanager.add_hookspecs(Spec)
+    def pytest_specimen_step(): note("heard")
+    def pytest_specimen_ask(): return "answer"
+    @pytest.fixture
+    def step(request):
+        request.config.hook.pytest_specimen_step()
+        note(request.config.hook.pytest_specimen_ask())
+    """
+    test = NOTE + "    def test_a(step): note('test')\n"
+    conftest = "def pytest_specimen_step(): note('by-the-suite')\n"
+
+    assert called(plugin, test=test, conftest=conftest) == ["by-the-suite", "answer", "test"]
+
+
+def test_a_plugin_in_the_table_of_those_dropped_is_not_called(called):
+    assert called("def pytest_runtest_setup(item): note('setup')\n", name="pytest_timeout") == ["test"]
+
+
+def test_each_exception_has_a_reason():
+    assert all([*DROPPED.values(), *KEPT.values(), *(row[-1] for row in SETTINGS)])
+
+
+def test_what_failed_last_is_not_written(called, pytester):
+    called("", test="def test_a(): assert 0\n")
+
+    assert not list(pytester.path.glob(".pytest_cache/v/cache/lastfailed"))
+
+
+def test_options_that_nobody_declared_stay_undeclared():
+    options = argparse.Namespace(keyword="not slow", numprocesses=4, tx=["popen"], mine="kept")
+
+    set_back(options)
+
+    assert vars(options) == {"keyword": "", "numprocesses": None, "tx": [], "mine": "kept"}
+
+
+def test_a_list_that_is_set_back_is_no_other_run_s():
+    first, second = argparse.Namespace(tx=["popen"]), argparse.Namespace(tx=["popen"])
+    set_back(first)
+    first.tx.append("ssh")
+    set_back(second)
+
+    assert second.tx == NEUTRAL["tx"] == []
+
+
+def test_the_seed_that_the_parent_drew_is_carried_on():
+    assert carried(argparse.Namespace(randomly_seed=1234)) == ("--randomly-seed=1234",)
+    assert carried(argparse.Namespace(randomly_seed="default")) == ()
+    assert carried(argparse.Namespace()) == ()
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """An object of an installed plugin's."""
+    module = types.ModuleType("specimen_records")
+    module.__file__ = "/somewhere/site-packages/specimen_records.py"
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    return type("Session", (), {"__module__": module.__name__})()
+
+
+def test_what_a_plugin_gathers_of_each_run_is_taken_back_after_it(pytester, installed):
+    installed.results, installed.by_name, installed.seen = ["first"], {"a": 1}, {1}
+    config = pytester.parseconfig()
+    config._specimen_session = installed
+    records = Records(config)
+    records.trim()
+
+    installed.results.append("second")
+    installed.by_name["b"] = 2
+    installed.seen.add(2)
+    records.trim()
+
+    assert (installed.results, installed.by_name, installed.seen) == (["first"], {"a": 1}, {1})
+
+
+@pytest.mark.skipif(not hasattr(pytest, "register_fixture"), reason="made by pytest 9.1")
+def test_a_fixture_that_is_made_for_each_run_of_a_test_is_taken_back(request):
+    item = request.node
+    records = Records(request.config, [item])
+    pytest.register_fixture(name="step", func=lambda: 1, node=item)
+    records.trim()
+    pytest.register_fixture(name="step", func=lambda: 2, node=item)
+    records.trim()
+
+    assert len(item.session._fixturemanager.getfixturedefs("step", item)) == 1
+
+
+def test_a_list_of_equal_numbers_is_cut_back_to_its_length(pytester, installed):
+    installed.times = [1]
+    config = pytester.parseconfig()
+    config._specimen_session = installed
+    records = Records(config)
+    records.trim()
+    installed.times += [1, 1]
+    records.trim()
+
+    assert installed.times == [1]
+
+
+def test_what_the_suite_s_own_objects_gather_is_left_alone(pytester):
+    class Own:
+        def __init__(self):
+            self.kept = []
+
+    config = pytester.parseconfig()
+    config._own = own = Own()
+    records = Records(config)
+    records.trim()
+    own.kept.append("a leak")
+    records.trim()
+
+    assert own.kept == ["a leak"]
