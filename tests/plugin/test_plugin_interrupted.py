@@ -150,8 +150,7 @@ def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
     from plugin_harness import Example
 
     suite = SUITE.replace(
-        'open("replaying", "w").close()',
-        'print(os.getpid(), os.getppid(), file=open("part", "w")); os.rename("part", "replaying")',
+        'open("replaying", "w").close()', 'os.system(f"echo {os.getpid()} {os.getppid()} > part; mv part replaying")'
     )
     example = Example(tmp_path, ("-n2",))
     process = example.start(*ARGS, files={**MAIN, "test_a.py": suite})

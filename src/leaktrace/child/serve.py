@@ -21,14 +21,14 @@ from typing import Any, NoReturn
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
 from leaktrace.probes.descriptor import keep_high
-from leaktrace.replay.launcher import die_with_parent
+from leaktrace.replay.launcher import become_reaper, die_with_parent
 from leaktrace.replay.letters import Share
-from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd, parent_of, send
+from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd, parent_of, reap_strays, send
 from leaktrace.replay.restore import restore
 
 
-PR_SET_CHILD_SUBREAPER = 36
 STANDARD = (1, 2)
+STEP_S = 0.1
 GRACE_S = 1.0
 """How long what a worker has left running may take to end by itself."""
 
@@ -91,7 +91,7 @@ def serve(channel: Channel, temporary: Path, carry_out: Callable[[Share], None])
     if why:
         die_with_parent()
     else:
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        become_reaper()
         die_with_parent(0)  # the channel tells of that, and what the workers began has to be ended first
     forks = _Forks(channel, temporary, carry_out)
     while (request := channel.next()) is not None:
@@ -142,8 +142,12 @@ class _Forks:
         """Wait until the worker has ended, or end it where the parent says so or has gone."""
         while True:
             heard: tuple[int, Channel] = (pidfd, self._channel)
-            if pidfd in select.select(heard, [], [])[0]:
+            ready = select.select(heard, [], [], STEP_S)[0]
+            if pidfd in ready:
                 return True
+            if not ready:
+                reap_strays((*self._own, pid))
+                continue
             request = self._channel.next()
             if request is None or request.get("do") == "end":
                 if parent_of(pid) == self._pid:
@@ -197,10 +201,3 @@ def _remove(entry: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             entry.unlink()
-
-
-def _prctl(option: int, value: int) -> None:
-    with contextlib.suppress(Exception):
-        import ctypes  # noqa: PLC0415 - only in a child
-
-        ctypes.CDLL(None).prctl(option, value)
