@@ -23,9 +23,8 @@ def followed(hearings: Sequence[Hearing], ask: Ask, warn: Callable[[str], None] 
     if not wanted or not has_memray():
         return cases
     if len(wanted) > MOST:
-        warn(
-            f"{len(wanted) - MOST} of {len(wanted)} native leaks were not followed by memray, for time: ask for them by name"
-        )
+        left = f"{len(wanted) - MOST} of {len(wanted)} native leaks"
+        warn(f"{left} were not followed by memray, for time: ask for them by name")
     tasks = [replace(hearings[number].task, ident=number, native=True) for number in wanted[:MOST]]
     for number, answer in ask(tasks).items():
         cases[number] = with_native(cases[number], answer)

@@ -77,9 +77,8 @@ def heard_again(
             else:
                 beyond += bool(targets)
     if beyond:
-        warn(
-            f"{beyond} that grew in the suite only were not heard again after the tests before them: `leaktrace bisect` does"
-        )
+        left = f"{beyond} that grew in the suite only"
+        warn(f"{left} were not heard again after the tests before them: `leaktrace bisect` does")
     answers = ask(list(again.values())) if again else {}
     heard = list(hearings)
     for number, each in enumerate(hearings):

@@ -258,7 +258,7 @@ def mark_gap(answers: Mapping[int, Answer], line: bytes) -> None:
             answer.gap = True
 
 
-def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:  # noqa: C901 - one branch a kind
+def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912 - one branch a kind
     ident = event["task"]
     answer = answers.setdefault(ident, Answer(ident=ident))
     kind = event["event"]
