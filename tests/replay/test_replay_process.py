@@ -18,6 +18,7 @@ from leaktrace.replay.process import OwnProcess, checked_pid, end_orphans, paren
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="parents are told by /proc")
 FOREIGN = [Mock(), 0, 1, -1, True, "5", 5.0, None, os.getppid()]
+NAMES = ["mock", "zero", "one", "minus-one", "true", "text", "float", "none", "parent"]
 
 
 class Calls:
@@ -70,7 +71,7 @@ def printed_pid(tmp_path):
     raise AssertionError("nothing was printed")
 
 
-@pytest.mark.parametrize("pid", FOREIGN, ids=repr)
+@pytest.mark.parametrize("pid", FOREIGN, ids=NAMES)
 def test_no_number_of_anybody_elses_is_taken_for_a_childs(pid):
     with pytest.raises(ReplayError, match=r"no process of ours was started|not of this process"):
         checked_pid(pid)
@@ -85,7 +86,7 @@ def test_the_number_of_a_child_is_taken():
         child.communicate(b"\n")
 
 
-@pytest.mark.parametrize("pid", FOREIGN, ids=repr)
+@pytest.mark.parametrize("pid", FOREIGN, ids=NAMES)
 def test_where_popen_is_patched_nothing_is_ended_at_all(tmp_path, monkeypatch, calls, pid):
     monkeypatch.setattr(subprocess, "Popen", Mock(return_value=Mock(pid=pid)))
 
