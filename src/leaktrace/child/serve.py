@@ -28,7 +28,7 @@ from leaktrace.replay.restore import restore
 
 
 STANDARD = (1, 2)
-STEP_S = 0.1
+STEP_MS = 100
 GRACE_S = 1.0
 """How long what a worker has left running may take to end by itself."""
 
@@ -75,6 +75,10 @@ def why_not_to_fork() -> str:
         return "this platform has no fork"
     if sys.platform == "darwin":
         return "macOS's own frameworks do not survive it"
+    own = opened_pidfd(os.getpid())
+    if own < 0:
+        return "this system has no descriptors of processes"
+    os.close(own)
     others = len(sys._current_frames()) - 1  # noqa: SLF001 - threading knows only the threads that it has started
     if others:
         import threading  # noqa: PLC0415 - only to name them
@@ -140,9 +144,11 @@ class _Forks:
 
     def _watch(self, pid: int, pidfd: int) -> bool:
         """Wait until the worker has ended, or end it where the parent says so or has gone."""
+        poll = select.poll()
+        for descriptor in (pidfd, self._channel.fileno()):
+            poll.register(descriptor, select.POLLIN)
         while True:
-            heard: tuple[int, Channel] = (pidfd, self._channel)
-            ready = select.select(heard, [], [], STEP_S)[0]
+            ready = [descriptor for descriptor, _event in poll.poll(STEP_MS)]
             if pidfd in ready:
                 return True
             if not ready:
