@@ -21,12 +21,12 @@ _NAME = (
 )
 _IS_NAME = rf"(?i)-{{0,2}}{_NAME}"
 _LONGEST_NAME = 80
-_NO_SECRET = r"(?i)(?-i:(?:OLD)?PWD)|.*[-_.](?:file|path|dir|folder|url|ttl|name|id|type|count|limit|stdin)"  # noqa: S105 - the pattern of none
+_NO_SECRET = r"(?i)(?-i:(?:OLD)?PWD)|.*[-_.](?:file|path|dir|folder|url|ttl|name|id|type|count|limit|stdin)"  # noqa: S105 - a pattern
 """Names that only look as if they were a secret's: the working directory, where one lies, what it is called."""
 
 _SCHEME = r"(?<![A-Za-z0-9+.-])(?P<begin>[A-Za-z][A-Za-z0-9+.-]{0,30}://)"
 _URL = rf"{_SCHEME}(?P<who>[^\s/?#@:]*):(?P<secret>[^\s/]*)@"
-_URL_TOKEN = r"(?i)(?P<begin>https?://)(?P<secret>[^\s/?#@:]{16,})@"  # noqa: S105 - likewise
+_URL_TOKEN = r"(?i)(?P<begin>https?://)(?P<secret>[^\s/?#@:]{16,})@"  # noqa: S105 - a pattern
 _HEADER = (
     r"(?i)(?P<begin>\b(?:proxy-)?authorization['\"]?\s{0,8}[:=]\s{0,8}['\"]?(?:(?:bearer|basic|digest|token|negotiate|apikey)\s{1,8})?|"
     r"\bbearer\s{1,8})(?P<secret>[^\s'\"]{4,}|\S+(?=['\"]))"

@@ -23,8 +23,10 @@ def followed(hearings: Sequence[Hearing], ask: Ask, warn: Callable[[str], None] 
     if not wanted or not has_memray():
         return cases
     if len(wanted) > MOST:
-        left = f"{len(wanted) - MOST} of {len(wanted)} native leaks"
-        warn(f"{left} were not followed by memray, for time: ask for them by name")
+        warn(
+            f"{len(wanted) - MOST} of {len(wanted)} native leaks were not followed by memray, to save time: "
+            "to have them followed, run these tests alone"
+        )
     tasks = [replace(hearings[number].task, ident=number, native=True) for number in wanted[:MOST]]
     for number, answer in ask(tasks).items():
         cases[number] = with_native(cases[number], answer)

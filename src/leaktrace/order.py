@@ -77,8 +77,10 @@ def heard_again(
             else:
                 beyond += bool(targets)
     if beyond:
-        left = f"{beyond} that grew in the suite only"
-        warn(f"{left} were not heard again after the tests before them: `leaktrace bisect` does")
+        warn(
+            f"of the tests that grew in the suite only, {beyond} could not be run again after those before, for time: "
+            "`leaktrace bisect` does that"
+        )
     answers = ask(list(again.values())) if again else {}
     heard = list(hearings)
     for number, each in enumerate(hearings):

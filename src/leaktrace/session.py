@@ -120,7 +120,7 @@ def examine(
 
 
 def unreplayed(parts: Sequence[Part], *, asked: bool = False) -> Findings:
-    """The findings where nothing is replayed: the watch's suspects, left out where a replay was `asked` for."""
+    """The findings where nothing is replayed: what the watch accuses, left out where a replay was `asked` for."""
     suspects = [each for part in parts for each in part.suspects if not each.doubtful]
     open_ones = [each for each in suspects if is_replayed(each)] if asked else []
     return Findings(
@@ -267,4 +267,4 @@ def joined(findings: Sequence[Findings]) -> Findings:
 
 
 Progress = Callable[[str, int, int, str], None]
-"""What is being done (`screening`, `replaying`), how much is done, of how much, and the name of what is at work."""
+"""What is being done (`screening`, …), how much of it is done, of how much, and the name of what is at work."""

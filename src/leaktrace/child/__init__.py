@@ -1,1 +1,1 @@
-"""pytest inside a child: collect once, run suspects in forks, measure, explain; the user's process runs none of it."""
+"""pytest inside a child: collect once, run suspects in forks, measure, explain; nothing of it runs elsewhere."""

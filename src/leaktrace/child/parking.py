@@ -21,7 +21,7 @@ from leaktrace.probes.model import RSS_BYTES, Counter, Value
 LEAST_BYTES = 1 << 20
 """Smaller pieces are shared with much else; malloc maps each block of this size for itself in a child."""
 ROOM = 8
-"""A block that grows is moved with its mapping (mremap(2)), which must not reach beyond the file; holes are free."""
+"""A block that grows is moved with its mapping (mremap(2)), which must not outreach the file; holes cost nothing."""
 PROT_READ_WRITE = 3
 MAP_PRIVATE_FIXED = 0x12
 

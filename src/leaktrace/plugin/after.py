@@ -42,7 +42,7 @@ class Interruptions:
         self.by = ""
         """The signal that came, or ""."""
 
-    def __enter__(self) -> Interruptions:  # noqa: PYI034 - Self is newer than 3.10
+    def __enter__(self) -> Interruptions:  # noqa: PYI034 - typing has no Self before 3.11
         """Take over the two signals, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):

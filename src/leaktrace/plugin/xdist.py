@@ -1,4 +1,4 @@
-"""xdist's doors: a worker ships what it saw; the controller gathers the parts, and replays for workers of its host."""
+"""xdist's doors: a worker ships what it saw; the controller gathers that, and replays for the workers of its host."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The parent's end of one base child: start it, tell it what to run, hear what it says, end it with what it began."""
+"""The parent's end of one base child: start it, tell it what to run, hear it, end it with all that it began."""
 
 from __future__ import annotations
 
@@ -186,8 +186,9 @@ def environment(settings: Settings, temporary: str, *, metered: bool) -> tuple[d
         if tunables:
             environ["GLIBC_TUNABLES"] = f"{tunables}:{METER['GLIBC_TUNABLES']}"
     # What tests leave in a temporary folder goes with the child, and what others write there is not taken for theirs.
-    environ["TMPDIR"] = os.path.join(temporary, "tmp")  # noqa: PTH118 - a text is wanted
-    Path(environ["TMPDIR"]).mkdir(mode=0o700)
+    own = Path(temporary, "tmp")
+    own.mkdir(mode=0o700)
+    environ["TMPDIR"] = str(own)
     return environ, restore
 
 

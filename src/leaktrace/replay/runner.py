@@ -1,4 +1,4 @@
-"""Which base child runs what and when: the one scheduler of all replays, with one budget, whatever they are for."""
+"""Which base child runs what and when: the one scheduler of all replays, with one budget for all passes."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class Work:
         self.done = current is None
 
     def allowed_s(self, bounds: Bounds) -> float:
-        """How long it may go on without a word; once all is answered, only a fixture still runs that does not end."""
+        """How long it may go on without a word; once all is answered, only a fixture that does not end still runs."""
         if self.done:
             return END_S
         return min(bounds.timeout_s, EXPLAIN_S) if self.explaining else bounds.timeout_s
@@ -111,7 +111,7 @@ class Pool:
         self._fresh = False
         self._shared: Path | None = None
 
-    def __enter__(self) -> Pool:  # noqa: PYI034 - Self is newer than 3.10
+    def __enter__(self) -> Pool:  # noqa: PYI034 - typing has no Self before 3.11
         """Nothing is started before there is something to run."""
         return self
 

@@ -93,8 +93,8 @@ def _lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
             first="",
         )
     if book.left_out:
-        go_on = f"pytest {GO_ON.get(book.mode, '--leaktrace')} --leaktrace-resume"
-        yield f"leaktrace: not judged: {len(book.left_out)}; to go on: {go_on}"
+        command = f"pytest {GO_ON.get(book.mode, '--leaktrace')} --leaktrace-resume"
+        yield f"leaktrace: not judged: {len(book.left_out)}; to go on: {command}"
         yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
         if len(book.left_out) > SHOWN:
             yield f"{INDENT}and {len(book.left_out) - SHOWN} more: see --leaktrace-json=PATH"
