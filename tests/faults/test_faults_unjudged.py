@@ -23,7 +23,7 @@ def test_what_the_budget_left_out_is_listed_and_fails_the_run_where_asked(suite)
     )
 
     assert ours.status == 1
-    assert re.search(r"^leaktrace: not judged: [12] ", ours.output, re.MULTILINE)
+    assert re.search(r"^leaktrace: not judged: [12]\b", ours.output, re.MULTILINE)
     assert "--leaktrace-resume" in ours.output
     assert "none kept more than" not in ours.output
 
@@ -33,7 +33,7 @@ def test_what_the_budget_left_out_passes_where_only_leaks_fail_but_is_told(suite
         "--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak", files={"test_budget.py": SLOW}
     )
 
-    assert re.search(r"^leaktrace: not judged: [12] ", ours.output, re.MULTILINE)
+    assert re.search(r"^leaktrace: not judged: [12]\b", ours.output, re.MULTILINE)
     assert ours.status in (0, 1)
 
 

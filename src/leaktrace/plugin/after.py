@@ -91,7 +91,7 @@ def after_pytest(door: ReportDoor, status: int) -> int:
 
 
 def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
-    from leaktrace.session import matched, unreplayed  # noqa: PLC0415 - only where there is something to confirm
+    from leaktrace.session import unreplayed  # noqa: PLC0415 - only where there is something to confirm
 
     door.gather()
     if not door.parts:
@@ -109,8 +109,8 @@ def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
         found = replace(found, warnings=(*found.warnings, f"the replays were interrupted by {interruptions.by}"))
     door.bind(found)
     door.shared.remember(found)
-    if door.book is not None and status == pytest.ExitCode.OK:
-        door.failed_on = matched(door.book, door.shared.options)
+    if status == pytest.ExitCode.OK:
+        door.match()
     reporter = door.terminal()
     if reporter is not None:
         door.write(reporter)

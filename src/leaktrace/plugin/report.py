@@ -76,14 +76,19 @@ class ReportDoor:
         try:
             with self.shared.start.restored():
                 self._end_watch()
+                if session.exitstatus == pytest.ExitCode.OK and not confirms(self.shared.options):
+                    self.match()
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not turn a run red
             self.shared.complain(f"the report failed: {type(exc).__name__}: {exc}")
-        if self.book is not None and not confirms(self.shared.options) and session.exitstatus == pytest.ExitCode.OK:
-            from leaktrace.session import matched  # noqa: PLC0415
+        if self.failed_on:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def match(self) -> None:
+        """Find out which words of `--leaktrace-fail-on` the casebook meets."""
+        if self.book is not None:
+            from leaktrace.session import matched  # noqa: PLC0415 - see _end_watch
 
             self.failed_on = matched(self.book, self.shared.options)
-            if self.failed_on:
-                session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def _end_watch(self) -> None:
         shared = self.shared
