@@ -110,7 +110,9 @@ def quieten(config: pytest.Config) -> None:
         if manager.hasplugin(name):
             manager.unregister(name=name)
     origins = Origins(manager)
-    for plugin in manager.get_plugins():
+    for _name, plugin in manager.list_name_plugin():
+        if plugin is None:  # blocked
+            continue
         _switch(plugin)
         origin = origins.of(plugin)
         if origin is Origin.OURS:
@@ -187,7 +189,7 @@ class Records:
 
     def __init__(self, config: pytest.Config, items: Sequence[pytest.Item] = ()) -> None:
         origins = Origins(config.pluginmanager)
-        plugins = [each for each in config.pluginmanager.get_plugins() if not isinstance(each, ModuleType)]
+        plugins = [each for _, each in config.pluginmanager.list_name_plugin() if not isinstance(each, ModuleType)]
         held = [each for each in vars(config).values() if hasattr(each, "__dict__")]
         owners = {id(each): each for each in (*plugins, *held) if origins.of(each) is Origin.INSTALLED}
         self._held = [each for owner in owners.values() for each in _containers(owner)]
