@@ -29,7 +29,6 @@ BUILD = ROOT / "build" / "harm"
 MODES = {"plain": (), "watch": (), "confirm": ("--leaktrace",), "hunt": ("--leaktrace-hunt",)}
 UNHEARD = ("PYTEST", "PYTHON", "LEAKTRACE", "COV", "CI", "GITHUB", "CODSPEED", "DJANGO")
 """Beginnings of variables that are this process's own affair."""
-LEFT = Path("/dev/shm")
 sys.path.insert(0, str(ROOT / "bench"))
 
 
@@ -41,7 +40,6 @@ class Run:
     output: str
     files: dict[str, object]
     leaks: list[str] = field(default_factory=list)
-    left: list[str] = field(default_factory=list)
     wall_s: float = 0.0
 
 
@@ -113,8 +111,7 @@ def compare(case: Case, python: str, modes: list[str], *, keep: bool) -> dict[st
             here.output, case, orderly=case.orderly
         ):
             found.append("output: " + first_difference(plain, here, case))
-        found += [f"left {each}" for each in here.left]
-        if mode != "watch" and here.leaks != ([LEAK] if case.leaks else []):
+        if mode != "watch" and case.leaks is not None and here.leaks != ([LEAK] if case.leaks else []):
             found.append(f"LEAK is {', '.join(here.leaks) or 'none'}")
         differences[mode] = found
     return differences
@@ -146,11 +143,9 @@ def run(case: Case, python: str, mode: str, *, keep: bool) -> Run:
     for arguments in case.before:
         _pytest(python, [*plugins, *arguments], case, stage)
     ours = [] if mode == "plain" else ["-p", "leaktrace", *MODES[mode], f"--leaktrace-json={casebook}"]
-    before = set(LEFT.iterdir()) if LEFT.exists() else set()
     began = time.perf_counter()
     done = _pytest(python, [*plugins, *case.args, *ours], case, stage)
     wall_s = time.perf_counter() - began
-    left = sorted(str(each) for each in (set(LEFT.iterdir()) - before if LEFT.exists() else ()))
     if keep:
         kept = BUILD / "kept" / f"{case.name}-{mode}".replace(" ", "-")
         shutil.rmtree(kept, ignore_errors=True)
@@ -161,7 +156,6 @@ def run(case: Case, python: str, mode: str, *, keep: bool) -> Run:
         output=done.stdout,
         files=tree(stage, case),
         leaks=leaks_in(casebook),
-        left=left,
         wall_s=wall_s,
     )
 
