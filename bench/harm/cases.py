@@ -261,7 +261,7 @@ CASES = (
             "        with subtests.test(each=each):\n            assert each < 2\n"
         },
     ),
-    Case(name="sugar", needs=("pytest-sugar",), plugins=("sugar",)),
+    Case(name="sugar", needs=("pytest-sugar",), plugins=("sugar",), args=("--force-sugar",)),
     Case(
         name="memray",
         needs=("pytest-memray",),

@@ -10,6 +10,7 @@ run starts from a fresh copy of its suite in the same folder. Ends with 1 on any
 from __future__ import annotations
 
 import argparse
+import fcntl
 import json
 import os
 import shutil
@@ -53,6 +54,9 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--write", action="store_true", help="write the table into docs/benchmarks.md")
     asked = parser.parse_args(argv)
     cases = [case for case in CASES if asked.only in case.name]
+    BUILD.mkdir(parents=True, exist_ok=True)
+    lock = (BUILD / "lock").open("w")  # the suites are laid out in one folder
+    fcntl.flock(lock, fcntl.LOCK_EX)
     python = asked.python or environment({need for case in cases for need in case.needs})
     rows, bad = [], 0
     for case in cases:
