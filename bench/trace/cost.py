@@ -75,7 +75,7 @@ def table(heaps, names):
 
 
 def measured(heap, name):
-    from leaktrace.replay.children import METER
+    from leaktrace.replay.base import METER
 
     command = [sys.executable, __file__, "--child", heap, name]
     done = subprocess.run(command, env={**os.environ, **METER}, capture_output=True, text=True, check=False)
@@ -85,7 +85,7 @@ def measured(heap, name):
 
 
 def child(heap, name, *, profiled):
-    from leaktrace.replay.measure import settle
+    from leaktrace.child.measure import settle
     from leaktrace.trace.explain import explain
 
     shapes.fill(heap)

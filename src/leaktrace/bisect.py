@@ -13,13 +13,14 @@ from typing import Literal
 from leaktrace.casebook.cases import after_others, case_of, evidence
 from leaktrace.casebook.model import Case
 from leaktrace.errors import FileError, ReplayError
-from leaktrace.ledger.journal import RUN_ID, read_journal
+from leaktrace.ledger.journal import read_journal
+from leaktrace.ledger.runs import RUN_ID
 from leaktrace.options import KINDS
 from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.probes.resources import DEAR_KINDS
-from leaktrace.replay.letters import Answer, Settings, Target, Task, tail_of
+from leaktrace.replay.letters import Answer, Target, Task, tail_of
 from leaktrace.replay.roll import Roll
-from leaktrace.replay.runner import Bounds, replay
+from leaktrace.replay.runner import Bounds, Pool, replay
 from leaktrace.replay.smallest import shrinking
 from leaktrace.suspects.model import Suspect
 from leaktrace.trials import Trial, Trials
@@ -103,9 +104,8 @@ class Bisection:
 
     Args:
         target: the test.
-        settings: as for any replay.
+        pool: the children that carry out the trials.
         bounds: time for each step, and for all together.
-        folder: for the letters of the children.
         limit_bytes: growth of a first run above which it counts.
         trials: what is known from earlier calls; what is seen now is added.
         told: called before each child with a sentence on it.
@@ -114,16 +114,15 @@ class Bisection:
     def __init__(
         self,
         target: Target,
-        settings: Settings,
+        pool: Pool,
         bounds: Bounds,
-        folder: Path,
         *,
         limit_bytes: int,
         trials: Trials | None = None,
         told: Callable[[str], None] = lambda _text: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._target, self._settings, self._bounds, self._folder = target, settings, bounds, folder
+        self._target, self._pool, self._bounds = target, pool, bounds
         self._limit_bytes, self._told, self._clock = limit_bytes, told, clock
         self._trials = Trials() if trials is None else trials
         self._began, self._children, self._known = clock(), 0, 0
@@ -200,7 +199,7 @@ class Bisection:
     def _ask(self, before: tuple[Target, ...], bounds: Bounds, *, trace: bool) -> Answer | None:
         self._children += 1
         task = Task(ident=0, targets=(self._target,), kinds=FOLLOWED, before=before)
-        outcome = replay([task], self._settings, bounds, self._folder, kinds=FOLLOWED, trace=trace)
+        outcome = replay([task], self._pool, bounds, kinds=FOLLOWED, trace=trace)
         return outcome.answers.get(0)
 
 

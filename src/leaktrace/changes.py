@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from leaktrace.codec import decode
-from leaktrace.errors import FileError, ReplayError
+from leaktrace.errors import FileError
+from leaktrace.order import Ask
 from leaktrace.probes.model import Thing
-from leaktrace.replay.letters import Settings, Task, targets_of
-from leaktrace.replay.runner import Bounds, replay
+from leaktrace.replay.letters import Task, targets_of
 from leaktrace.suspects.model import Suspect
 
 
-def credited(
-    suspects: Sequence[Suspect], settings: Settings, *, paths: Mapping[str, str], bounds: Bounds, folder: Path
-) -> tuple[Suspect, ...]:
+def credited(suspects: Sequence[Suspect], ask: Ask, paths: Mapping[str, str]) -> tuple[Suspect, ...]:
     """All suspects, in their order; what a fixture of function scope has changed is told as that fixture's.
 
     A child that fails costs the fixture's name alone.
@@ -30,12 +27,8 @@ def credited(
         for number, each in enumerate(suspects)
         if each.kind == "state" and each.subject != "fixture" and (targets := targets_of(each.nodeids, paths))
     ]
-    try:
-        answers = replay(tasks, settings, bounds, folder, kinds=("state",)).answers if tasks else {}
-    except (ReplayError, OSError):
-        return tuple(suspects)
     found = list(suspects)
-    for number, answer in answers.items():
+    for number, answer in (ask(tasks) if tasks else {}).items():
         seen = _things(answer.things or ())
         found[number] = replace(found[number], things=tuple(_owned(thing, seen) for thing in found[number].things))
     return tuple(found)

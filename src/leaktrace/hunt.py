@@ -1,320 +1,213 @@
-"""The hunt's bookkeeping: which tests are repeated in place, what came of it, and the suspects that follow."""
+"""The hunt: which tests are screened in children, and the suspects and acquittals that follow from it; pure."""
 
 from __future__ import annotations
 
-import sys
-import time
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from leaktrace.casebook.cases import case_of
 from leaktrace.casebook.model import Case
-from leaktrace.options import Options, Source
-from leaktrace.probes.handles import HandlesProbe
-from leaktrace.probes.memory import BlocksProbe, RssProbe
-from leaktrace.probes.model import REFS
-from leaktrace.probes.objects import RefsProbe, every_class
-from leaktrace.probes.parked import UsedHeapProbe
-from leaktrace.probes.threads import ThreadsProbe
-from leaktrace.replay.inplace import Grown, Patience, Screen
-from leaktrace.replay.measure import Readings
+from leaktrace.ledger.model import OUTCOMES, Ledger
+from leaktrace.probes.model import REFS, RSS_BYTES
+from leaktrace.replay.letters import Answer, Task, targets_of
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
-from leaktrace.trace.refs import is_installed
-from leaktrace.trace.safe import class_name
 from leaktrace.verdict.evidence import record_of
-from leaktrace.verdict.judge import judge_kinds
+from leaktrace.verdict.judge import is_suspicious, judge_kinds
 from leaktrace.verdict.model import Rate, Ruling, Verdict
-from leaktrace.verdict.rules import Rules
+from leaktrace.verdict.rules import SCREENING
 
 
-IN_PLACE = Rules(
-    follow_runs=36,
-    least_runs=36,
-    steady_runs=24,
-    late_quiet_runs=9,
-    max_runs=60,
-    alone_runs=30,
-    level_batches=6,
-    level_runs=18,
-    screening=True,
-)
-"""A screen only sorts: what still grows after some forty runs goes to a child, which follows it to the end.
-
-Malloc's bytes waver by a chunk's rounding or two; a leak of 16 bytes a run has left that behind after 18 runs.
-"""
-SHORT_S = 0.001
-LONG_S = 0.02
-SLOW_S = 0.25
-NEARLY_ALL = 0.9
-AMPLE = 2.0
-HEAD_START_S = 1.0
-
-
-def screen_of(harmless: Harmless | None = None) -> Screen:
-    """A screen with every counter that can be read exactly in a living process, and RSS.
-
-    `harmless` is told of what is followed, and asked of references that grow alone.
-    """
-    harmless = harmless or Harmless()
-
-    def judged(readings: Readings, batch: int, spent: str | None) -> tuple[bool, int]:
-        rulings = rulings_of(readings, batch, spent).values()
-        if readings.taken == 1:
-            harmless.begin()
-        suspicious = [ruling for ruling in rulings if is_suspicious(ruling)] if often_rises(readings) else []
-        more = max((ruling.more for ruling in rulings), default=0)
-        if not more and {ruling.counter for ruling in suspicious} == {REFS.name}:
-            harmless.explain(readings.grown(REFS.name))
-        return bool(suspicious), more
-
-    probes = (BlocksProbe(), UsedHeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
-    return Screen(probes, judged)
-
-
-class Harmless:
-    """References that an extension forgets to give back to installed classes, which live as long as the process anyway.
-
-    A child would take seconds to find so; here it is known from the counts before the runs and after them.
-    """
-
-    def __init__(self) -> None:
-        self._classes: list[type] = []
-        self._before = array("q")
-        self.name = ""
-        """The class that took most of what grew last, or "" where it is not harmless."""
-
-    def begin(self) -> None:
-        """Before the first run that counts."""
-        self._classes = list(every_class())
-        self._before = array("q", map(sys.getrefcount, self._classes))
-        self.name = ""
-
-    def explain(self, grown: int) -> None:
-        """Find out whether nearly all of so many new references are to such classes."""
-        now = array("q", map(sys.getrefcount, self._classes))
-        taken = [
-            (after - before, class_name(cls))
-            for cls, before, after in zip(self._classes, self._before, now, strict=True)
-            if after > before and is_installed(cls)
-        ]
-        if taken and sum(count for count, _name in taken) >= NEARLY_ALL * grown:
-            _most, self.name = max(taken)
-
-    def forget(self) -> None:
-        """Let go of the classes: some may have no other owner by now."""
-        self._classes.clear()
-
-
-def is_suspicious(ruling: Ruling) -> bool:
-    """Whether a child has to look: growth that has not stopped in place."""
-    return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)
-
-
-def often_rises(readings: Readings) -> bool:
-    """Whether a counter rose in more than a third of the batches: a leak of 1 per 4 runs does in three quarters."""
-    return 3 * readings.rises() >= readings.taken
-
-
-def rulings_of(readings: Readings, batch: int, spent: str | None) -> dict[str, Ruling]:
-    """What the in-place readings say, by kind of leak."""
-    return judge_kinds(
-        record_of(
-            [probe.counter.name for probe in readings.probes],
-            [readings.row(number) for number in range(readings.taken)],
-            warmups=0,
-            batch_runs=batch,
-            unread=readings.unread,
-            spent=spent,
-        ),
-        IN_PLACE,
-    )
+HEAVY_BYTES = 32_000_000
+"""Growth of a test that is heard in a process of its own anyway: to screen it would fill the worker of all others."""
+SCREENED = frozenset({"memory", "objects", "fds", "sockets", "threads"})
+"""Kinds that the counters of a screen see."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prey:
-    """A test that kept growing in place: what was ruled on each kind of leak that it may be, and all rates.
+class Grown:
+    """A test that kept growing when it was screened.
 
-    `harmless` names the installed class that took what grew, where nothing else did.
+    Attributes:
+        accused: what was ruled on each kind of leak that it may be.
+        rates: growth a run, by counter.
+        harmless: the installed class that took what grew, where nothing else did.
     """
 
     nodeid: str
+    worker: str
     duration_s: float
     accused: Mapping[str, Ruling]
     rates: Mapping[str, Rate]
     harmless: str = ""
 
 
-@dataclass(slots=True)
-class Game:
-    """All tests of a hunt: repeated, grown, not repeatable, not taken.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Screened:
+    """What became of the tests that were hunted."""
 
-    `followed_s` is what of the time spent went into tests that had grown.
-    """
-
-    options: Options
-    clock: Callable[[], float] = time.perf_counter
-    total: int = 0
-    seen: int = 0
+    clean: frozenset[str] = frozenset()
+    grown: Mapping[str, Grown] = field(default_factory=dict)
+    failed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """By node id: the process that had run it, and why it could not be repeated."""
+    left_out: tuple[str, ...] = ()
     runs: int = 0
-    spent_s: float = 0.0
-    followed_s: float = 0.0
-    clean: set[str] = field(default_factory=set)
-    prey: dict[str, Prey] = field(default_factory=dict)
-    unrepeatable: dict[str, str] = field(default_factory=dict)
-    not_taken: list[str] = field(default_factory=list)
-    harmless: Harmless = field(default_factory=Harmless)
-    _functions: set[str] = field(default_factory=set)
-    _began: float = 0.0
-    _duration_s: float = 0.0
-    _started: float = 0.0
-
-    def count(self, tests: int) -> None:
-        """How many tests there are to come."""
-        self.total, self._started = tests, self.clock()
-
-    @property
-    def budget_s(self) -> float | None:
-        """The time for all repeats in place: a budget that the user has set; the default is for replays alone."""
-        given = self.options.origin.get("budget_s", Source.DEFAULT) > Source.DEFAULT
-        return self.options.budget_s if given else None
-
-    def takes(self, nodeid: str, duration_s: float) -> bool:
-        """Whether a test is repeated: with a budget, one variant of each function comes before the others.
-
-        The order of tests is the suite's. Of what finds most soonest only the choice is free: a function's first
-        variant is taken while there is time, the others only while less of the budget than of the suite is used up.
-        """
-        self.seen += 1
-        function = group_names(nodeid).get("function", nodeid)
-        first = function not in self._functions
-        self._functions.add(function)
-        budget = self.budget_s
-        if budget is not None:
-            left = budget - self.spent_s
-            ahead = self.spent_s * self.total <= budget * self.seen
-            if left < 3 * duration_s or not (first or ahead):
-                self.not_taken.append(nodeid)
-                return False
-        self._began, self._duration_s = self.clock(), duration_s
-        return True
-
-    def patience(self, repeat_s: float) -> Patience:
-        """How many repeats a clean test gets, and each batch of one that grew, by the time that one repeat takes.
-
-        A first run may take longer, for what it imports or another process does. Four meet a leak of 1 per 4 runs
-        wherever it starts. They are for short tests, and for all but slow ones while the repeats together have cost
-        less than a head start and `AMPLE` times the plain run so far: a hunt is to stay below four times the suite.
-        What following the tests that grew has cost is not held against the others.
-        """
-        duration_s = min(repeat_s, self._duration_s)
-        if duration_s >= SLOW_S:
-            return Patience(1, 1, hasty=True)
-        plain_s = self.clock() - self._started - self.spent_s
-        screening_s = self.spent_s - self.followed_s
-        long = duration_s >= LONG_S
-        if duration_s < SHORT_S or screening_s + 5 * duration_s < HEAD_START_S + AMPLE * plain_s:
-            return Patience(4, 1) if long else Patience(4)
-        return Patience(1, 1) if long else Patience(2)
-
-    def screened(self, nodeid: str, grown: Grown | None) -> None:
-        """A test was repeated without failing."""
-        self.spent_s += self.clock() - self._began
-        if grown is None:
-            self.clean.add(nodeid)
-            return
-        rulings = rulings_of(grown.readings, grown.batch_runs, grown.spent)
-        self.runs += grown.runs
-        self.prey[nodeid] = Prey(
-            nodeid=nodeid,
-            duration_s=self._duration_s,
-            accused={kind: ruling for kind, ruling in rulings.items() if is_suspicious(ruling)},
-            rates={name: rate for ruling in rulings.values() for name, rate in ruling.rates.items()},
-            harmless=self.harmless.name,
-        )
-
-    def failed(self, nodeid: str, why: str) -> None:
-        """A test passed once and failed when repeated."""
-        self.spent_s += self.clock() - self._began
-        self.unrepeatable[nodeid] = why
 
     def unclear(self) -> set[str]:
-        """The tests that grew in place, but not steadily."""
+        """The tests that grew, but not steadily."""
         return {
-            prey.nodeid
-            for prey in self.prey.values()
-            if all(ruling.verdict is not Verdict.LEAK for ruling in prey.accused.values())
+            each.nodeid
+            for each in self.grown.values()
+            if all(ruling.verdict is not Verdict.LEAK for ruling in each.accused.values())
         }
 
-    def suspects(self, worker: str) -> list[Suspect]:
-        """The tests that kept growing, steepest first."""
-        found = []
-        for prey in self.prey.values():
-            for kind, ruling in prey.accused.items():
-                rate = prey.rates.get(ruling.counter or "")
-                found.append(
-                    Suspect(
-                        subject="test",
-                        name=prey.nodeid,
-                        kind=kind,
-                        counter=ruling.counter or "blocks",
-                        grew_by=round(rate.estimate) if rate is not None else 0,
-                        why=f"repeated in place it {ruling.reason}",
-                        nodeids=(prey.nodeid,),
-                        worker=worker,
-                        duration_s=prey.duration_s,
-                    )
+
+def screenings(
+    ledger: Ledger,
+    paths: Mapping[str, str],
+    *,
+    left_out: Collection[str],
+    suspects: Sequence[Suspect],
+    first: int,
+) -> list[Task]:
+    """A task for each test that passed and that no marker leaves out, those of a file together, numbered from `first`.
+
+    One variant of each function comes before the others, file by file: where time runs out, that finds most.
+    """
+    heavy = {
+        each.name for each in suspects if each.subject == "test" and each.grew_by > HEAVY_BYTES and not each.things
+    }
+    rows = {
+        nodeid: row
+        for row, nodeid in enumerate(ledger.nodeids)
+        if OUTCOMES[ledger.cells[row * ledger.width]] == "passed" and nodeid not in left_out and nodeid not in heavy
+    }
+    files: dict[str, list[str]] = {}
+    for nodeid in rows:
+        if nodeid in paths:
+            files.setdefault(paths[nodeid], []).append(nodeid)
+    names = [name for of_file in files.values() for name in of_file]
+    return [
+        Task(
+            ident=first + number,
+            targets=targets_of((name,), paths),
+            screening=True,
+            duration_s=ledger.cells[rows[name] * ledger.width + 1] / 1e6,
+        )
+        for number, name in enumerate(names)
+    ]
+
+
+def screened(tasks: Sequence[tuple[Task, str]], answers: Mapping[int, Answer]) -> Screened:
+    """What the answers say of the tests that were hunted; each task comes with the process that had run its test."""
+    clean, grown, failed, left_out, runs = [], {}, {}, [], 0
+    for task, worker in tasks:
+        name, answer = task.targets[0].nodeid, answers.get(task.ident)
+        if answer is None:
+            left_out.append(name)
+            continue
+        runs += answer.runs
+        if answer.failure is not None:
+            failed[name] = (worker, answer.failure)
+        elif answer.screened == "grown" and answer.readings:
+            grown[name] = _grown(name, worker, task, answer)
+        elif answer.screened == "clean":
+            clean.append(name)
+        else:
+            failed[name] = (worker, "its worker ended without a word")
+    return Screened(clean=frozenset(clean), grown=grown, failed=failed, left_out=tuple(left_out), runs=runs)
+
+
+def _grown(name: str, worker: str, task: Task, answer: Answer) -> Grown:
+    record = record_of(
+        answer.counters,
+        answer.readings,
+        warmups=0,
+        batch_runs=answer.batch_runs,
+        unread=answer.unread,
+        spent=answer.spent or "runs",
+        known=answer.defined,
+    )
+    rulings = judge_kinds(record, SCREENING)
+    return Grown(
+        nodeid=name,
+        worker=worker,
+        duration_s=task.duration_s,
+        accused={kind: ruling for kind, ruling in rulings.items() if is_suspicious(ruling)},
+        rates={name: rate for ruling in rulings.values() for name, rate in ruling.rates.items()},
+        harmless=answer.harmless,
+    )
+
+
+def hunted(found: Screened) -> list[Suspect]:
+    """The tests that kept growing, steepest first, then those that failed when they were run again."""
+    suspects = []
+    for each in found.grown.values():
+        for kind, ruling in each.accused.items():
+            rate = each.rates.get(ruling.counter or "")
+            suspects.append(
+                Suspect(
+                    subject="test",
+                    name=each.nodeid,
+                    kind=kind,
+                    counter=ruling.counter or RSS_BYTES.name,
+                    grew_by=round(rate.estimate) if rate is not None else 0,
+                    why=f"screened, it {ruling.reason}",
+                    nodeids=(each.nodeid,),
+                    worker=each.worker,
+                    duration_s=each.duration_s,
                 )
-        return sorted(found, key=lambda suspect: -suspect.grew_by)
-
-    def unrepeatable_suspects(self, worker: str) -> list[Suspect]:
-        """The tests that failed when repeated: nothing can be said of them."""
-        return [
-            Suspect(
-                subject="test",
-                name=nodeid,
-                kind="memory",
-                counter="blocks",
-                grew_by=0,
-                why=f"not repeatable: {why}",
-                nodeids=(nodeid,),
-                worker=worker,
             )
-            for nodeid, why in self.unrepeatable.items()
-        ]
+    failed = [
+        Suspect(
+            subject="test",
+            name=nodeid,
+            kind="memory",
+            counter=RSS_BYTES.name,
+            grew_by=0,
+            why=f"not repeatable: {why}",
+            nodeids=(nodeid,),
+            worker=worker,
+        )
+        for nodeid, (worker, why) in found.failed.items()
+    ]
+    return [*sorted(suspects, key=lambda suspect: -suspect.grew_by), *failed]
 
 
-SCREENED = frozenset({"memory", "objects", "fds", "sockets", "threads"})
-"""Kinds that the counters of a screen see."""
-
-
-def decided_in_place(suspects: Sequence[Suspect], game: Game | None, *, limit_bytes: int) -> dict[int, Case]:
-    """Cases that need no child, by the suspect's number: growth that the repeats did not show again, failed repeats."""
-    decided: dict[int, Case] = {}
-    if game is None:
-        return decided
+def decided(suspects: Sequence[Suspect], found: Screened, *, limit_bytes: int) -> dict[int, Case]:
+    """Cases that need no closer look, by the suspect's number: growth that did not come again, failed repeats."""
+    cases: dict[int, Case] = {}
     for number, suspect in enumerate(suspects):
         if suspect.subject != "test":
             continue
-        if suspect.name in game.clean and suspect.kind in SCREENED:
-            decided[number] = replace(
-                case_of(suspect, None, limit_bytes=limit_bytes),
+        case = case_of(suspect, None, limit_bytes=limit_bytes)
+        grown = found.grown.get(suspect.name)
+        if suspect.name in found.clean and suspect.kind in SCREENED:
+            cases[number] = replace(
+                case,
                 verdict=Verdict.ONE_TIME,
-                reason="it grew in its first run, and no counter rose when it was repeated in place",
+                reason="it grew in its first run, and no counter rose when it was run again",
             )
-        elif (prey := game.prey.get(suspect.name)) is not None and prey.harmless and suspect.counter == REFS.name:
-            decided[number] = replace(
-                case_of(suspect, None, limit_bytes=limit_bytes),
+        elif grown is not None and grown.harmless and suspect.counter == REFS.name:
+            cases[number] = replace(
+                case,
                 verdict=Verdict.STEADY,
-                reason=f"nothing is kept by it that would go otherwise: references to class {prey.harmless}; "
+                reason=f"nothing is kept by it that would go otherwise: references to class {grown.harmless}; "
                 f"{suspect.why}",
                 counter=REFS.name,
-                per_run=dict(prey.rates),
+                per_run=dict(grown.rates),
             )
-        elif suspect.name in game.unrepeatable:
-            decided[number] = replace(
-                case_of(suspect, None, limit_bytes=limit_bytes),
-                reason=f"not repeatable: {game.unrepeatable[suspect.name]}",
-            )
-    return decided
+        elif suspect.name in found.failed:
+            cases[number] = replace(case, reason=f"not repeatable: {found.failed[suspect.name][1]}")
+    return cases
+
+
+def variants_last(tasks: Sequence[Task]) -> list[Task]:
+    """The tasks of each file, one variant of each function before the others."""
+    seen: set[str] = set()
+    order: dict[int, bool] = {}
+    for task in tasks:
+        function = group_names(task.targets[0].nodeid).get("function", task.targets[0].nodeid)
+        order[task.ident] = function in seen
+        seen.add(function)
+    return sorted(tasks, key=lambda task: order[task.ident])

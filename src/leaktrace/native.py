@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from leaktrace.casebook.cases import with_native
 from leaktrace.casebook.model import Case
-from leaktrace.errors import ReplayError
-from leaktrace.order import Hearing
-from leaktrace.replay.letters import Settings, Task
-from leaktrace.replay.runner import Bounds, replay
+from leaktrace.order import Ask, Hearing
 from leaktrace.trace.native import has_memray
 from leaktrace.verdict.model import Verdict
 
@@ -20,18 +16,19 @@ MOST = 6
 """Cases that are followed: each needs a child of its own."""
 
 
-def followed(hearings: Sequence[Hearing], settings: Settings, *, bounds: Bounds, folder: Path) -> list[Case]:
+def followed(hearings: Sequence[Hearing], ask: Ask, warn: Callable[[str], None] = lambda _text: None) -> list[Case]:
     """All cases, in their order; those of native leaks with the stacks that memray saw."""
     cases = [each.case for each in hearings]
-    if not any(map(is_native, cases)) or not has_memray():
+    wanted = [number for number, case in enumerate(cases) if is_native(case)]
+    if not wanted or not has_memray():
         return cases
-    wanted = [number for number, case in enumerate(cases) if is_native(case)][:MOST]
-    tasks: dict[int, Task] = {number: replace(hearings[number].task, ident=number, native=True) for number in wanted}
-    try:
-        answers = replay(list(tasks.values()), settings, bounds, folder).answers
-    except (ReplayError, OSError):
-        return cases
-    for number, answer in answers.items():
+    if len(wanted) > MOST:
+        warn(
+            f"{len(wanted) - MOST} of {len(wanted)} native leaks were not followed by memray, to save time: "
+            "to have them followed, run these tests alone"
+        )
+    tasks = [replace(hearings[number].task, ident=number, native=True) for number in wanted[:MOST]]
+    for number, answer in ask(tasks).items():
         cases[number] = with_native(cases[number], answer)
     return cases
 

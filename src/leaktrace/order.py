@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from leaktrace.casebook.cases import after_others, case_of
 from leaktrace.casebook.model import Case
-from leaktrace.errors import ReplayError
 from leaktrace.ledger.model import Ledger
-from leaktrace.replay.letters import Settings, Target, Task, targets_of
-from leaktrace.replay.runner import Bounds, replay
+from leaktrace.replay.letters import Answer, Target, Task, targets_of
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
@@ -21,6 +18,9 @@ CHEAP_S = 10.0
 """Time that the tests before a suspect may have taken in the suite, for it to be heard again after them."""
 MOST = 4
 """Suspects that are heard again: each needs a child of its own."""
+
+Ask = Callable[[Sequence[Task]], Mapping[int, Answer]]
+"""Has children carry out tasks, and gives back their answers by task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +50,14 @@ def before(nodeid: str, ledger: Ledger, paths: Mapping[str, str]) -> tuple[tuple
 
 def heard_again(
     hearings: Sequence[Hearing],
-    ledger: Ledger,
-    settings: Settings,
+    ledgers: Mapping[str, Ledger],
+    ask: Ask,
     *,
     paths: Mapping[str, str],
-    bounds: Bounds,
-    folder: Path,
-    kinds: Sequence[str],
+    args: Sequence[str],
     limit_bytes: int,
     unclear: Collection[str] = (),
+    warn: Callable[[str], None] = lambda _text: None,
 ) -> list[Hearing]:
     """All hearings, in their order; a test that leaks after those before it is a leak, whatever it is alone.
 
@@ -67,21 +66,27 @@ def heard_again(
     one that shows the same.
     """
     again: dict[int, Task] = {}
+    beyond = 0
     for number, each in enumerate(hearings):
         clear = not each.suspect.doubtful and each.suspect.name not in unclear
-        if is_steady_alone(each.case) and clear and len(again) < MOST:
+        ledger = ledgers.get(each.suspect.worker)
+        if is_steady_alone(each.case) and clear and ledger is not None:
             targets, took_s = before(each.suspect.name, ledger, paths)
-            if targets and took_s <= CHEAP_S:
+            if targets and took_s <= CHEAP_S and len(again) < MOST:
                 again[number] = replace(each.task, ident=number, before=targets)
-    try:
-        answers = replay(list(again.values()), settings, bounds, folder, kinds=kinds).answers if again else {}
-    except (ReplayError, OSError):
-        answers = {}  # the first hearing stands
+            else:
+                beyond += bool(targets)
+    if beyond:
+        warn(
+            f"of the tests that grew in the suite only, {beyond} could not be run again after those before, for time: "
+            "`leaktrace bisect` does that"
+        )
+    answers = ask(list(again.values())) if again else {}
     heard = list(hearings)
     for number, each in enumerate(hearings):
         if not is_steady_alone(each.case):
             continue
-        command = bisect_command(each.case.nodeid, settings.args)
+        command = bisect_command(each.case.nodeid, args)
         heard[number] = replace(each, case=replace(each.case, reproduce=command))
         if number in answers:
             case = case_of(each.suspect, answers[number], limit_bytes=limit_bytes)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 import types
 import warnings
@@ -40,17 +39,12 @@ class QuietRuns:
         """Set up, call and tear down an item once more; what is above `nextitem` stays set up."""
         self._quiet = True
         try:
-            with silenced(item.config.pluginmanager), unwritten(item.config), repeatable(item), mortal_paths():
+            with _all_of(item):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         finally:
             self._quiet = False
             reports, self._reports = self._reports, []
         return reports
-
-    @property
-    def running(self) -> bool:
-        """Whether a quiet run is under way; a hook that counts tests must look away then."""
-        return self._quiet
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: Any) -> bool | None:
@@ -61,6 +55,34 @@ class QuietRuns:
         with warnings.catch_warnings(record=True):
             self._reports = run_phases(item, nextitem)
         return True
+
+
+@contextlib.contextmanager
+def _all_of(item: pytest.Item) -> Iterator[None]:
+    """What a quiet run of an item takes."""
+    with (
+        silenced(item.config.pluginmanager),
+        unwritten(item.config),
+        with_globals(item),
+        repeatable(item),
+        mortal_paths(),
+    ):
+        yield
+
+
+@contextlib.contextmanager
+def with_globals(item: pytest.Item) -> Iterator[None]:
+    """Give a doctest its globals back: its runner empties them at the end of each run (doctest.py, `clear_globs`)."""
+    names = getattr(getattr(item, "dtest", None), "globs", None)
+    if type(names) is not dict:
+        yield
+        return
+    before = dict(names)
+    try:
+        yield
+    finally:
+        names.clear()
+        names.update(before)
 
 
 TELLING = frozenset(
@@ -168,47 +190,6 @@ def namespaces_of(item: pytest.Item) -> list[Mapping[str, object]]:
     named = [value for value in vars(module).values() if type(value) is types.ModuleType]
     foreign = [each for each in named if each.__name__.partition(".")[0] not in sys.stdlib_module_names]
     return [vars(each) for each in (module, *foreign) if len(vars(each)) <= MOST_GLOBALS]
-
-
-@contextlib.contextmanager
-def muted(config: pytest.Config) -> Iterator[None]:
-    """Keep what repeats print off the terminal where pytest does not capture: `-s`, and live logs."""
-    plugin = config.pluginmanager.get_plugin("logging-plugin")
-    handler = getattr(plugin, "log_cli_handler", None)
-    level = getattr(handler, "level", 0)
-    saved: list[tuple[int, int]] = []
-    try:
-        if handler is not None:
-            handler.setLevel(sys.maxsize)
-        if config.option.capture == "no":
-            saved = _silence()
-        yield
-    finally:
-        if handler is not None:
-            handler.setLevel(level)
-        _flush()
-        for fd, copy in saved:
-            os.dup2(copy, fd)
-            os.close(copy)
-
-
-def _silence() -> list[tuple[int, int]]:
-    """Lead descriptors 1 and 2 to nowhere; returns them with copies of what they led to."""
-    _flush()
-    saved = []
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    for fd in (1, 2):
-        with contextlib.suppress(OSError):
-            saved.append((fd, os.dup(fd)))
-            os.dup2(nowhere, fd)
-    os.close(nowhere)
-    return saved
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
 
 
 def forget_run(item: pytest.Item, properties: int) -> None:

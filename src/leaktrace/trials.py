@@ -14,8 +14,9 @@ from pathlib import Path
 from leaktrace import __version__
 from leaktrace.casebook.model import Case
 from leaktrace.casebook.wire import case_from_json, case_to_json
-from leaktrace.codec import decode, encode
+from leaktrace.codec import decode, encode, loads
 from leaktrace.errors import FileError
+from leaktrace.files import is_ours, lines_of, private_folder, write_private
 from leaktrace.replay.letters import Settings, Target
 from leaktrace.trace.safe import is_installed_path, is_stdlib_path
 from leaktrace.verdict.model import Verdict
@@ -62,7 +63,7 @@ class Trials:
         self._cases: dict[tuple[str, ...], Case] = {}
         for line in _lines(path) if path is not None else ():
             with contextlib.suppress(FileError, ValueError, TypeError, KeyError, AttributeError):
-                told = json.loads(line)
+                told = loads(line)
                 before = tuple(map(str, told["before"]))
                 if "case" in told:
                     self._cases[before] = case_from_json(told["case"])
@@ -94,26 +95,28 @@ class Trials:
         if self._path is None:
             return
         with contextlib.suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with self._path.open("a", encoding="utf-8") as file:
-                file.write(f"\n{json.dumps(told)}\n")  # after a line that was torn by a kill, too
+            private_folder(self._path.parent)
+            # After a line that was torn by a kill, too.
+            write_private(self._path, f"\n{json.dumps(told)}\n".encode(), append=True)
 
 
-def kept_trials(folder: Path, target: Target, settings: Settings, *, limit_bytes: int, fresh: bool = False) -> Trials:
+def kept_trials(
+    folder: Path | None, target: Target, settings: Settings, *, limit_bytes: int, fresh: bool = False
+) -> Trials:
     """The trials of a test that earlier calls made under the very same conditions.
 
     That is: the same leaktrace, interpreter, installed packages, arguments and limit, and no source or configuration
     file changed below the working directory or any folder on `sys.path`.
 
     Args:
-        folder: where they are kept.
+        folder: where they are kept; None where they are not.
         target: the test.
         settings: as for its children.
         limit_bytes: growth of a first run above which it counts.
         fresh: drop them.
     """
-    conditions = _conditions(target, settings, limit_bytes)
-    if conditions is None:
+    conditions = _conditions(target, settings, limit_bytes) if folder is not None else None
+    if folder is None or conditions is None:
         return Trials()
     path = folder / f"{conditions}.jsonl"
     if fresh:
@@ -172,18 +175,18 @@ def _stamp(path: str) -> str:
     return ""
 
 
-def _lines(path: Path) -> list[str]:
-    with contextlib.suppress(OSError, ValueError):
-        if path.stat().st_size <= _MOST_BYTES:
-            return [line for line in path.read_text(encoding="utf-8").splitlines() if line]
+def _lines(path: Path) -> list[bytes]:
+    with contextlib.suppress(OSError):
+        return [line for line in lines_of(path, _MOST_BYTES, _MOST_BYTES) if line]
     return []
 
 
 def _forget_old(folder: Path) -> None:
-    """Keep the files that were written last: what has changed since is not asked for again."""
+    """Keep the files that were written last: what has changed since is not asked for again. Only ours are removed."""
     with contextlib.suppress(OSError):
-        files = sorted(folder.glob("*.jsonl"), key=lambda file: file.stat().st_mtime)
-        for file in files[:-_MOST_KEPT]:
+        found = [(file.lstat(), file) for file in folder.glob("*.jsonl")]
+        ours = sorted((status.st_mtime, file) for status, file in found if is_ours(status))
+        for _, file in ours[:-_MOST_KEPT]:
             file.unlink()
 
 

@@ -9,6 +9,7 @@ from casebook_scenarios import NODEID, book, case
 
 from leaktrace.casebook import wire
 from leaktrace.errors import FileError
+from leaktrace.words import escaped
 
 
 def as_data():
@@ -97,7 +98,9 @@ def test_a_newer_schema_is_refused(schema):
 
 
 @pytest.mark.parametrize(
-    "data", [None, [], "text", {}, {"schema": 1}, {"schema": "other/1"}, {"schema": "leaktrace/x"}, {"schema": "x"}]
+    "data",
+    [None, [], "text", {}, {"schema": 1}, {"schema": "other/1"}, {"schema": "leaktrace/x"}, {"schema": "x"}]
+    + [{"schema": f"leaktrace/{each}"} for each in ("²", "٣", "01", "", "9" * 5_000)],
 )
 def test_what_is_no_casebook_is_said_to_be_none(data):
     with pytest.raises(FileError, match="this is no casebook"):
@@ -112,6 +115,10 @@ def test_what_is_no_casebook_is_said_to_be_none(data):
         ({"cases": [1]}, "cases needs an array of objects"),
         ({"tests": [{"nodeid": 1}]}, r"tests\[0\].nodeid needs str, got 1"),
         ({"duration_s": "2"}, "duration_s needs float, got '2'"),
+        ({"duration_s": 10**400}, "duration_s needs a number of at most 64 bits, got"),
+        ({"limit_bytes": 2**63}, "limit_bytes needs a number of at most 64 bits, got 9223372036854775808"),
+        ({"duration_s": float("nan")}, "duration_s needs a finite number, got nan"),
+        ({"python": "x" * 2_000_000}, "python needs a text of at most 1,000,000 characters"),
         ({"totals": {"runs": "many"}}, "runs needs int, got 'many'"),
     ],
 )
@@ -128,7 +135,7 @@ def test_a_bad_case_is_named_with_its_place():
         wire.from_json(data)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"9" * 5_000, b"NaN"])
 def test_a_file_that_is_no_json_is_refused_with_its_name(tmp_path, content):
     path = tmp_path / "casebook.json"
     path.write_bytes(content)
@@ -142,14 +149,24 @@ def test_a_missing_file_is_refused_with_its_name(tmp_path):
         wire.read(tmp_path / "none.json")
 
 
-def test_a_write_that_fails_leaves_the_old_file(tmp_path):
+@pytest.mark.parametrize(
+    "name", ["\ud800", "secret-\udcff.txt", "\x1b]0;owned\x07", "a\x9b31m", "\u202egpj.exe", "\U000e0041"]
+)
+def test_a_name_that_is_no_text_is_written_and_read_back_as_it_is(tmp_path, name):
     path = tmp_path / "casebook.json"
-    path.write_text("old", encoding="utf-8")
 
-    with pytest.raises(UnicodeEncodeError):
-        wire.write(book(warnings=("\ud800",)), path)
+    wire.write(book(warnings=(name,)), path)
 
-    assert path.read_text(encoding="utf-8") == "old"
+    assert wire.read(path).warnings == (name,)
+    assert escaped(path.read_text(encoding="utf-8").replace("\n", "")) == path.read_text(encoding="utf-8").replace(
+        "\n", ""
+    )
+
+
+def test_a_casebook_is_its_owners_alone(tmp_path):
+    wire.write(book(), tmp_path / "casebook.json")
+
+    assert (tmp_path / "casebook.json").stat().st_mode & 0o777 == 0o600
 
 
 def test_a_node_id_of_any_script_is_written_as_it_is(tmp_path):

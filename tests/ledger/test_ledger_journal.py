@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 
 import pytest
 from ledger_scripts import MB, Run, rss
 
 from leaktrace.errors import FileError
-from leaktrace.ledger.journal import MAX_BYTES, VERSION, Journal, prune, read_journal
+from leaktrace.ledger.journal import MAX_BYTES, VERSION, Journal, read_journal
+from leaktrace.ledger.reader import gap_of
+from leaktrace.ledger.runs import prune
 from leaktrace.ledger.wire import from_wire, to_wire
-from leaktrace.probes.model import Unread
+from leaktrace.probes.model import Thing, Unread
 
 
 NOBODY = 2**22 + 1  # above the highest process id of any system
@@ -217,17 +221,82 @@ def test_a_record_of_an_unknown_kind_is_passed_over(path):
         b'{"t":"fixture","name":"a","scope":"session","where":"b","event":"setup","by":[1]}',
         b'{"t":"fixture","name":"a","scope":"session","where":"b","event":"setup","by":{}}',
         b"[" * 100_000,
+        b"9" * 5_000,
+        b'{"t":"lost","records":-1}',
+        b'{"t":"unread","counter":[],"why":"x"}',
+        b'{"t":"collected","tests":1,"next":5,"at":[0,0]}',
+        b'{"t":"collected","tests":1,"next":null,"at":[NaN,0]}',
+        b'{"t":"collected","tests":1,"next":null,"at":[true,0]}',
+        b'{"t":"end","at":[0]}',
+        b'{"t":"end","at":[0,0],"gone":[[0,5]]}',
+        b'{"t":"test","id":"a","o":"passed","us":-1,"peak":1}',
+        b'{"t":"test","id":"a","o":"passed","us":1,"peak":1,"things":[5]}',
+        b'{"t":"test","id":"a","o":"passed","us":1,"peak":1,"settled":{}}',
     ],
 )
-def test_a_broken_line_is_named_with_its_number_and_left_out_at_the_end(path, line):
+def test_a_broken_record_is_left_out_and_counted_and_all_others_are_read(path, line):
     written = a_run(path)
     lines = path.read_bytes().splitlines()
-    path.write_bytes(b"\n".join([*lines[:3], line, *lines[3:]]))
-    with pytest.raises(FileError, match=r"line 4 of the journal .* is broken"):
-        read_journal(path)
+    for number in range(1, len(lines) + 1):
+        path.write_bytes(b"\n".join([*lines[:number], line, *lines[number:]]))
 
-    path.write_bytes(b"\n".join([*lines, line]))
-    assert spans_of(read_journal(path)) == spans_of(written)
+        read = read_journal(path)
+
+        assert spans_of(read) == spans_of(written)
+        assert accounts_of(read) == accounts_of(written)
+        assert (read.torn, read.complete, read.running) == (1, True, None)
+
+
+def test_nobody_is_blamed_where_a_record_is_broken(path):
+    a_run(path)
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([*lines[:3], b'{"t":"test","id":"t.py']) + b"\n")
+
+    assert (read_journal(path).running, read_journal(path).torn) == (None, 1)
+
+
+def test_a_broken_record_of_a_fixture_does_not_end_the_test_that_was_running(path):
+    a_run(path)
+    lines = path.read_bytes().splitlines()
+    path.write_bytes(b"\n".join([*lines[:2], b'{"t": "fixture", "ev']) + b"\n")
+
+    assert read_journal(path).running == "t.py::a"
+
+
+def test_numbers_that_add_up_to_too_much_cost_their_record_alone(path):
+    a_run(path)
+    lines = path.read_bytes().splitlines()
+    setup = b'{"t":"fixture","name":"a","scope":"session","where":"b","event":"setup","by":[%d,0]}' % (2**63 - 1)
+    path.write_bytes(b"\n".join([*lines[:2], setup, setup, setup, *lines[2:]]))
+
+    read = read_journal(path)
+
+    assert (read.torn, len(read)) == (2, 3)
+
+
+def test_what_is_missing_in_a_journal_is_told_in_a_sentence(path):
+    a_run(path)
+    assert gap_of(read_journal(path)) is None
+    lines = path.read_bytes().splitlines()
+    more = [b"torn", b'{"t":"lost","records":3}', b'{"t":"stopped","why":"a test had replaced os.write"}']
+    path.write_bytes(b"\n".join([*lines[:3], *more]))
+
+    assert gap_of(read_journal(path)) == (
+        "the journal of main has gaps: its watch stopped: a test had replaced os.write; "
+        "3 or more records could not be written; 1 records are torn or broken"
+    )
+
+
+def test_a_watch_that_stopped_blames_nobody(path):
+    journal = Journal(path, pytest.fail)
+    run = Run(journal)
+    run.recorder.collected(2, "t.py::a")
+    run.brief("t.py::a")
+    journal.record("stopped", why="a test had replaced os.write")
+
+    read = read_journal(path)
+
+    assert (read.stopped, read.running, read.complete) == ("a test had replaced os.write", None, False)
 
 
 def test_a_journal_that_is_too_large_is_not_read(path):
@@ -251,6 +320,207 @@ def test_a_journal_whose_descriptor_was_closed_goes_on(path):
     journal.close()
 
     assert [json.loads(line)["t"] for line in path.read_text(encoding="utf-8").splitlines()] == ["a", "b"]
+
+
+def test_a_journal_is_its_owners_alone(path):
+    a_run(path)
+
+    assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
+
+
+def records(path):
+    return [json.loads(line) for line in path.read_bytes().splitlines() if line]
+
+
+class Disk:
+    """A write(2) that is full from one call to another, and before that takes only so many bytes of a call."""
+
+    def __init__(self, journal, *, full=(), takes=None):
+        self.calls, self.full, self.takes = 0, full, takes
+        journal._write = self
+
+    def __call__(self, fd, data):
+        self.calls += 1
+        if self.calls in self.full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(fd, data[: self.takes])
+
+
+def test_a_short_write_is_gone_on_with(path):
+    journal = Journal(path, pytest.fail)
+    Disk(journal, takes=5)
+    journal.record("run")
+    journal.record("a", text="x" * 100)
+    journal.close()
+
+    assert [each["t"] for each in records(path)] == ["run", "a"]
+
+
+def test_a_full_disk_tears_one_record_and_the_next_is_tried_again(path):
+    complaints = []
+    journal = Journal(path, complaints.append)
+    journal.record("run")
+    disk = Disk(journal, full=(2, 3), takes=10)  # the second part of the first record, and the next record whole
+    journal.record("a")
+    assert journal.behind
+    journal.record("b")
+    disk.takes = None
+    journal.record("c")
+    journal.close()
+
+    *_, torn, lost, last = path.read_bytes().splitlines()
+    assert (torn, json.loads(lost), json.loads(last)) == (b'{"t": "a"}'[:10], {"t": "lost", "records": 2}, {"t": "c"})
+    assert set(complaints) == {
+        f"the journal {path} could not be written ([Errno 28] No space left on device): it has a gap"
+    }
+    assert not journal.behind
+
+
+def test_a_run_with_a_gap_is_read_with_all_that_could_be_written(path):
+    run = Run(Journal(path, lambda _text: None))
+    run.recorder.collected(4, "t.py::a")
+    run.brief("t.py::a", size=MB, following="t.py::b")
+    disk = Disk(run.recorder._rows._journal, full=(1,))
+    run.brief("t.py::b", size=MB, following="t.py::c")
+    disk.full = ()
+    run.brief("t.py::c", size=MB, following="t.py::d")
+    torn = read_journal(path)
+    run.brief("t.py::d", size=MB)
+    run.recorder.finish()
+
+    read, written = read_journal(path), {each.nodeid: each for each in run.ledger.spans()}
+
+    assert (torn.running, torn.lost) == ("t.py::d", 1)
+    assert (read.nodeids, read.lost, read.complete) == (["t.py::a", "t.py::c", "t.py::d"], 1, True)
+    assert all(span.start == written[span.nodeid].start for span in read.spans())
+    assert read.last == run.ledger.last
+
+
+def test_the_test_that_ran_when_the_disk_was_full_is_not_blamed_for_a_later_kill(path):
+    run = Run(Journal(path, lambda _text: None))
+    run.recorder.collected(3, "t.py::a")
+    run.brief("t.py::a", following="t.py::b")
+    assert read_journal(path).running == "t.py::b"
+    Disk(run.recorder._rows._journal, full=range(100))
+    run.brief("t.py::b", following="t.py::c")
+
+    read = read_journal(path)  # as after a SIGKILL in t.py::c
+
+    assert (read.running, read.lost, read.nodeids) == (None, 1, ["t.py::a"])
+
+
+def test_rows_behind_a_gap_are_told_apart(path):
+    run = Run(Journal(path, lambda _text: None))
+    run.recorder.collected(3, "t.py::a")
+    disk = Disk(run.recorder._rows._journal, full=(1,))
+    run.brief("t.py::a")
+    disk.full = ()
+    run.brief("t.py::b")
+    thing = Thing(kind="fds", noun="file", name="x")
+    run.recorder._rows.ledger.gone[1] = (thing,)
+    run.recorder.finish()
+
+    assert read_journal(path).gone == {0: (thing,)}
+
+
+def test_a_journal_that_was_removed_is_made_again_with_all_that_it_held(path):
+    run = Run(Journal(path, pytest.fail))
+    run.recorder.collected(2, "t.py::a")
+    run.brief("t.py::a", following="t.py::b")
+    shutil.rmtree(path.parent)
+    run.brief("t.py::b")
+    run.recorder.finish()
+
+    read = read_journal(path)
+
+    assert (read.nodeids, read.complete, read.lost) == (["t.py::a", "t.py::b"], True, 0)
+    assert spans_of(read) == spans_of(run.ledger)
+
+
+def test_a_journal_that_was_removed_and_closed_tells_what_is_missing(path):
+    journal = Journal(path, pytest.fail)
+    run = Run(journal)
+    run.recorder.collected(2, "t.py::a")
+    run.brief("t.py::a")
+    shutil.rmtree(path.parent)
+    os.close(journal._fd)
+    run.brief("t.py::b")
+    run.recorder.finish()
+
+    read = read_journal(path)
+
+    assert (read.nodeids, read.complete, read.lost) == (["t.py::b"], True, 2)
+
+
+def test_a_folder_that_cannot_be_made_again_is_told_and_the_run_goes_on(path):
+    complaints = []
+    journal = Journal(path, complaints.append)
+    journal.record("run")
+    shutil.rmtree(path.parent)
+    path.parent.write_text("mine", encoding="utf-8")
+    journal.record("a")
+    assert complaints == [
+        f"the journal {path} could not be written ({path.parent} is a link or no folder): it has a gap"
+    ]
+    path.parent.unlink()
+    journal.record("b")
+    journal.close()
+
+    assert [each["t"] for each in records(path)] == ["run", "lost", "b"]
+
+
+def test_a_record_never_goes_into_a_users_file_that_got_the_journals_number(path, tmp_path):
+    journal = Journal(path, pytest.fail)
+    journal.record("run")
+    users = os.open(tmp_path / "data", os.O_RDWR | os.O_CREAT)
+    os.dup2(users, journal._fd)
+    number = journal._fd
+    journal.record("a")
+    journal.close()
+
+    assert (tmp_path / "data").read_bytes() == b""
+    assert [each["t"] for each in records(path)] == ["run", "a"]
+    os.fstat(number)  # it is the user's, and still open
+    os.close(number)
+    os.close(users)
+
+
+def test_another_file_at_the_journals_place_is_left_alone(path):
+    complaints = []
+    journal = Journal(path, complaints.append)
+    journal.record("run")
+    path.unlink()
+    path.write_text("mine", encoding="utf-8")
+    journal.record("a")
+    journal.close()
+
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert "another file is in its place" in complaints[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_a_fork_that_goes_on_writes_nothing(path):
+    journal = Journal(path, pytest.fail)
+    journal.record("run")
+    child = os.fork()
+    if child == 0:
+        journal.record("a")
+        os._exit(0)
+    os.waitpid(child, 0)
+    journal.close()
+
+    assert [each["t"] for each in records(path)] == ["run"]
+
+
+def test_a_link_in_place_of_the_journal_is_not_followed(path, tmp_path):
+    (tmp_path / "victim").write_text("mine", encoding="utf-8")
+    path.parent.mkdir(parents=True)
+    path.symlink_to(tmp_path / "victim")
+    complaints = []
+    Journal(path, complaints.append).record("run")
+
+    assert (tmp_path / "victim").read_text(encoding="utf-8") == "mine"
+    assert "no journal is kept" in complaints[0]
 
 
 def test_a_journal_that_cannot_be_written_complains_once(tmp_path):
@@ -306,3 +576,36 @@ def test_folders_that_are_no_runs_are_not_removed(tmp_path):
 
 def test_pruning_where_nothing_is_harms_nothing(tmp_path):
     prune(tmp_path / "none", 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_folder_of_another_user_is_not_removed(tmp_path):
+    folder = tmp_path / f"20260101-120000-{NOBODY}"
+    folder.mkdir()
+    os.chown(folder, 12345, 12345)
+
+    prune(tmp_path, 0)
+
+    assert folder.exists()
+
+
+def test_a_link_among_the_runs_is_neither_followed_nor_removed(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "data").write_text("x", encoding="utf-8")
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / f"20260101-120000-{NOBODY}").symlink_to(tmp_path / "mine")
+    (tmp_path / "linked").symlink_to(tmp_path / "runs")
+
+    prune(tmp_path / "runs", 0)
+    prune(tmp_path / "linked", 0)
+
+    assert (tmp_path / "mine" / "data").exists()
+
+
+def test_a_number_that_is_no_process_keeps_nothing_from_its_end(tmp_path):
+    (tmp_path / f"20260101-120000-{'9' * 200}").mkdir()
+    (tmp_path / "20260101-120000-9999999999").mkdir()
+
+    prune(tmp_path, 0)
+
+    assert [len(each.name) for each in tmp_path.iterdir()] == [216]

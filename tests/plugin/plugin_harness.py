@@ -134,6 +134,18 @@ class Example:
             book=wire.read(casebook) if casebook.exists() else None,
         )
 
+    def start(self, *args, files=None, env=None):
+        """Start pytest and come back at once; what it prints goes into `output.txt`, and nothing of it is in a pipe."""
+        self.write(files or {})
+        with (self.path / "output.txt").open("wb") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "pytest", *(self.plugins or ()), *self.args, *args],
+                cwd=self.path,
+                env=self.environ(**(env or {})),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
     def environ(self, **more):
         """Ours without what this very run of pytest has put there."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_", "COV_"))}

@@ -6,12 +6,15 @@ import json
 
 import pytest
 
+from leaktrace.codec import decode, encode
 from leaktrace.errors import ReplayError
+from leaktrace.replay import letters
 from leaktrace.replay.letters import (
-    MAX_ANSWER_BYTES,
     VERSION,
     Answer,
+    Answers,
     Order,
+    Share,
     Target,
     Task,
     read_answers,
@@ -23,9 +26,17 @@ from leaktrace.replay.letters import (
 
 NODEID = "tests/test_a.py::TestA::test_b[é-\ud800 ::]"
 ORDER = Order(
+    files=("tests/test_a.py", NODEID),
     args=("-x", "tests/"),
     sys_path=("/somewhere", ""),
     answer="answer-1",
+    restore={"PYTHONMALLOC": None, "GLIBC_TUNABLES": "a=b"},
+    temporary="elsewhere",
+    channel=5,
+    door="leaktrace.another",
+)
+SHARE = Share(
+    number=3,
     tasks=(
         Task(
             ident=3,
@@ -38,12 +49,13 @@ ORDER = Order(
             before=(Target(nodeid="a.py::b", path="a.py", tail="b"),),
         ),
         Task(ident=4, targets=(), native=True),
+        Task(ident=5, targets=(), screening=True, duration_s=0.25),
     ),
+    answer="answer",
+    log="log",
     kinds=("memory", "fds"),
     trace=False,
-    restore={"PYTHONMALLOC": None, "GLIBC_TUNABLES": "a=b"},
-    temporary="elsewhere",
-    door="leaktrace.another",
+    forked=False,
 )
 EVENTS = [
     {
@@ -64,6 +76,13 @@ EVENTS = [
 ]
 
 
+def read(path):
+    """All that a file of answers holds, and what of it was broken."""
+    answers = Answers(path)
+    answers.take()
+    return answers
+
+
 @pytest.fixture
 def path(tmp_path):
     return tmp_path / "letter"
@@ -77,11 +96,16 @@ def test_an_order_is_read_as_it_was_written(path):
     ORDER.write(path)
 
     assert read_order(path) == ORDER
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_share_is_read_as_it_was_written():
+    assert decode(Share, json.loads(json.dumps(encode(SHARE)))) == SHARE
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"5", b"{}", b"\xff", b"[" * 100_000, json.dumps({"version": VERSION}).encode()],
+    [b"", b"{", b"[]", b"5", b"{}", b"\xff", b"[" * 100_000, b'{"version": NaN}', b"9" * 5_000],
 )
 def test_what_is_no_order_is_refused_with_its_name(path, content):
     path.write_bytes(content)
@@ -92,7 +116,7 @@ def test_what_is_no_order_is_refused_with_its_name(path, content):
 
 @pytest.mark.parametrize(
     "change",
-    [{"later": 1}, {"tasks": 5}, {"tasks": [{"ident": 1}]}, {"tasks": [{"ident": 1, "targets": [5]}]}, {"args": None}],
+    [{"files": 5}, {"files": [1]}, {"channel": "5"}, {"args": None}],
 )
 def test_an_order_that_does_not_fit_is_refused(path, change):
     ORDER.write(path)
@@ -115,7 +139,7 @@ def test_an_order_of_another_version_is_refused(path):
 def test_answers_are_gathered_by_task(path):
     put(path, *EVENTS)
 
-    answers = read_answers(path)
+    answers = read(path).by_task
 
     assert answers[3] == Answer(
         ident=3,
@@ -142,12 +166,29 @@ def test_an_answer_torn_at_any_byte_tells_all_that_was_whole(path):
 
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
-        answer = read_answers(path).get(3)
-        assert len(answer.readings if answer else []) == sum(ends[i] <= size for i in readings), size
+        answer = read(path).by_task.get(3)
+        assert len(answer.readings if answer else []) == sum(ends[i] < size for i in readings), size
 
 
 def test_no_answer_yet_is_no_fault(path):
-    assert read_answers(path) == {}
+    answers = Answers(path)
+
+    assert not answers.take()
+    assert answers.by_task == {}
+
+
+def test_what_comes_later_is_read_from_where_it_began_a_torn_line_with_its_rest(path):
+    answers = Answers(path)
+    put(path, *EVENTS[:2], b'{"event": "rea', end=b"")
+    assert answers.take()
+    assert len(answers.by_task[3].readings) == 1
+
+    with path.open("ab") as file:
+        file.write(b'ding", "task": 3, "values": [1, null], "runs": 1}\n')
+
+    assert answers.take()
+    assert answers.by_task[3].readings == [[100, None], [1, None]]
+    assert not answers.take()
 
 
 @pytest.mark.parametrize(
@@ -164,24 +205,61 @@ def test_no_answer_yet_is_no_fault(path):
         {"event": "unheard of", "task": 3},
         {"event": "begin", "task": 3},
         b'{"event": "reading", "task": 3, "values": [1e999, 2], "runs": 1}',
+        b'{"event": "reading", "task": 3, "values": [NaN, 2], "runs": 1}',
+        {"event": "reading", "task": 3, "values": [2**63, 2], "runs": 1},
+        {"event": "reading", "task": 3, "values": [1, 2], "runs": -1},
+        {**EVENTS[0], "batch_runs": 0},
+        {**EVENTS[0], "counters": [5]},
+        {"event": "exhibit", "task": 3, "exhibit": 5},
+        {"event": "spent", "task": 3},
+        {"event": "screened", "task": 3, "as": "guilty", "runs": 2},
+        b'{"event": "reading", "task": 3, "values": [' + b"9" * 5_000 + b', 2], "runs": 1}',
     ],
 )
-def test_a_broken_line_is_named_with_its_number_and_left_out_at_the_end(path, line):
-    put(path, EVENTS[0], line, EVENTS[1])
-    with pytest.raises(ReplayError, match="line 2 of the answer"):
-        read_answers(path)
+def test_a_broken_line_costs_itself_alone(path, line):
+    put(path, EVENTS[0], EVENTS[1], line, EVENTS[4], *EVENTS[6:])
 
-    put(path, EVENTS[0], EVENTS[1], line, end=b"")
-    assert len(read_answers(path)[3].readings) == 1
+    answers = read_answers(path)
+
+    assert (answers[3].readings, answers[3].spent, answers[3].ended) == ([[100, None]], "time", True)
+    assert answers[4].failure == "run 1: call failed: assert 0"
 
 
-def test_an_answer_that_is_too_large_is_not_read(path):
-    put(path, *EVENTS)
-    with path.open("ab") as file:
-        file.truncate(MAX_ANSWER_BYTES + 1)
+def test_readings_behind_a_broken_one_do_not_join_those_before_it(path):
+    put(path, EVENTS[0], EVENTS[1], b'{"event": "reading", "task": 3, "val', EVENTS[2])
 
-    with pytest.raises(ReplayError, match="over 256 MiB"):
-        read_answers(path)
+    assert read_answers(path)[3].readings == [[100, None]]
+
+
+def test_a_broken_line_of_one_task_takes_nothing_from_another(path):
+    other = [{**event, "task": 5} for event in EVENTS[:3]]
+    put(path, *other, b'{"event": "reading", "task": 3, "values": [1', *EVENTS[:3], {"event": "end", "task": 5})
+
+    answers = read_answers(path)
+
+    assert (len(answers[5].readings), len(answers[3].readings)) == (2, 2)
+
+
+def test_a_broken_line_that_was_no_reading_leaves_the_readings_whole(path):
+    put(path, EVENTS[0], EVENTS[1], {"event": "preceded", "task": 3, "tests": "many"}, EVENTS[2])
+
+    assert len(read_answers(path)[3].readings) == 2
+
+
+def test_a_line_that_is_not_whole_yet_is_no_gap(path):
+    put(path, EVENTS[0], EVENTS[1], b'{"event": "read', end=b"")
+
+    assert not read_answers(path)[3].gap
+
+
+def test_no_more_of_an_answer_is_read_than_its_bound(path, monkeypatch):
+    monkeypatch.setattr(letters, "MAX_ANSWER_BYTES", 10_000)
+    put(path, *EVENTS[:2], *[EVENTS[2]] * 1000)
+
+    answers = read(path)
+
+    assert 10 < len(answers.by_task[3].readings) < 1000
+    assert not answers.take()
 
 
 def test_a_target_is_known_by_its_file_and_its_tail():
@@ -198,6 +276,21 @@ def test_a_task_that_died_while_it_was_explained_keeps_its_verdict(tmp_path):
     events = [begin, *({"event": "reading", "values": [n], "runs": n} for n in range(6)), {"event": "judged"}]
     answer.write_text("".join(json.dumps({**event, "task": 0}) + "\n" for event in events), encoding="utf-8")
 
-    [told] = read_answers(answer).values()
+    [told] = read(answer).by_task.values()
 
     assert (told.judged, told.ended, told.failure, len(told.readings)) == (True, False, None, 6)
+
+
+def test_what_a_screening_found_is_told_in_one_line_that_ends_the_task(path):
+    put(
+        path,
+        {"event": "screened", "task": 1, "as": "clean", "runs": 0},
+        {"event": "screened", "task": 2, "as": "grown", "runs": 40, "batch_runs": 3, "harmless": "a.B"},
+        {"event": "retired", "task": 2},
+    )
+
+    clean, grown = read(path).by_task.values()
+
+    assert (clean.screened, clean.ended, clean.retired) == ("clean", True, False)
+    assert (grown.screened, grown.runs, grown.batch_runs, grown.harmless) == ("grown", 40, 3, "a.B")
+    assert (grown.ended, grown.retired) == (True, True)

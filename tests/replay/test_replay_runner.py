@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import os
-import sys
-import textwrap
-import time
 
-import psutil
 import pytest
+from replay_bench import Bench, is_gone
 
-from leaktrace.replay.children import interpreter
-from leaktrace.replay.letters import Settings, Target, Task
-from leaktrace.replay.runner import Bounds, replay
+from leaktrace.replay.letters import Target, Task
+from leaktrace.replay.runner import SCREENED_A_SHARE, shares
 
 
 SUITE = """
 import ctypes, os, sys, subprocess, time
 import pytest
 
-KEPT, RUNS = [], []
+KEPT, RUNS, HERE = [], [], os.getpid()
 
 def test_leaks(): KEPT.append(bytearray(3_000_000))
 @pytest.fixture(scope="module")
@@ -34,6 +29,19 @@ def test_hangs():
     child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     with open(os.environ["PID_FILE"], "w") as file: file.write(str(child.pid))
     time.sleep(600)
+def test_hangs_in_a_fork_only():
+    while os.getppid() != int(os.environ["STARTED_BY"]): time.sleep(1)
+def test_keeps_a_lot(): KEPT.append(bytearray(b"x") * 20_000_000)
+def test_clean(): pass
+def test_notes_its_process():
+    with open(os.environ["PID_FILE"], "a") as file: file.write(f"{os.getpid()}\\n")
+def test_crashes_at_the_third_run():
+    RUNS.append(1)
+    if len(RUNS) == 3: os.abort()
+def test_leaves_processes():
+    code = "import subprocess, sys; print(subprocess.Popen(['sleep', '600'], start_new_session=True, stdout=-3).pid)"
+    found = subprocess.run([sys.executable, "-c", code], stdout=-1, text=True, start_new_session=True).stdout
+    with open(os.environ["PID_FILE"], "a") as file: file.write(found)
 def test_exits_hard(): os._exit(7)
 def test_exits(): sys.exit(3)
 def test_fails_at_the_second_run():
@@ -52,51 +60,7 @@ def test_sees_its_environment():
 
 @pytest.fixture
 def bench(tmp_path):
-    return Bench(tmp_path)
-
-
-class Bench:
-    """A suite, and children that run parts of it."""
-
-    def __init__(self, path):
-        self.path, self.suite = path, path / "test_suite.py"
-        self.suite.write_text(textwrap.dedent(SUITE), encoding="utf-8")
-        self.pid_file = path / "pid"
-
-    def task(self, ident, name, **changes):
-        target = Target(nodeid=f"test_suite.py::{name}", path=str(self.suite), tail=name)
-        return Task(ident=ident, targets=(target,), **{"warmups": 1, "batch_runs": 1, "follow_s": 1.0, **changes})
-
-    def replay(self, *names, before=(), **bounds):
-        """All that was answered, by name."""
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_"))}
-        settings = Settings(
-            args=("-x", "-k", "nothing at all", "--maxfail=1"),
-            cwd=str(self.path),
-            sys_path=tuple(sys.path),
-            environ={
-                **keep,
-                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
-                "PYTEST_PLUGINS": "leaktrace.plugin",
-                "PID_FILE": str(self.pid_file),
-                "SEEN": "yes",
-            },
-            interpreter=interpreter(),
-        )
-        earlier = tuple(Target(nodeid=name, path=str(self.suite), tail=name) for name in before)
-        tasks = [self.task(i, name, before=earlier) for i, name in enumerate(names)]
-        self.outcome = replay(
-            tasks,
-            settings,
-            Bounds(**{"timeout_s": 60.0, **bounds}),
-            self.path / "replay",
-            trace=False,
-            progress=self.note,
-        )
-        return {name: self.outcome.answers.get(i) for i, name in enumerate(names)}
-
-    def note(self, done, count, _current):
-        self.progress = (done, count)
+    return Bench(tmp_path, SUITE)
 
 
 def test_a_child_that_dies_costs_its_own_task_alone(bench):
@@ -148,13 +112,7 @@ def test_a_child_that_hangs_is_killed_with_all_that_it_started(bench):
 
     assert "it took longer than --leaktrace-timeout" in answers["test_hangs"].failure
     assert answers["test_leaks"].readings
-    grandchild = int(bench.pid_file.read_text(encoding="utf-8"))
-    for _ in range(50):
-        if not psutil.pid_exists(grandchild) or psutil.Process(grandchild).status() == psutil.STATUS_ZOMBIE:
-            break
-        time.sleep(0.1)
-    else:
-        pytest.fail("the grandchild lives on")
+    assert is_gone(int(bench.pid_file.read_text(encoding="utf-8")))
 
 
 def test_a_budget_that_is_spent_leaves_out_what_had_not_begun(bench):
@@ -205,3 +163,78 @@ def test_a_file_that_cannot_be_collected_is_told_with_its_reason(bench):
 
     assert "collected no test" in answer.failure
     assert "not_there" in answer.failure
+
+
+def test_tests_of_a_file_that_are_screened_share_a_worker_and_every_other_task_has_its_own():
+    def task(ident, path, **changes):
+        return Task(ident=ident, targets=(Target(nodeid=f"{path}::t", path=path, tail="t"),), **changes)
+
+    tasks = [
+        *(task(number, "a.py", screening=True) for number in range(SCREENED_A_SHARE + 1)),
+        task(1000, "b.py", screening=True),
+        task(1001, "b.py"),
+        task(1002, "b.py"),
+    ]
+
+    assert [len(share) for share in shares(tasks)] == [SCREENED_A_SHARE, 1, 1, 1, 1]
+
+
+def test_a_worker_that_has_outgrown_its_bound_makes_way_for_another(bench):
+    names = ["test_notes_its_process", "test_keeps_a_lot", "test_clean", "test_keeps_a_lot", "test_clean"]
+    bench.tasks = lambda *given, **_changes: [bench.task(i, name, screening=True) for i, name in enumerate(given)]
+
+    bench.replay(*names, "test_notes_its_process")
+
+    answers = [bench.outcome.answers[number] for number in range(6)]
+    assert [answer.screened for answer in answers] == ["clean", "grown", "clean", "grown", "clean", "clean"]
+    assert [answer.retired for answer in answers] == [False, True, False, True, False, False]
+    assert len(set(bench.pid_file.read_text(encoding="utf-8").split())) == 2
+
+
+def test_a_screened_test_that_crashes_at_a_later_run_costs_itself_alone(bench):
+    names = ["test_clean", "test_crashes_at_the_third_run", "test_xfails", "test_skips"]
+
+    answers = bench.replay(*names, screening=True)
+
+    assert answers["test_clean"].screened == "clean"
+    assert "died of signal SIGABRT" in answers["test_crashes_at_the_third_run"].failure
+    assert "xfail" in answers["test_xfails"].failure
+    assert "skipped" in answers["test_skips"].failure
+
+
+def test_what_hangs_at_once_in_a_fork_is_tried_once_more_in_a_fresh_process(bench):
+    answers = bench.replay("test_hangs_in_a_fork_only", "test_clean", timeout_s=3.0)
+
+    assert answers["test_hangs_in_a_fork_only"].failure is None
+    assert answers["test_clean"].failure is None
+
+
+def test_processes_that_tests_leave_end_with_the_worker_though_they_have_a_session_of_their_own(bench):
+    bench.replay("test_leaves_processes")
+
+    left = [int(pid) for pid in bench.pid_file.read_text(encoding="utf-8").split()]
+    assert len(left) > 3
+    assert [pid for pid in left if not is_gone(pid)] == []
+
+
+def test_an_end_that_somebody_wants_leaves_the_rest_unjudged(bench):
+    answers = bench.replay("test_hangs", "test_leaks", stopped=bench.pid_file.exists)
+
+    assert list(answers.values()) == [None, None]
+    assert sorted(bench.outcome.left_out) == [0, 1]
+    assert is_gone(int(bench.pid_file.read_text(encoding="utf-8")))
+
+
+def test_a_thread_that_runs_after_collection_takes_the_forks_and_is_named(bench):
+    (bench.path / "conftest.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait, name='mine', daemon=True).start()\n",
+        encoding="utf-8",
+    )
+
+    answers = bench.replay("test_clean", "test_leaks", "test_aborts")
+
+    assert [answers[name].failure for name in ("test_clean", "test_leaks")] == [None, None]
+    assert "died of signal SIGABRT" in answers["test_aborts"].failure
+    [note] = bench.pool.notes
+    assert note.startswith("each share of tests got a process of its own, since a fork was not safe")
+    assert "1 thread runs after collection (mine)" in note

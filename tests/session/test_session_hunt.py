@@ -1,135 +1,146 @@
-"""How often a test is repeated in place, by what the hunt has cost so far."""
+"""A hunt's bookkeeping: which tests are screened, in which order, and what follows from what was found."""
 
 from __future__ import annotations
 
-import gc
-import weakref
+from array import array
 
-from leaktrace.hunt import Game, Harmless, Prey, decided_in_place
-from leaktrace.options import Options
-from leaktrace.replay.letters import Task
-from leaktrace.session import soonest_first
+import pytest
+
+from leaktrace.confirm import soonest_first
+from leaktrace.hunt import HEAVY_BYTES, Grown, Screened, decided, hunted, screened, screenings, variants_last
+from leaktrace.ledger.model import OUTCOMES, Ledger
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
+from leaktrace.replay.letters import Answer, Task
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Ruling, Verdict
 
 
-class Suite:
-    """A hunt by hand: each test takes so long, its repeats so much longer, of which so much went into following it."""
-
-    def __init__(self):
-        self.now = 0.0
-        self.game = Game(Options(), clock=lambda: self.now)
-        self.game.count(1000)
-
-    def test(self, duration_s, repeats_s, followed_s=0.0):
-        self.now += duration_s
-        assert self.game.takes(f"t.py::test_{self.game.seen}", duration_s)
-        self.now += repeats_s
-        self.game.screened("t.py::test", None)
-        self.game.followed_s += followed_s
-
-    def repeats_of(self, duration_s, repeat_s=None):
-        """How many a test gets that took so long, and so long again."""
-        assert self.game.takes(f"t.py::test_{self.game.seen}", duration_s)
-        return self.game.patience(duration_s if repeat_s is None else repeat_s)
+def ledger(**outcomes):
+    found = Ledger(counters=(RSS_BYTES, HEAP_BYTES), worker="gw1", harness=array("q", [0, 0]))
+    for name, outcome in outcomes.items():
+        found.nodeids.append(f"t.py::{name}")
+        found.cells.extend([OUTCOMES.index(outcome), 2_000_000, *[0] * 9])
+    return found
 
 
-def test_every_test_gets_four_repeats_while_the_hunt_is_young():
-    suite = Suite()
-    suite.test(0.010, 0.050)
-
-    assert suite.repeats_of(0.010).batch == 4
+def suspect(name, **changes):
+    given = {"kind": "memory", "counter": "blocks", "grew_by": 1, "duration_s": 0.1, **changes}
+    return Suspect(subject="test", name=f"t.py::{name}", why="", nodeids=(f"t.py::{name}",), **given)
 
 
-def test_a_longer_test_gets_fewer_repeats_once_the_hunt_has_cost_more_than_its_share():
-    suite = Suite()
-    for _ in range(100):
-        suite.test(0.010, 0.050)
-
-    assert suite.repeats_of(0.010).batch == 2
-    assert suite.repeats_of(0.5).batch == 1
+def tasks_of(found, left_out=(), suspects=()):
+    paths = {nodeid: f"/{nodeid.partition('::')[0]}" for nodeid in found.nodeids}
+    return screenings(found, paths, left_out=left_out, suspects=suspects, first=7)
 
 
-def test_a_slow_test_gets_one_repeat_at_a_time_however_young_the_hunt():
-    suite = Suite()
-    suite.test(0.3, 0.3)
-
-    assert suite.repeats_of(0.3) == (1, 1, True)
+def names(tasks):
+    return [task.targets[0].tail for task in tasks]
 
 
-def test_a_first_run_that_was_slow_takes_no_repeats_from_a_test_that_is_not():
-    suite = Suite()
-    suite.test(0.010, 100)
+def grown(name, verdict=Verdict.LEAK, counter="refs", **changes):
+    ruling = Ruling(verdict=verdict, reason="grew by 2 references a run", counter=counter)
+    return Grown(
+        nodeid=f"t.py::{name}", worker="main", duration_s=0.01, accused={"memory": ruling}, rates={}, **changes
+    )
 
-    assert suite.repeats_of(0.020, repeat_s=0.020).batch == 1
-    assert suite.repeats_of(0.020, repeat_s=0.0005) == (4, 3, False)
-    assert suite.repeats_of(0.0005, repeat_s=0.020).batch == 4
+
+def test_every_test_that_passed_is_screened_and_no_other():
+    found = ledger(test_a="passed", test_b="failed", test_c="skipped", test_d="xfailed", test_e="passed")
+
+    tasks = tasks_of(found, left_out={"t.py::test_e"})
+
+    assert names(tasks) == ["test_a"]
+    assert [(task.ident, task.screening, task.duration_s) for task in tasks] == [(7, True, 2.0)]
+
+
+def test_a_heavy_test_is_not_screened_since_it_is_heard_in_a_process_of_its_own_anyway():
+    found = ledger(test_a="passed", test_heavy="passed")
+
+    assert names(tasks_of(found, suspects=[suspect("test_heavy", grew_by=HEAVY_BYTES + 1)])) == ["test_a"]
+
+
+def test_the_tests_of_a_file_stay_together():
+    found = ledger(test_a="passed", test_b="passed")
+    found.nodeids.insert(1, "other.py::test_c")
+    found.cells.extend([OUTCOMES.index("passed"), 0, *[0] * 9])
+
+    assert names(tasks_of(found)) == ["test_a", "test_b", "test_c"]
+
+
+def test_with_a_budget_one_variant_of_each_function_comes_before_the_others():
+    outcomes = {"test_a[1]": "passed", "test_a[2]": "passed", "test_b": "passed"}
+
+    assert names(variants_last(tasks_of(ledger(**outcomes)))) == ["test_a[1]", "test_b", "test_a[2]"]
 
 
 def test_one_variant_of_each_function_is_replayed_before_the_others_and_slow_suspects_last():
-    def suspect(name, duration_s=0.1):
-        return Suspect(
-            subject="test",
-            name=f"t.py::{name}",
-            kind="memory",
-            counter="blocks",
-            grew_by=1,
-            why="",
-            nodeids=(),
-            duration_s=duration_s,
-        )
-
-    suspects = [suspect("test_a[1]"), suspect("test_a[2]"), suspect("test_slow", 2.0), suspect("test_b")]
+    suspects = [suspect("test_a[1]"), suspect("test_a[2]"), suspect("test_slow", duration_s=2.0), suspect("test_b")]
     tasks = [Task(ident=number, targets=()) for number in range(4)]
 
     assert [task.ident for task in soonest_first(tasks, suspects)] == [0, 3, 1, 2]
 
 
-def test_a_short_test_gets_four_repeats_whatever_the_hunt_has_cost():
-    suite = Suite()
-    suite.test(0.010, 100)
+def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_failed():
+    clean, failed, mute, never = tasks_of(ledger(test_a="passed", test_b="passed", test_c="passed", test_d="passed"))
+    answers = {
+        clean.ident: Answer(ident=clean.ident, screened="clean", ended=True),
+        failed.ident: Answer(ident=failed.ident, failure="run 2: call failed: assert 0", ended=True),
+        mute.ident: Answer(ident=mute.ident),
+    }
 
-    assert suite.repeats_of(0.0005).batch == 4
+    found = screened([(task, "gw1") for task in (clean, failed, mute, never)], answers)
+
+    assert found.clean == {"t.py::test_a"}
+    assert found.failed == {
+        "t.py::test_b": ("gw1", "run 2: call failed: assert 0"),
+        "t.py::test_c": ("gw1", "its worker ended without a word"),
+    }
+    assert found.left_out == ("t.py::test_d",)
 
 
-def test_what_it_cost_to_follow_others_takes_no_repeat_from_a_test():
-    suite = Suite()
-    for _ in range(20):
-        suite.test(0.010, 3.020, followed_s=3.0)
-
-    assert suite.repeats_of(0.010).batch == 4
-
-
-def test_references_to_an_installed_class_are_steady_without_a_child():
-    game = Game(Options())
-    refs = Ruling(verdict=Verdict.LEAK, reason="grew by 2 references a run", counter="refs")
-    game.prey["t.py::test"] = Prey(
-        nodeid="t.py::test", duration_s=0.01, accused={"memory": refs}, rates={}, harmless="brotli.Compressor"
+def test_readings_of_a_test_that_grew_become_a_suspect_with_its_rate():
+    (task,) = tasks_of(ledger(test_a="passed"))
+    readings = [[1000 + 96 * number] for number in range(20)]
+    answer = Answer(
+        ident=task.ident, counters=("heap_bytes",), readings=readings, spent="runs", screened="grown", ended=True
     )
 
-    (case,) = decided_in_place(game.suspects("main"), game, limit_bytes=1).values()
+    (found,) = hunted(screened([(task, "gw1")], {task.ident: answer}))
+
+    assert (found.name, found.kind, found.counter, found.worker) == ("t.py::test_a", "memory", "heap_bytes", "gw1")
+    assert found.grew_by == pytest.approx(96)
+
+
+def test_the_steepest_is_told_first_and_what_failed_when_it_was_run_again_last():
+    found = Screened(
+        grown={"t.py::test_a": grown("test_a")}, failed={"t.py::test_b": ("main", "run 1: call failed: assert 0")}
+    )
+
+    assert [(each.name, each.why) for each in hunted(found)] == [
+        ("t.py::test_a", "screened, it grew by 2 references a run"),
+        ("t.py::test_b", "not repeatable: run 1: call failed: assert 0"),
+    ]
+
+
+def test_what_grew_in_the_suite_and_not_when_it_was_run_again_is_one_time():
+    found = Screened(clean=frozenset({"t.py::test_a"}))
+    suspects = [suspect("test_a"), suspect("test_a", kind="temp_files"), suspect("test_b")]
+
+    cases = decided(suspects, found, limit_bytes=1)
+
+    assert {number: case.verdict for number, case in cases.items()} == {0: Verdict.ONE_TIME}
+
+
+def test_references_to_an_installed_class_are_steady_without_a_closer_look():
+    found = Screened(grown={"t.py::test_a": grown("test_a", harmless="brotli.Compressor")})
+
+    (case,) = decided(hunted(found), found, limit_bytes=1).values()
 
     assert case.verdict is Verdict.STEADY
     assert "references to class brotli.Compressor" in case.reason
 
 
-def test_growth_that_wavers_in_place_is_unclear_and_steady_growth_is_not():
-    game = Game(Options())
-    for name, verdict in (("wavers", Verdict.UNDECIDED), ("grows", Verdict.LEAK)):
-        ruling = Ruling(verdict=verdict, reason="grew", counter="blocks")
-        game.prey[name] = Prey(nodeid=name, duration_s=0.01, accused={"memory": ruling}, rates={})
+def test_growth_that_wavers_is_unclear_and_steady_growth_is_not():
+    found = Screened(grown={"wavers": grown("wavers", Verdict.UNDECIDED), "grows": grown("grows")})
 
-    assert game.unclear() == {"wavers"}
-
-
-def test_classes_whose_references_were_counted_are_let_go():
-    class Own:
-        pass
-
-    harmless, own = Harmless(), weakref.ref(Own)
-    harmless.begin()
-    del Own
-    harmless.forget()
-    gc.collect()
-
-    assert own() is None
+    assert found.unclear() == {"t.py::wavers"}

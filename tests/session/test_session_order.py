@@ -9,12 +9,14 @@ from array import array
 from pathlib import Path
 
 from leaktrace.casebook.model import Case
+from leaktrace.confirm import Deadline, Passes
 from leaktrace.ledger.model import OUTCOMES, Ledger
+from leaktrace.options import Options
 from leaktrace.order import CHEAP_S, Hearing, bisect_command, heard_again, is_steady_alone
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
-from leaktrace.replay.children import interpreter
+from leaktrace.replay.base import interpreter
 from leaktrace.replay.letters import Settings, Task, targets_of
-from leaktrace.replay.runner import Bounds
+from leaktrace.replay.runner import Pool
 from leaktrace.suspects.model import Suspect
 from leaktrace.trace.model import Exhibit, Holder
 from leaktrace.verdict.model import Verdict
@@ -41,7 +43,14 @@ def hearing(name, path, **changes):
     nodeid = f"test_a.py::{name}"
     case = {"nodeid": nodeid, "subject": "test", "kind": "memory", "verdict": Verdict.STEADY, "reason": "steady"}
     suspect = Suspect(
-        subject="test", name=nodeid, kind="memory", counter="heap_bytes", grew_by=1, why="", nodeids=(nodeid,)
+        subject="test",
+        name=nodeid,
+        kind="memory",
+        counter="heap_bytes",
+        grew_by=1,
+        why="",
+        nodeids=(nodeid,),
+        worker="main",
     )
     task = Task(ident=7, targets=targets_of((nodeid,), {nodeid: str(path)}), warmups=1, batch_runs=1, follow_s=1.0)
     return Hearing(suspect=suspect, task=task, case=Case(**{**case, "reproduce": "pytest", **changes}))
@@ -58,24 +67,26 @@ def hear(tmp_path, found, *hearings):
         environ={**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_PLUGINS": "leaktrace.plugin"},
         interpreter=interpreter(),
     )
-    heard = heard_again(
-        [hearing(name, path, **changes) for name, changes in hearings],
-        found,
-        settings,
-        paths=dict.fromkeys(found.nodeids, str(path)),
-        bounds=Bounds(timeout_s=60.0),
-        folder=tmp_path / "replay",
-        kinds=("memory",),
-        limit_bytes=10_000_000,
-    )
-    return [each.case for each in heard]
+    with Pool(settings, tmp_path / "replay") as pool:
+        passes = Passes(pool, Options(timeout_s=60.0), Deadline(None), lambda *_told: None)
+        heard = heard_again(
+            [hearing(name, path, **changes) for name, changes in hearings],
+            {"main": found},
+            lambda again: passes.run("hearing after others", again, kinds=("memory",)).answers,
+            paths=dict.fromkeys(found.nodeids, str(path)),
+            args=settings.args,
+            limit_bytes=10_000_000,
+            warn=passes.warn,
+        )
+    return [each.case for each in heard], passes.warnings
 
 
 def test_a_test_that_leaks_after_those_before_it_is_a_leak_and_one_that_does_not_stays_as_it_was(tmp_path):
     found = ledger("test_first", "test_grows", "test_quiet")
 
-    grows, quiet = hear(tmp_path, found, ("test_grows", {}), ("test_quiet", {}))
+    (grows, quiet), warnings = hear(tmp_path, found, ("test_grows", {}), ("test_quiet", {}))
 
+    assert warnings == []
     assert (grows.verdict, grows.after) == (Verdict.LEAK, ("test_a.py::test_first",))
     assert grows.exhibit.holder is not None
     assert grows.exhibit.holder.name == "test_a.KEPT"
@@ -88,7 +99,7 @@ def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_w
     slow = ledger("test_first", "test_grows", took_s=CHEAP_S + 1)
     (tmp_path / "replay").write_text("no folder can be made here", encoding="utf-8")
 
-    first, late, leak, group = hear(
+    (first, late, leak, group), warnings = hear(
         tmp_path,
         slow,
         ("test_first", {}),
@@ -103,6 +114,8 @@ def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_w
         Verdict.LEAK,
         Verdict.STEADY,
     ]
+    [warning] = warnings
+    assert warning.startswith("1 that grew in the suite only were not heard again")
     assert late.reproduce.startswith("leaktrace bisect test_a.py::test_grows")
     assert leak.reproduce == group.reproduce == "pytest"
 
@@ -110,9 +123,11 @@ def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_w
 def test_if_no_child_can_be_started_the_first_hearing_stands(tmp_path):
     (tmp_path / "replay").write_text("no folder can be made here", encoding="utf-8")
 
-    [case] = hear(tmp_path, ledger("test_first", "test_grows"), ("test_grows", {}))
+    [case], warnings = hear(tmp_path, ledger("test_first", "test_grows"), ("test_grows", {}))
 
     assert case.verdict is Verdict.STEADY
+    [warning] = warnings
+    assert warning.startswith("hearing after others ended early: no replay child could be started")
     assert Path(tmp_path / "replay").is_file()
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from leaktrace.casebook.model import Case, Known
-from leaktrace.codec import decode
+from leaktrace.codec import Bounds, decode
 from leaktrace.errors import FileError
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Thing, Unread
 from leaktrace.probes.words import remedy
@@ -26,6 +26,8 @@ from leaktrace.verdict.words import size
 
 DEFAULT_LIMIT_BYTES = 10_000_000
 SHARING = ("fds", "sockets")
+OF_A_TRACE = Bounds(longest=10_000, most=1_000)
+"""What a child may tell of one suspect; more would be no explanation."""
 NOT_READ = Ruling(verdict=Verdict.UNDECIDED, reason="what counts this could not be read in the replay child")
 SMALL_BYTES = 1_000_000
 """Growth of a run below which resident memory is too coarse to show it again."""
@@ -154,7 +156,7 @@ def _things(case: Case, answer: Answer) -> tuple[Thing, ...] | None:
     if answer.things is None:
         return None
     try:
-        found = tuple(decode(Thing, each, at="things") for each in answer.things)
+        found = tuple(decode(Thing, each, at="things", bounds=OF_A_TRACE) for each in answer.things)
     except FileError:
         return None
     # What the watch could not list stands there under its counter's name, and may be of any kind that shares it.
@@ -191,7 +193,7 @@ def _exhibit(answer: Answer) -> Exhibit:
     if answer.exhibit is None:
         return Exhibit()
     try:
-        return decode(Exhibit, answer.exhibit)
+        return decode(Exhibit, answer.exhibit, bounds=OF_A_TRACE)
     except FileError as exc:
         return Exhibit(notes=(f"the trace could not be read: {exc}",))
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from leaktrace.casebook.model import Case, Casebook
-from leaktrace.codec import decode, encode
+from leaktrace.codec import decode, encode, loads
 from leaktrace.errors import FileError
+from leaktrace.files import read_bounded
+from leaktrace.output import write_out
 from leaktrace.trace.model import Exhibit
+from leaktrace.words import json_safe
 
 
 SCHEMA = "leaktrace/1"
+VERSION = re.compile("[1-9][0-9]{0,8}")
 MAX_BYTES = 1 << 30
 EXHIBIT_KEYS = tuple(field.name for field in fields(Exhibit))
 
@@ -47,9 +52,10 @@ def from_json(data: object) -> Casebook:
     if not isinstance(data, Mapping) or not isinstance(data.get("schema"), str):
         raise FileError("this is no casebook: it has no key 'schema' such as 'leaktrace/1'", slug="schema")
     name, _, version = data["schema"].partition("/")
-    if name != "leaktrace" or not version.isdigit():
-        raise FileError(f"this is no casebook: its schema is {data['schema']!r}, not 'leaktrace/1'", slug="schema")
-    if int(version) > 1:
+    if name != "leaktrace" or not VERSION.fullmatch(version):
+        shown = data["schema"][:60]
+        raise FileError(f"this is no casebook: its schema is {shown!r}, not 'leaktrace/1'", slug="schema")
+    if version != "1":
         raise FileError(
             f"the casebook's schema is {data['schema']}, newer than {SCHEMA}: update pytest-leaktrace", slug="schema"
         )
@@ -74,11 +80,13 @@ def nested_case(case: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write(book: Casebook, path: Path) -> None:
-    """Put the casebook into a file, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(to_json(book), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    """Put the casebook where the user wants it: into a file whole or not at all, and through what is no file.
+
+    Raises:
+        OSError: it cannot be written there.
+    """
+    text = json_safe(json.dumps(to_json(book), indent=1, ensure_ascii=False))
+    write_out(path, f"{text}\n".encode())
 
 
 def read(path: Path) -> Casebook:
@@ -88,10 +96,8 @@ def read(path: Path) -> Casebook:
         FileError: it cannot be read, is too large, or holds no casebook.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FileError(f"{path} is over {MAX_BYTES >> 20} MiB; a casebook of that size is not read", slug="schema")
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as exc:
+        data = loads(read_bounded(path, MAX_BYTES))
+    except (OSError, ValueError) as exc:
         raise FileError(f"the casebook {path} cannot be read: {exc}", slug="schema") from exc
     try:
         return from_json(data)

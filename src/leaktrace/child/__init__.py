@@ -1,1 +1,1 @@
-"""pytest inside a child: collect once, run suspects in forks, measure, explain; nothing here runs in the user's process."""
+"""pytest inside a child: collect once, run suspects in forks, measure, explain; nothing of it runs elsewhere."""

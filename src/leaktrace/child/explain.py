@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
+from leaktrace.child.left import Births, name_things, relative
+from leaktrace.child.measure import settle
 from leaktrace.named import plain_name, where_of
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.origins import Origins
-from leaktrace.replay.left import Births, name_things, relative
-from leaktrace.replay.measure import settle
 from leaktrace.verdict.judge import BYTES_PER_REFERENCE
 from leaktrace.verdict.model import Rate, Ruling
 

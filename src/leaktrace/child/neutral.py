@@ -94,6 +94,16 @@ RUN_STATE = ("lfplugin", "nfplugin", "stepwiseplugin")
 """Pytest's own plugins that write into the parent's cache which tests failed last."""
 
 
+SERVERS: tuple[tuple[str, str, str], ...] = (
+    (
+        "pytest_rerunfailures",
+        "flaky(reruns=1, reruns_delay=2): mark test to re-run up to 'reruns' times.",
+        "beside xdist it runs a server in a thread, with which no fork is safe",
+    ),
+)
+"""Plugins that must not even be configured: the module, the marker that they would declare, and why."""
+
+
 class Origin(Enum):
     """Where a plugin comes from: ours, pytest's own, installed, or the suite's."""
 
@@ -101,6 +111,15 @@ class Origin(Enum):
     PYTEST = "pytest"
     INSTALLED = "installed"
     SUITE = "suite"
+
+
+def forestall(config: pytest.Config) -> None:
+    """Take out, before the configuration, the plugins that would start what a child must not have."""
+    for name, marker, _why in SERVERS:
+        for plugin in config.pluginmanager.get_plugins():
+            if module_of(plugin) == name:
+                config.pluginmanager.unregister(plugin)
+                config.addinivalue_line("markers", marker)
 
 
 def quieten(config: pytest.Config) -> None:

@@ -30,5 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(options.run(options, theirs))
     except LeaktraceError as exc:
-        sys.stderr.write(f"leaktrace: {exc}\n")
+        from leaktrace.words import escaped  # noqa: PLC0415 - only for what went wrong
+
+        sys.stderr.write(f"leaktrace: {escaped(str(exc))}\n")
         return USAGE

@@ -6,7 +6,6 @@ import argparse
 import os
 import shutil
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,14 +13,16 @@ from typing import Any, TypeVar
 
 from leaktrace.bisect import Bisected, Bisection, find_target, predecessors, reproduction
 from leaktrace.errors import ReplayError
+from leaktrace.files import temporary_folder
 from leaktrace.options import Options, parse_duration, parse_size
-from leaktrace.replay.children import interpreter
+from leaktrace.replay.base import interpreter
 from leaktrace.replay.letters import Settings, Target
 from leaktrace.replay.roll import call_roll
-from leaktrace.replay.runner import Bounds
+from leaktrace.replay.runner import Bounds, Pool
 from leaktrace.report.terminal import WIDTH, block
 from leaktrace.report.words import plural, wrapped
 from leaktrace.trials import kept_trials
+from leaktrace.words import escaped
 
 
 ABOUT = (
@@ -83,12 +84,12 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
         environ=dict(os.environ),
         interpreter=interpreter(),
     )
-    folder = Path(tempfile.mkdtemp(prefix="leaktrace-bisect-"))
+    folder = temporary_folder("leaktrace-bisect-")
     progress = Progress()
     try:
         progress("collecting")
         roll = call_roll(settings, folder, timeout_s=options.timeout)
-        if not roll.folder:
+        if not roll.loaded:
             raise ReplayError("pytest does not load leaktrace with these arguments: add `-- -p leaktrace.plugin`")
         target = find_target(roll, options.nodeid, cwd)
         if options.after:
@@ -96,22 +97,26 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
         else:
             before, order = predecessors(roll, target, as_collected=options.collected)
         trials = kept_trials(
-            Path(roll.folder) / "bisect", target, settings, limit_bytes=options.limit, fresh=options.fresh
-        )
-        found = Bisection(
+            Path(roll.folder) / "bisect" if roll.folder else None,
             target,
             settings,
-            Bounds(budget_s=options.budget, timeout_s=options.timeout),
-            folder,
             limit_bytes=options.limit,
-            trials=trials,
-            told=progress,
-        ).find(before)
+            fresh=options.fresh,
+        )
+        with Pool(settings, folder) as pool:
+            found = Bisection(
+                target,
+                pool,
+                Bounds(budget_s=options.budget, timeout_s=options.timeout),
+                limit_bytes=options.limit,
+                trials=trials,
+                told=progress,
+            ).find(before)
     finally:
         progress.clear()
         shutil.rmtree(folder, ignore_errors=True)
     for line in lines(found, target, before, order):
-        sys.stdout.write(f"{line}\n")
+        sys.stdout.write(f"{escaped(line)}\n")
     known = f" and {found.known} known from earlier calls (--fresh makes them again)" if found.known else ""
     sys.stdout.write(f"{plural(found.children, 'trial')}{known}, {time.monotonic() - began:.0f} s\n")
     return 0 if found.outcome == "found" else 1
@@ -163,7 +168,7 @@ class Progress:
         """Show this in place of what was shown."""
         if self._shows:
             width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{f'leaktrace bisect: {text}'[:width]}")
+            sys.stderr.write(f"\r\x1b[K{escaped(f'leaktrace bisect: {text}')[:width]}")
             sys.stderr.flush()
 
     def clear(self) -> None:

@@ -1,282 +1,189 @@
 """The ledger's crash-proof file: one JSON line a record, one `write(2)` a line, so that a kill loses one test at most.
 
 Records, by `t`: `run` (version, counters, who), `collected`, `test`, `fixture` (a wider fixture's setup or closing),
-`unread` (a counter given up, and why), `end`. A journal without `end` belongs to a process that died; its last line
-may be torn.
+`unread` (a counter given up, and why), `lost` (how many records could not be written just before), `stopped` (why the
+watch goes no further), `end`. A journal without `end` belongs to a process that died; its last line may be torn.
+
+What is needed of `os` and `json` is bound here, before the first test.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import re
-import shutil
-from array import array
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import psutil
-
-from leaktrace.errors import FileError
-from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
+from leaktrace.files import open_private, private_folder, write_all
+from leaktrace.pristine import dumps, os
 from leaktrace.probes.descriptor import keep_high
-from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Thing, Unread
 
 
 if TYPE_CHECKING:
-    from leaktrace.ledger.spans import Settlement
+    from leaktrace.ledger.model import Ledger
 
+close, fstat, getpid, stat_of = os.close, os.fstat, os.getpid, os.stat
 VERSION = 2
 MAX_BYTES = 1 << 30
-RUN_ID = re.compile(r"\d{8}-\d{6}-\d+")
-"""A run's folder: date, time, process. The folder that the user names may hold others, not ours to remove."""
-KNOWN = {counter.name: counter for counter in (RSS_BYTES, HEAP_BYTES, BLOCKS)}
+WHOLE = '{"whole": true , '
+"""How the first record begins. A record that cannot be written makes the word `false`, in place: that takes no room on
+a full disk, and a reader knows then that it must not blame the test that the last record names."""
+_FLAG_AT = WHOLE.index("true")
+_pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
+_pwrite: Callable[[int, bytes, int], int] | None = getattr(os, "pwrite", None)
 
 
 class Journal:
-    """An append-only file of records; a failing write disables it and is told once through `complain`."""
+    """An append-only file of records.
+
+    A record that cannot be written is lost alone: it is told once through `complain`, the next one is tried, and says
+    how many are missing before it. Before each write the descriptor is known to be that of our file, else the file is
+    opened anew; where it was removed, it is made again with all that it held. Only the process that opened it writes.
+
+    Attributes:
+        behind: whether the last record was lost, so that the next must not leave out what has not changed since.
+    """
 
     def __init__(self, path: Path, complain: Callable[[str], None]) -> None:
         self.path = path
+        self.behind = False
         self._complain = complain
         self._write = os.write
+        self._pid = getpid()
         self._fd = -1
+        self._file = (-1, -1)
+        self._size = self._lost = self._count = 0
+        self._first = b""
+        self._whole = True
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._fd = self._open()
+            self._open(b"")
         except OSError as exc:
             complain(f"no journal is kept: {path} cannot be written ({exc})")
 
-    def _open(self) -> int:
-        return keep_high(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644))
-
     def write(self, line: str) -> None:
         """Append one record, given as a line of JSON without its newline."""
-        if self._fd < 0:
+        if self._fd < 0 or getpid() != self._pid:
             return
-        data = line.encode() + b"\n"
+        data = line.encode("utf-8", "replace") + b"\n"
         try:
-            self._write(self._fd, data)
-        except OSError:
-            # A test closed our descriptor: open the file again, once for each time.
-            try:
-                self._fd = self._open()
-                self._write(self._fd, data)
-            except OSError as exc:
-                self._fd = -1
-                self._complain(f"the journal {self.path} ends here ({exc})")
+            if not self._is_ours():
+                self._reopen()
+            if self.behind:
+                # Whatever is left of the record before must not be glued to this one.
+                data = b'\n{"t": "lost", "records": %d}\n%b' % (self._lost, data)
+            self._put(data)
+        except OSError as exc:
+            self._lost += 1
+            self.behind = True
+            self._mark(whole=False)
+            self._complain(f"the journal {self.path} could not be written ({exc}): it has a gap")
+            return
+        self._count += 1
+        if self.behind:
+            self.behind, self._lost = False, 0
+            self._mark(whole=True)
 
     def record(self, t: str, **fields: object) -> None:
         """Append one record of a rare kind; tests' own records are written as text, which is cheaper."""
-        self.write(json.dumps({"t": t, **fields}))
+        line = dumps({"t": t, **fields})
+        if not self._first:
+            line = f"{WHOLE}{line[1:]}"
+            self._first = line.encode() + b"\n"
+        self.write(line)
 
     def close(self) -> None:
         """Give the descriptor back."""
         if self._fd >= 0:
-            with contextlib.suppress(OSError):
-                os.close(self._fd)
+            with suppress(OSError):
+                if self._is_ours(removed=True):
+                    close(self._fd)
             self._fd = -1
+
+    def _is_ours(self, *, removed: bool = False) -> bool:
+        """Whether the descriptor is still that of our file, and the file, unless it may be `removed`, in a folder."""
+        try:
+            status = fstat(self._fd)
+        except OSError:
+            return False
+        # The size, too: the number of an inode that was removed is soon given to another file.
+        same = (status.st_dev, status.st_ino) == self._file and status.st_size == self._size
+        return same and (removed or status.st_nlink > 0)
+
+    def _put(self, data: bytes) -> None:
+        while data:
+            written = self._write(self._fd, data)
+            self._size += written
+            data = data[written:]
+
+    def _reopen(self) -> None:
+        """Open the file anew, since tests have closed it, removed it or put another file under its number."""
+        kept, ours = b"", False
+        with suppress(OSError):
+            status = fstat(self._fd)
+            if (status.st_dev, status.st_ino) == self._file:
+                ours = status.st_size == self._size or self._is_at_its_place()
+                if ours and status.st_nlink == 0 and _pread is not None:
+                    kept = _pread(self._fd, status.st_size, 0)
+        before = self._fd
+        self._open(kept)
+        if ours:  # never close what may be somebody else's
+            with suppress(OSError):
+                close(before)
+
+    def _is_at_its_place(self) -> bool:
+        status = stat_of(self.path)
+        return (status.st_dev, status.st_ino) == self._file
+
+    def _open(self, kept: bytes) -> None:
+        """Open the file; a new one gets what was `kept` of the old, or at least its first record.
+
+        Raises:
+            OSError: it cannot be opened, or another file is in its place.
+        """
+        private_folder(self.path.parent)
+        fd = open_private(self.path, os.O_RDWR | os.O_APPEND)
+        try:
+            status = fstat(fd)
+            if (status.st_dev, status.st_ino) != self._file or status.st_size < self._size:
+                if status.st_size:
+                    raise FileExistsError("another file is in its place")  # noqa: TRY301 - closed below
+                if self._first:
+                    write_all(fd, kept or self._first)
+                if self._count and not kept:
+                    self._lost += self._count - 1
+                    self.behind = True
+            elif status.st_size != self._size:
+                self.behind = True  # the last record is torn
+            fd = keep_high(fd)
+            status = fstat(fd)
+        except BaseException:
+            close(fd)
+            raise
+        self._fd, self._file, self._size = fd, (status.st_dev, status.st_ino), status.st_size
+
+    def _mark(self, *, whole: bool) -> None:
+        """Say in the first record whether the last one is what happened last."""
+        if whole is self._whole or _pwrite is None:
+            return
+        with suppress(OSError, ImportError):
+            import fcntl  # noqa: PLC0415 - not on Windows, and only after a fault
+
+            flags = fcntl.fcntl(self._fd, fcntl.F_GETFL)
+            fcntl.fcntl(self._fd, fcntl.F_SETFL, flags & ~os.O_APPEND)
+            try:
+                if self._is_at_its_place():
+                    _pwrite(self._fd, b"true " if whole else b"false", _FLAG_AT)
+                    self._whole = whole
+            finally:
+                fcntl.fcntl(self._fd, fcntl.F_SETFL, flags)
 
 
 def read_journal(path: Path) -> Ledger:
-    """The ledger that a journal tells, as far as it goes.
-
-    A torn last line is expected and left out; `complete` is False when the journal has no end, and `running` then
-    names the test that was running, where the journal knows.
+    """The ledger that a journal tells, as far as it goes; see `leaktrace.ledger.reader`.
 
     Raises:
-        FileError: the file is no journal, is of a newer version, or a record before the last line is broken.
+        FileError: it is no journal, is too large or of a newer version.
     """
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise FileError(f"{path} is over {MAX_BYTES >> 20} MiB; a journal of that size is not read", slug="journal")
-        lines = path.read_bytes().split(b"\n")
-    except OSError as exc:
-        raise FileError(f"the journal {path} cannot be read: {exc}", slug="journal") from exc
-    reader: _Reader | None = None
-    for number, line in enumerate(lines):
-        if not line:
-            continue
-        try:
-            record = json.loads(line)
-            if reader is None:
-                reader = _Reader(record)
-            else:
-                reader.take(record)
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as exc:
-            if number == len(lines) - 1:
-                break  # torn by a kill: the split leaves an empty last piece when the line is whole
-            raise FileError(f"line {number + 1} of the journal {path} is broken: {exc!r}", slug="journal") from exc
-    if reader is None:
-        raise FileError(f"{path} holds no journal: its first line is missing or torn", slug="journal")
-    return reader.done()
+    from leaktrace.ledger.reader import read  # noqa: PLC0415 - a journal is written in every run, and read in few
 
-
-def things_of(data: Sequence[Any]) -> tuple[Thing, ...]:
-    """Things from plain values.
-
-    Raises:
-        ValueError: they do not fit.
-    """
-    from leaktrace.codec import decode  # noqa: PLC0415 - a journal is written in every run, and read in few
-
-    try:
-        return tuple(decode(Thing, each, at="things") for each in data)
-    except FileError as exc:
-        raise ValueError(str(exc)) from exc
-
-
-class _Reader:
-    """Builds a ledger, record by record; `last` follows the counters, so that the accounts add up."""
-
-    def __init__(self, record: Mapping[str, Any]) -> None:
-        if record.get("t") != "run":
-            raise ValueError("a journal begins with a record 'run'")
-        if int(record["v"]) > VERSION:
-            raise FileError(
-                f"the journal is of version {record['v']}, this leaktrace reads up to {VERSION}: "
-                "update pytest-leaktrace",
-                slug="journal",
-            )
-        counters = tuple(
-            KNOWN.get(name) or Counter(name=str(name), unit="count", kind=str(name)) for name in record["counters"]
-        )
-        first = {str(name): int(value) for name, value in record["first"].items()}
-        zeros = [0] * len(counters)
-        self.ledger = Ledger(
-            counters=counters,
-            worker=str(record["worker"]),
-            pid=int(record["pid"]),
-            first=dict(first),
-            harness=array("q", zeros),
-            collection=array("q", zeros),
-            complete=False,
-        )
-        self.last = array("q", [first.get(counter.name, 0) for counter in counters])
-        self._lent = array("q", zeros)  # by the running test's wider fixtures, told before the test itself
-        self._fixtures: dict[tuple[str, str, str], FixtureAccount] = {}
-
-    def take(self, record: Mapping[str, Any]) -> None:
-        """One more record; of a kind that is not known, none."""
-        kind, ledger = record["t"], self.ledger
-        if kind == "test":
-            self._test(record)
-        elif kind == "fixture":
-            self._fixture(record)
-        elif kind == "collected":
-            ledger.running = record.get("next")
-            self._credit(ledger.collection, self._numbers(record, "at"))
-        elif kind == "unread":
-            ledger.unread[str(record["counter"])] = str(record["why"])
-        elif kind == "end":
-            ledger.complete, ledger.running = True, None
-            self._credit(ledger.harness, self._numbers(record, "at"))
-            self._gone({int(row): things_of(things) for row, things in record.get("gone", ())})
-
-    def _gone(self, gone: Mapping[int, tuple[Thing, ...]]) -> None:
-        """Things that their tests left and that the end of the run did not find any more."""
-        things = self.ledger.things
-        self.ledger.gone.update(gone)
-        for row, lost in gone.items():
-            kept = tuple(thing for thing in things.pop(row, ()) if thing not in lost)
-            if kept:
-                things[row] = kept
-
-    def done(self) -> Ledger:
-        """The ledger, with the last values known."""
-        ledger = self.ledger
-        for i, counter in enumerate(ledger.counters):
-            self.last[i] += self._lent[i]
-            why = ledger.unread.get(counter.name)
-            ledger.last[counter.name] = self.last[i] if why is None else Unread(counter=counter.name, why=why)
-            if why is not None:
-                ledger.first.setdefault(counter.name, Unread(counter=counter.name, why=why))
-        highest = max((ledger.cells[row * ledger.width + 2] for row in range(len(ledger))), default=0)
-        ledger.peak_rss_bytes = highest or Unread(
-            counter=PEAK_RSS_BYTES.name, why=ledger.unread.get(PEAK_RSS_BYTES.name, "no test had ended")
-        )
-        return ledger
-
-    def _numbers(self, record: Mapping[str, Any], part: str) -> array[int]:
-        numbers = array("q", [int(value) for value in record[part]])
-        if len(numbers) != len(self.ledger.counters):
-            raise ValueError(f"{part} has {len(numbers)} numbers for {len(self.ledger.counters)} counters")
-        return numbers
-
-    def _credit(self, into: array[int], reached: array[int]) -> None:
-        for i, value in enumerate(reached):
-            into[i] += value - self.last[i]
-        self.last[:] = reached
-
-    def _test(self, record: Mapping[str, Any]) -> None:
-        ledger, row, n = self.ledger, len(self.ledger), len(self.ledger.counters)
-        # What has not moved is left out.
-        start = self._numbers(record, "start") if "start" in record else self.last
-        phases = [self._numbers(record, part) if part in record else array("q", [0] * n) for part in PHASES]
-        head = array("q", [OUTCOMES.index(record["o"]), int(record["us"]), int(record["peak"])])
-        settlement = _settlement(record["settled"]) if "settled" in record else None
-        imports = tuple(str(name) for name in record.get("imports", ()))
-        ledger.nodeids.append(str(record["id"]))
-        for numbers in (head, start, *phases):
-            ledger.cells.extend(numbers)
-        if start is not self.last:
-            self._credit(ledger.harness, start)
-        for i in range(n):
-            self.last[i] += self._lent[i] + sum(phase[i] for phase in phases)
-            self._lent[i] = 0
-        ledger.running = record.get("next")
-        if imports:
-            ledger.imports[row] = imports
-        if "things" in record:
-            ledger.things[row] = things_of(record["things"])
-        if settlement is not None:
-            ledger.settlements[row] = settlement
-
-    def _fixture(self, record: Mapping[str, Any]) -> None:
-        key = (str(record["name"]), str(record["scope"]), str(record["where"]))
-        numbers = self._numbers(record, "by")
-        account = self._fixtures.get(key)
-        if account is None:
-            name, scope, where = key
-            account = FixtureAccount(
-                name=name, scope=scope, where=where, width=len(numbers), first_user=str(record.get("user", ""))
-            )
-            self._fixtures[key] = account
-            self.ledger.fixtures.append(account)
-        if record["event"] == "setup":
-            account.setups += 1
-            columns: tuple[array[int], ...] = (account.lent, account.open, self._lent)
-        else:
-            account.closings += 1
-            for i in range(len(numbers)):
-                self.last[i] -= account.open[i]
-                account.open[i] = 0
-            columns = (account.kept, self.last)
-        for column in columns:
-            for i, value in enumerate(numbers):
-                column[i] += value
-
-
-def _settlement(settled: Mapping[str, Any]) -> Settlement:
-    from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - see things_of
-
-    uss = settled["uss_bytes"]
-    return Settlement(
-        raw={str(name): int(value) for name, value in settled["raw"].items()},
-        garbage_bytes=int(settled["garbage_bytes"]),
-        uss_bytes=Unread(counter=USS_BYTES.name, why="not read in this run") if uss is None else int(uss),
-    )
-
-
-def prune(runs: Path, keep: int) -> None:
-    """Remove the oldest folders of runs beyond `keep`; ids sort by time; what is not named so is left alone.
-
-    So is a run whose process still lives: several may share a folder, and one that replays needs its letters.
-    """
-    with contextlib.suppress(OSError):
-        ours = sorted(entry for entry in runs.iterdir() if entry.is_dir() and RUN_ID.fullmatch(entry.name))
-        for folder in ours[: max(0, len(ours) - keep)]:
-            if not psutil.pid_exists(int(folder.name.rpartition("-")[2])):
-                shutil.rmtree(folder, ignore_errors=True)
+    return read(path)

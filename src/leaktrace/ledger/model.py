@@ -64,7 +64,8 @@ class Ledger:
     and only for the few rows that have any: `things` that a test left and that are there at the end of the run, and
     those that it left and that have `gone` since; of these, those that were `held` until the session's fixtures ended.
     `warned` are ResourceWarnings, each with the test during which it
-    came up, which need not be the one that made the resource.
+    came up, which need not be the one that made the resource. Of a ledger that was read from a journal, `torn` counts
+    the records that were broken, `lost` those that could not be written, and `stopped` says why the watch had stopped.
     """
 
     counters: tuple[Counter, ...]
@@ -88,6 +89,9 @@ class Ledger:
     pid: int = 0
     running: str | None = None
     complete: bool = True
+    torn: int = 0
+    lost: int = 0
+    stopped: str | None = None
 
     @property
     def width(self) -> int:

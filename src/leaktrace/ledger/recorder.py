@@ -7,13 +7,9 @@ object that outlives it: readings go into preallocated arrays.
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
-import time
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from leaktrace.ledger.imports import newest_imports
 from leaktrace.ledger.journal import Journal
@@ -21,14 +17,13 @@ from leaktrace.ledger.loans import Loans
 from leaktrace.ledger.model import HEAD, OUTCOMES, FixtureAccount
 from leaktrace.ledger.pace import Pace
 from leaktrace.ledger.rows import Rows
+from leaktrace.ledger.settlement import Settlement
 from leaktrace.ledger.things import ThingsKeeper
+from leaktrace.pristine import gc, os, sys, time
 from leaktrace.probes.memory import PeakProbe, UssProbe
 from leaktrace.probes.model import Probe, Unread, Value
 from leaktrace.probes.settle import trim
 
-
-if TYPE_CHECKING:
-    from leaktrace.ledger.spans import Settlement
 
 T = TypeVar("T")
 _Reads: TypeAlias = "tuple[tuple[int, Callable[[], Value]], ...]"
@@ -376,14 +371,16 @@ class Recorder:
             trim()
             self._loans.settle(self._at)
             garbage_bytes = max(was - now for was, now in zip(before, self._last, strict=False))
-        from leaktrace.ledger.spans import Settlement  # noqa: PLC0415 - on suspicion only, and no growth of the test's
-
         return Settlement(raw=raw, garbage_bytes=max(0, garbage_bytes), uss_bytes=UssProbe().read())
 
     def tests_over(self) -> None:
         """No test comes any more; the run itself goes on, with what plugins and pytest do at its end."""
         if self._keeper is not None and self._getpid() == self._pid:
             self._kept(self._keeper.tests_over)
+
+    def stopped(self, why: str) -> None:
+        """The watch stops here, for a fault of ours: the journal says so, lest the test that runs be blamed."""
+        self._rows.stopped(why)
 
     def finish(self) -> None:
         """The run is over: the last reading, and the journal's end."""

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import sys
-import time
 from array import array
 from json.encoder import encode_basestring_ascii as _quoted
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from leaktrace.ledger.journal import VERSION, Journal
 from leaktrace.ledger.model import HEAD, OUTCOMES, PHASES, FixtureAccount, Ledger
+from leaktrace.ledger.settlement import Settlement
+from leaktrace.pristine import dumps, os, sys, time
 from leaktrace.probes.model import Counter, Thing
-
-
-if TYPE_CHECKING:
-    from leaktrace.ledger.spans import Settlement
 
 
 class Rows:
@@ -72,6 +66,11 @@ class Rows:
         if self._journal is not None:
             self._journal.record("unread", counter=name, why=why)
 
+    def stopped(self, why: str) -> None:
+        """The watch stops: of what comes after, nothing is known."""
+        if self._journal is not None:
+            self._journal.record("stopped", why=why)
+
     def collected(self, count: int, first: str | None, at: array[int]) -> None:
         """So many tests will come, this one first."""
         self.reserve(count)
@@ -109,6 +108,8 @@ class Rows:
             return
         if not still:
             more = self._phases % tuple(row[HEAD + len(ledger.counters) :]) + more
+        if self._journal.behind:  # the reader has missed what was there before
+            moved, more = True, f',"row":{number}{more}'
         if moved:
             more = self._start % tuple(row[HEAD : HEAD + len(ledger.counters)]) + more
         quoted = self._next_quoted if nodeid == self._next else _quoted(nodeid)
@@ -133,7 +134,7 @@ class Rows:
             more += f',"settled":{{"raw":{{{raw}}},"garbage_bytes":{settlement.garbage_bytes},"uss_bytes":{uss}}}'
         if things:
             self.ledger.things[row] = things
-            more += f',"things":{json.dumps(_encoded(things))}'
+            more += f',"things":{dumps(_encoded(things))}'
         return more
 
     def fixture(self, account: FixtureAccount, event: str, numbers: array[int]) -> None:
@@ -159,6 +160,5 @@ class Rows:
 
 
 def _encoded(things: tuple[Thing, ...]) -> Any:
-    from leaktrace.codec import encode  # noqa: PLC0415 - most tests leave nothing
-
-    return encode(things)
+    """Things as `codec.encode` has them, which is not loaded in a watch; all their values are plain."""
+    return [{name: getattr(thing, name) for name in Thing.__slots__} for thing in things]

@@ -6,22 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from leaktrace.ledger.model import Growth
+from leaktrace.ledger.settlement import Settlement
 from leaktrace.probes.model import Thing, Unread, Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settlement:
-    """What was left of a growth over the limit after the process had been quietened.
-
-    Attributes:
-        raw: growth as first read, by counter.
-        garbage_bytes: what a collection alone freed: garbage that had not been collected yet.
-        uss_bytes: unique set size after settling.
-    """
-
-    raw: Mapping[str, int]
-    garbage_bytes: int
-    uss_bytes: Value
+__all__ = ["Settlement", "TestSpan", "total"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

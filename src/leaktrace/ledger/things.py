@@ -7,13 +7,12 @@ they came to be during its setup. What has gone by the end of the run is taken o
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from time import perf_counter, process_time
 
 from leaktrace.ledger.model import FixtureAccount, Ledger
 from leaktrace.ledger.shelf import GRACE_S, Attention, Shelf, stand_in
+from leaktrace.pristine import sys, time
 from leaktrace.probes.model import Probe, Thing, Value
 from leaktrace.probes.settle import collect
 from leaktrace.probes.waiting import wait_for_fall
@@ -61,8 +60,8 @@ class ThingsKeeper:
         unwanted: frozenset[str] = frozenset(),
         frugal: bool = True,
         complain: Callable[[str], None] = lambda _text: None,
-        clock: Callable[[], float] = perf_counter,
-        cpu_s: Callable[[], float] = process_time,
+        clock: Callable[[], float] = time.perf_counter,
+        cpu_s: Callable[[], float] = time.process_time,
     ) -> None:
         self._probes, self._guests, self._unwanted, self._clock, self._cpu_s = probes, guests, unwanted, clock, cpu_s
         self._frugal, self._complain = frugal, complain

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from leaktrace.codec import decode, encode
-from leaktrace.ledger.journal import KNOWN, things_of
 from leaktrace.ledger.model import FixtureAccount, Ledger
+from leaktrace.ledger.reader import KNOWN, things_of
 from leaktrace.ledger.spans import Settlement
 from leaktrace.probes.model import Counter, Unread, Value
 
@@ -48,6 +48,9 @@ def to_wire(ledger: Ledger) -> dict[str, Any]:
         "peak_rss_bytes": encode(ledger.peak_rss_bytes),
         "complete": ledger.complete,
         "running": ledger.running,
+        "torn": ledger.torn,
+        "lost": ledger.lost,
+        "stopped": ledger.stopped,
     }
 
 
@@ -86,6 +89,9 @@ def from_wire(data: Mapping[str, Any]) -> Ledger:
         peak_rss_bytes=_value("peak_rss_bytes", data["peak_rss_bytes"]),
         complete=data["complete"],
         running=data["running"],
+        torn=data.get("torn", 0),
+        lost=data.get("lost", 0),
+        stopped=data.get("stopped"),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaktrace.options.resolve import declare, describe, resolve, to_argv, with_marker
+from leaktrace.options.resolve import declare, describe, refused, resolve, to_argv, with_marker
 from leaktrace.options.sizes import format_duration, format_size, parse_duration, parse_size
 from leaktrace.options.table import TABLE, Option, Options, Source
 from leaktrace.options.values import FAIL_ON_WORDS, KINDS, Mode
@@ -22,6 +22,7 @@ __all__ = [
     "format_size",
     "parse_duration",
     "parse_size",
+    "refused",
     "resolve",
     "to_argv",
     "with_marker",

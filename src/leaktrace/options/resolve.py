@@ -132,6 +132,13 @@ def describe(options: Options) -> str:
     return "\n".join(lines)
 
 
+def refused(options: Options, name: str, why: str) -> OptionError:
+    """What is wrong with a value that its rule lets pass and the world does not, with its source."""
+    option = TABLE[name]
+    place, text = _place(option, _source(options, name), options.ini_name), option.format(getattr(options, name))
+    return OptionError(f"{place} needs {option.rule}, got {text!r}: {why}", slug="option-value")
+
+
 def _with(options: Options, name: str, text: str, source: Source) -> Options:
     """`options` with the value that `text` stands for, and its source."""
     option = TABLE[name]

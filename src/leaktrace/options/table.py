@@ -19,6 +19,7 @@ from leaktrace.options.values import (
     format_budget,
     format_kinds,
     format_path,
+    format_switch,
     format_words,
     parse_allowances,
     parse_budget,
@@ -28,6 +29,7 @@ from leaktrace.options.values import (
     parse_mode,
     parse_path,
     parse_patterns,
+    parse_switch,
 )
 
 
@@ -185,6 +187,16 @@ class Options:
         rule="none, or a time such as 60s, 2m or 500ms",
         help="Time for all replays together; none is no bound.",
     )
+    resume: bool = _option(
+        "resume",
+        default=False,
+        parse=parse_switch,
+        format=format_switch,
+        choices=("yes", "no"),
+        rule="yes or no",
+        help="Run and judge only what the last run of this folder had left unjudged.",
+        switches={"--leaktrace-resume": "yes"},
+    )
     timeout_s: float = _option(
         "timeout",
         default=300.0,
@@ -232,7 +244,7 @@ class Options:
         parse=parse_path,
         format=format_path,
         metavar="PATH",
-        rule="a path",
+        rule="the path of a file",
         help="JSON file of known leaks of others, beside those that come with leaktrace.",
     )
     json_path: Path | None = _option(
@@ -241,7 +253,7 @@ class Options:
         parse=parse_path,
         format=format_path,
         metavar="PATH",
-        rule="a path",
+        rule="a file that can be written",
         help="File that the casebook is written to as JSON.",
     )
     dir_path: Path | None = _option(
@@ -250,7 +262,7 @@ class Options:
         parse=parse_path,
         format=format_path,
         metavar="PATH",
-        rule="a path",
+        rule="a folder that can be written",
         help="Folder for journals, in place of one in pytest's cache.",
     )
     keep: int = _option(

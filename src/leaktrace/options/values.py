@@ -8,14 +8,19 @@ from pathlib import Path
 from leaktrace.options.sizes import format_duration, format_size, parse_duration, parse_size
 
 
-FAIL_ON_WORDS = ("leak", "cache", "one_time", "undecided", "unreplayable", "suspect", "state")
-"""What a run can be failed on: the verdicts in lower case, a suspect that was not replayed, and changed state."""
+FAIL_ON_WORDS = ("leak", "cache", "one_time", "undecided", "unreplayable", "suspect", "state", "unjudged")
+"""What a run can be failed on: the verdicts in lower case, a suspect of the watch, changed state, and what budget,
+time-out or interruption left unjudged."""
 
 KINDS = ("memory", "objects", "fds", "sockets", "threads", "processes", "tasks", "files", "gpu", "state")
 """The kinds of leak that can be looked for."""
 
 OF_THINGS = KINDS[2:]
 """Those that leave something behind that can be counted, or has a size of its own."""
+
+
+MOST_DIGITS = 18
+"""More would not fit into what counts it."""
 
 
 class Mode(Enum):
@@ -26,13 +31,26 @@ class Mode(Enum):
     CONFIRM = "confirm"
     """Watch, then replay, judge and explain each suspect."""
     HUNT = "hunt"
-    """Run every test several times in place."""
+    """Watch, then screen every test in children, and judge what grows."""
     OFF = "off"
     """Nothing at all."""
 
 
 def _choice(words: tuple[str, ...]) -> ValueError:
     return ValueError(f"write {words[0]}" if len(words) == 1 else f"write one of {', '.join(words)}")
+
+
+def parse_switch(text: str) -> bool:
+    """`yes` or `no`."""
+    word = text.strip().lower()
+    if word not in ("yes", "no"):
+        raise _choice(("yes", "no"))
+    return word == "yes"
+
+
+def format_switch(value: bool) -> str:  # noqa: FBT001 - a value of its own
+    """The word for it."""
+    return "yes" if value else "no"
 
 
 def parse_mode(text: str) -> Mode:
@@ -45,7 +63,7 @@ def parse_mode(text: str) -> Mode:
 
 def parse_count(text: str) -> int:
     """A whole number from 1."""
-    if not (text.strip().isascii() and text.strip().isdigit() and int(text) >= 1):
+    if not (text.strip().isascii() and text.strip().isdigit() and len(text.strip()) <= MOST_DIGITS and int(text) >= 1):
         raise ValueError("write digits, such as 1 or 4")
     return int(text)
 
@@ -103,13 +121,18 @@ def format_kinds(kinds: frozenset[str]) -> str:
 def parse_patterns(text: str) -> tuple[str, ...]:
     """The regular expressions between commas; a comma in braces, as in `x{1,3}`, does not part them."""
     import re  # noqa: PLC0415 - only for who gives some
+    import warnings  # noqa: PLC0415
 
     patterns = tuple(part.strip() for part in re.split(r",(?![^{]*\})", text) if part.strip())
     for pattern in patterns:
         try:
-            re.compile(pattern)
-        except re.error as error:  # noqa: PERF203 - a handful, once
-            raise ValueError(f"{pattern!r} is no regular expression ({error}); write one such as ^/dev/") from error
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # a warning of `re` is no error, not even under `-W error`
+                re.compile(pattern)
+        except (re.error, RecursionError, OverflowError) as error:  # noqa: PERF203 - a handful, once
+            raise ValueError(
+                f"{pattern[:80]!r} is no regular expression ({error}); write one such as ^/dev/"
+            ) from error
     return patterns
 
 

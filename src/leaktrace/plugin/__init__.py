@@ -1,13 +1,15 @@
 """pytest's door: hooks that say who is at work, and hand over to the conductor.
 
 Which doors are opened depends on the process: one that runs tests watches; one that reports (the only process, or
-xdist's controller) prints; a worker ships what it found. A replay child opens none of them (see `leaktrace.child.plugin`).
+xdist's controller) prints; a worker ships what it found. A replay child opens none of them (see
+`leaktrace.child.plugin`).
 """
 
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from collections.abc import Generator
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -36,6 +38,18 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
+    """Around all of pytest: what only children can tell is found out once it has finished and said all."""
+    status = yield
+    door = config.pluginmanager.get_plugin("leaktrace-report")
+    if door is None:
+        return status
+    from leaktrace.plugin.after import after_pytest  # noqa: PLC0415 - nothing of it is needed before
+
+    return after_pytest(door, status)
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Resolve the options and open the doors that this process needs."""
@@ -45,10 +59,34 @@ def pytest_configure(config: pytest.Config) -> None:
     options = resolve_options(config)
     if options.mode.value == "off" or config.option.collectonly:
         return
-    # Nothing of the rooms is needed when leaktrace is off.
-    from leaktrace.plugin.doors import open_doors  # noqa: PLC0415
+    try:
+        # Nothing of the rooms is needed when leaktrace is off.
+        from leaktrace.plugin.doors import open_doors  # noqa: PLC0415
 
-    open_doors(config, options)
+        open_doors(config, options)
+    except (pytest.UsageError, pytest.exit.Exception):
+        raise
+    except Exception as exc:  # noqa: BLE001 - whatever fails here, files that can be opened say: the suite runs
+        for name, plugin in config.pluginmanager.list_name_plugin():
+            if name.startswith("leaktrace-"):
+                config.pluginmanager.unregister(plugin)
+        why = f"leaktrace: warning: nothing is watched in this run: {type(exc).__name__}: {exc}"
+        config.pluginmanager.register(Excuse(why), "leaktrace-excuse")
+
+
+class Excuse:
+    """Says, at both ends of a run, why there is no watch."""
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def pytest_report_header(self) -> str:
+        """Say it before the first test."""
+        return self._why
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say it where the report would be."""
+        terminalreporter.write_line(self._why)
 
 
 def resolve_options(config: pytest.Config) -> Options:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leaktrace.ledger.journal import Journal, prune
+from leaktrace.files import private_folder, read_bounded, remove_tree, temporary_folder
+from leaktrace.ledger.journal import Journal
 from leaktrace.ledger.opening import open_recorder
-from leaktrace.options import Mode, Options, Source
+from leaktrace.ledger.runs import prune
+from leaktrace.options import Mode, Options, Source, refused
+from leaktrace.output import check_folder, check_output
 from leaktrace.plugin.start import Start
 from leaktrace.plugin.watch import PhaseDoor, WatchDoor
 
 
 if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
-    from leaktrace.hunt import Game
-    from leaktrace.session import Context
+    from leaktrace.ledger.model import Ledger
+    from leaktrace.session import Context, Findings, Part
+    from leaktrace.suspects.model import Suspect
     from leaktrace.trace.known import KnownLeak
 
 
 WORKER_KEY = "leaktrace"
+MAX_KNOWN_BYTES = 16 << 20
 
 
 @dataclass(slots=True, eq=False, repr=False)  # what is not needed is not made: every session waits for it
@@ -34,60 +39,97 @@ class Shared:
 
     Attributes:
         folder: this run's journals and letters.
+        temporary: whether that folder goes when the run has ended well.
         workers: how many processes run tests.
     """
 
     options: Options
     folder: Path
     start: Start
+    temporary: bool = False
     worker: str = "main"
     workers: int = 1
     warnings: list[str] = field(default_factory=list)
     started_at: float = field(default_factory=time.time)
     known: tuple[KnownLeak, ...] = ()
     watch: WatchDoor | None = None
-    game: Game | None = None
+    resumed: Sequence[Suspect] = ()
+    base: Path | None = None
+    pid: int = field(default_factory=os.getpid)
 
     def complain(self, text: str) -> None:
         """Keep a warning for the report; one that was given already is not repeated."""
         if text not in self.warnings:
             self.warnings.append(text)
 
+    def part(self, ledger: Ledger) -> Part:
+        """What a process saw, judged as far as a watch can."""
+        from leaktrace.session import examine, limits_of  # noqa: PLC0415 - at the end of a run
+
+        watch = self.watch
+        return examine(
+            ledger,
+            self.options,
+            limits_of(self.options, watch.marked if watch is not None else {}, self.workers),
+            paths={item.nodeid: str(item.path) for item in (watch.items if watch is not None else ())},
+            warnings=self.warnings if self.worker != "main" else (),
+        )
+
+    def drop(self) -> None:
+        """Remove the run's folder where it is a temporary one: nobody would find it, and nobody else removes it."""
+        if self.temporary:
+            remove_tree(self.folder)
+
     def context(self) -> Context:
-        """What the conductor must know to replay this process's suspects."""
-        from leaktrace.replay.children import interpreter  # noqa: PLC0415
+        """What the conductor must know to replay suspects."""
+        from leaktrace.replay.base import interpreter  # noqa: PLC0415
         from leaktrace.replay.letters import Settings  # noqa: PLC0415 - at the end of a run
         from leaktrace.session import Context  # noqa: PLC0415
 
-        items = self.watch.items if self.watch is not None else ()
-        start = self.start
+        start, environ = self.start, dict(self.start.environ)
+        if self.watch is None:  # a controller, whose workers' tests find these
+            environ |= {"PYTEST_XDIST_WORKER": "gw0", "PYTEST_XDIST_WORKER_COUNT": str(self.workers)}
         return Context(
             folder=self.folder / f"replay-{self.worker}",
             settings=Settings(
                 args=start.args,
                 cwd=start.cwd,
                 sys_path=start.sys_path,
-                environ=start.environ,
+                environ=environ,
                 interpreter=interpreter(),
             ),
-            paths={item.nodeid: str(item.path) for item in items},
             workers=self.workers,
-            marked=self.watch.marked if self.watch is not None else {},
-            game=self.game,
             known=self.known,
+            resumed=tuple(self.resumed),
         )
+
+    def remember(self, found: Findings) -> None:
+        """Note what was not judged, for a run with `--leaktrace-resume`."""
+        from leaktrace.plugin.resume import write_unjudged  # noqa: PLC0415 - at the end of a run
+
+        if self.base is not None:
+            write_unjudged(self.base, found, self.complain)
 
 
 def open_doors(config: pytest.Config, options: Options) -> None:
     """Register the doors that this process needs: of the only process, of an xdist controller, or of a worker."""
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
+    if worker_input is None:
+        check_paths(config, options)
+    warnings: list[str] = []
+    known = _known(config, options)
+    folder, temporary = _folder(config, options, worker_input, warnings.append)
     shared = Shared(
         options=options,
-        folder=_folder(config, options, worker_input),
+        folder=folder,
+        temporary=temporary,
         start=Start(config),
-        known=_known(config, options),
+        warnings=warnings,
+        known=known,
     )
     register = config.pluginmanager.register
+    if options.resume:
+        _resume(config, shared)
     if worker_input is not None:
         from leaktrace.plugin.xdist import WorkerDoor  # noqa: PLC0415 - only under xdist
 
@@ -97,6 +139,7 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         return
     from leaktrace.plugin.report import GrowthDoor, ReportDoor  # noqa: PLC0415 - a worker reports nothing
 
+    shared.base = None if temporary else shared.folder.parent.parent
     report = ReportDoor(config, shared)
     register(report, "leaktrace-report")
     # By its hooks, not by its name: `-p xdist.plugin` has another.
@@ -108,6 +151,19 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         _watch(config, shared)
         if config.option.verbose > 0 and shared.watch is not None:
             register(GrowthDoor(config, shared.watch), "leaktrace-growth")
+
+
+def _resume(config: pytest.Config, shared: Shared) -> None:
+    from leaktrace.errors import FileError  # noqa: PLC0415 - only where it is asked for
+    from leaktrace.plugin.resume import ResumeDoor, Unjudged, read_unjudged  # noqa: PLC0415
+
+    try:
+        base = base_folder(config, shared.options)
+        left = Unjudged() if base is None else read_unjudged(base)
+    except FileError as exc:
+        raise pytest.UsageError(f"leaktrace: {exc}") from exc
+    shared.resumed = left.suspects
+    config.pluginmanager.register(ResumeDoor(left), "leaktrace-resume")
 
 
 def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
@@ -122,7 +178,7 @@ def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
         base = config.inipath.parent
     path = Path(base, options.known_path)
     try:
-        return table(path.read_text(encoding="utf-8"))
+        return table(read_bounded(path, MAX_KNOWN_BYTES).decode("utf-8"))
     except (OSError, ValueError, FileError) as exc:
         raise pytest.UsageError(f"leaktrace: the known leaks in {path} cannot be read: {exc}") from exc
 
@@ -135,36 +191,80 @@ def _watch(config: pytest.Config, shared: Shared) -> None:
     config.pluginmanager.register(shared.watch, "leaktrace-watch")
     if recorder.detailed:
         config.pluginmanager.register(PhaseDoor(shared.watch), "leaktrace-phases")
-    if shared.options.mode is Mode.HUNT:
-        from leaktrace.plugin.hunt import HuntDoor  # noqa: PLC0415 - only for a hunt
-
-        door = HuntDoor(shared.watch, recorder, shared.options)
-        shared.game = door.game
-        config.pluginmanager.register(door.quiet, "leaktrace-quiet")
-        config.pluginmanager.register(door, "leaktrace-hunt")
 
 
-def _folder(config: pytest.Config, options: Options, worker_input: dict[str, Any] | None) -> Path:
-    """The run's own folder: the controller's for a worker, else one below `--leaktrace-dir`, the cache or temp."""
+def _folder(
+    config: pytest.Config, options: Options, worker_input: dict[str, Any] | None, complain: Callable[[str], None]
+) -> tuple[Path, bool]:
+    """The run's own folder, and whether it goes with the run.
+
+    It is the controller's for a worker, else a new one below `--leaktrace-dir` or the cache, else a temporary one.
+    """
     if worker_input is not None and WORKER_KEY in worker_input:
-        return Path(worker_input[WORKER_KEY])
+        return Path(worker_input[WORKER_KEY]), False
     base = base_folder(config, options)
-    with contextlib.suppress(OSError):  # what cannot be removed stays
-        prune(base / "runs", options.keep - 1)
-    return base / "runs" / f"{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
+    if base is None and getattr(config, "cache", None) is not None:
+        complain("the journal lies among the temporary files: pytest's cache folder cannot be written")
+    if base is not None:
+        with contextlib.suppress(OSError):  # what cannot be removed stays
+            prune(base / "runs", options.keep - 1)
+        try:
+            return _new_run(base / "runs"), False
+        except OSError as exc:
+            # A read-only checkout, a full disk: the journal of a killed run matters more than where it lies.
+            complain(f"the journal lies among the temporary files: {base} cannot be written ({exc})")
+    try:
+        return temporary_folder(), True
+    except OSError:
+        return _nowhere(base), False
 
 
-def base_folder(config: pytest.Config, options: Options) -> Path:
-    """The folder that the runs' folders lie in."""
+def _new_run(runs: Path) -> Path:
+    """A folder for this run alone, whatever else has begun in this second and process.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    now = time.time()
+    for later in range(10):
+        folder = runs / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now + later))}-{os.getpid()}"
+        if not os.path.lexists(folder):
+            return private_folder(folder)
+    raise FileExistsError(f"{runs} has a folder of each name that this run could have")
+
+
+def _nowhere(base: Path | None) -> Path:
+    """A folder that cannot be made: the journal says why, and the run goes on without one."""
+    return (Path(os.curdir) if base is None else base) / "runs" / str(os.getpid())
+
+
+def base_folder(config: pytest.Config, options: Options) -> Path | None:
+    """The folder that the runs' folders lie in; None where pytest keeps no cache, or may not write it."""
     if options.dir_path is not None:
         return Path(config.invocation_params.dir, options.dir_path)
     cache: pytest.Cache | None = getattr(config, "cache", None)
-    if cache is not None:
-        try:
-            return Path(cache.mkdir("leaktrace"))
-        except OSError:
-            pass  # a read-only checkout: the journal of a killed run matters more than where it lies
-    return Path(tempfile.gettempdir()) / f"leaktrace-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    if cache is None:
+        return None
+    try:
+        return Path(cache.mkdir("leaktrace"))
+    except OSError:
+        return None
+
+
+def check_paths(config: pytest.Config, options: Options) -> None:
+    """Whether what the user wants to be written can be; nothing is made or changed to find out.
+
+    Raises:
+        pytest.UsageError: it cannot.
+    """
+    for name, check in (("json_path", check_output), ("dir_path", check_folder)):
+        path: Path | None = getattr(options, name)
+        if path is not None:
+            try:
+                check(Path(config.invocation_params.dir, path))
+            except OSError as exc:
+                why = exc.strerror or str(exc)
+                raise pytest.UsageError(f"leaktrace: {refused(options, name, why)}") from exc
 
 
 def confirms(options: Options) -> bool:

@@ -1,9 +1,12 @@
-"""The door of the process that reports: the header, the growth beside a test's name, the report, the exit status."""
+"""The door of the process that reports: the header, the growth beside a test's name, the watch's report.
+
+What only children can tell comes after pytest has finished altogether: see `leaktrace.plugin.after`.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +18,16 @@ from leaktrace.errors import LeaktraceError
 from leaktrace.ledger.model import Ledger, is_uneventful
 from leaktrace.options import Mode
 from leaktrace.plugin.doors import Shared, confirms
-from leaktrace.plugin.leftover import ExitGuard
 from leaktrace.plugin.watch import WatchDoor
+from leaktrace.words import escaped
 
 
 if TYPE_CHECKING:
     from leaktrace.casebook.model import Casebook
-    from leaktrace.session import Part
+    from leaktrace.session import Findings, Part
 
 
 PEAKS = 5
-WIDTH = 80
 SHOWN_BYTES = 50_000
 """Growth from which `-v` shows it beside a test: what would round to 0.0 MB is left out."""
 
@@ -47,63 +49,65 @@ class GrowthDoor:
 
 
 class ReportDoor:
-    """Gathers the parts of all processes and reports once."""
+    """Gathers the parts of all processes, and reports what a watch alone has seen."""
 
     def __init__(self, config: pytest.Config, shared: Shared) -> None:
-        self._config, self._shared = config, shared
+        self._config, self.shared = config, shared
         self.parts: list[Part] = []
-        self._book: Casebook | None = None
-        self._failed_on: list[str] = []
+        self.findings: list[Findings] = []
+        """What workers on other hosts have found."""
+        self.remote: set[str] = set()
+        """The workers that were on other hosts."""
+        self.book: Casebook | None = None
+        self.failed_on: list[str] = []
         self._well: int | None = None
-        self._exit_status = 0
-        self._guard = ExitGuard()
+        self._written = True
+
+    def gather(self) -> None:
+        """Take in what has not come by itself; only a controller has others to ask."""
 
     def pytest_report_header(self) -> str:
         """The settings in force, with their sources."""
-        return table.describe(self._shared.options)
+        return table.describe(self.shared.options)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Judge what was seen here, bind it with what the workers sent, and decide the exit status."""
+        """The watch ends; where nothing is to be replayed, what it saw is judged."""
         try:
-            with self._shared.start.restored():
-                self._conclude(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
+            with self.shared.start.restored():
+                self._end_watch()
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not turn a run red
-            self._shared.complain(f"the report failed: {type(exc).__name__}: {exc}")
-        if self._book is not None:
+            self.shared.complain(f"the report failed: {type(exc).__name__}: {exc}")
+        if self.book is not None and not confirms(self.shared.options) and session.exitstatus == pytest.ExitCode.OK:
             from leaktrace.session import matched  # noqa: PLC0415
 
-            if session.exitstatus == pytest.ExitCode.OK:
-                self._failed_on = matched(self._book, self._shared.options)
-            if self._failed_on:
+            self.failed_on = matched(self.book, self.shared.options)
+            if self.failed_on:
                 session.exitstatus = pytest.ExitCode.TESTS_FAILED
-        self._exit_status = int(session.exitstatus)
 
-    def _conclude(self, *, interrupted: bool) -> None:
-        shared = self._shared
+    def _end_watch(self) -> None:
+        shared = self.shared
         ledger = shared.watch.close() if shared.watch is not None else None
         if ledger is not None and self._is_all_well(ledger):
             self._well = len(ledger)
             return
         # The last test has ended: from here on the rooms that judge and report may be loaded.
-        from leaktrace.casebook import wire  # noqa: PLC0415
-        from leaktrace.session import bind, conclude  # noqa: PLC0415
+        from leaktrace.session import unreplayed  # noqa: PLC0415
 
         if ledger is not None:
-            part = conclude(
-                ledger,
-                shared.options,
-                shared.context(),
-                replaying=confirms(shared.options) and not interrupted,
-                progress=self._progress,
-            )
-            self._clear_progress()
-            self.parts.append(part)
-        if not self.parts:
-            return
-        path = shared.options.json_path
-        self._book = bind(
+            self.parts.append(shared.part(ledger))
+        if self.parts and not confirms(shared.options):
+            self.bind(unreplayed(self.parts))
+
+    def bind(self, found: Findings) -> None:
+        """Make the casebook, and write it where one was asked for."""
+        from leaktrace.casebook import wire  # noqa: PLC0415
+        from leaktrace.session import bind, joined  # noqa: PLC0415
+
+        shared, path = self.shared, self.shared.options.json_path
+        self.book = bind(
             self.parts,
+            joined([*self.findings, found]),
             shared.options,
             started_at=shared.started_at,
             duration_s=time.time() - shared.started_at,
@@ -113,77 +117,80 @@ class ReportDoor:
         if path is not None:
             target = Path(self._config.invocation_params.dir, path)
             try:
-                wire.write(self._book, target)
+                wire.write(self.book, target)
             except (OSError, LeaktraceError) as exc:
+                self._written = False
                 text = f"the casebook could not be written to {target}: {exc}"
-                self._book = replace(self._book, warnings=(*self._book.warnings, text))
+                self.book = replace(self.book, warnings=(*self.book.warnings, text))
 
     def _is_all_well(self, ledger: Ledger) -> bool:
         """Whether one line will say it all, so that nothing has to be judged."""
-        shared = self._shared
+        shared = self.shared
         asked = shared.options.json_path is not None or shared.options.mode is not Mode.WATCH
         marked = shared.watch is not None and bool(shared.watch.marked)
         return not (asked or marked or shared.warnings) and is_uneventful(ledger, shared.options.limit_bytes)
 
-    def _progress(self, done: int, count: int, name: str) -> None:
-        reporter = self._terminal()
-        if reporter is not None and reporter.isatty:
-            text = f"leaktrace: replaying {min(done + 1, count)} of {count}: {name}"
-            reporter.rewrite(text[:WIDTH], erase=True)
-
-    def _clear_progress(self) -> None:
-        reporter = self._terminal()
-        if reporter is not None and reporter.isatty:
-            reporter.rewrite("", erase=True)
-
-    def _terminal(self) -> Any:
+    def terminal(self) -> Any:
+        """Pytest's terminal reporter, or whatever another plugin has put in its place."""
         return self._config.pluginmanager.get_plugin("terminalreporter")
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """The report, or one line when all is well."""
+        """The watch's report, or one line when all is well; nothing yet where suspects are to be replayed."""
+        if confirms(self.shared.options):
+            return
         try:
-            with self._shared.start.restored():
-                self._write(terminalreporter)
+            with self.shared.start.restored():
+                self.write(terminalreporter)
         except Exception as exc:  # noqa: BLE001
-            terminalreporter.write_line(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
+            terminalreporter.write_line(escaped(f"leaktrace: the report failed: {type(exc).__name__}: {exc}"))
 
-    def _write(self, reporter: Any) -> None:
+    def write(self, reporter: Any) -> None:
+        """Write the report."""
         loud = self._config.option.verbose > -2  # noqa: PLR2004 - -qq asks for silence
         if self._well is not None:
             from leaktrace.report.words import all_well  # noqa: PLC0415 - only at the end
 
             if self._well and loud:
-                reporter.write_line(all_well(self._well, self._shared.options.limit_bytes))
+                reporter.write_line(all_well(self._well, self.shared.options.limit_bytes))
             return
         from leaktrace.report import terminal  # noqa: PLC0415
 
-        book = self._book
+        book = self.book
         if book is None:
-            for text in self._shared.warnings:
-                reporter.write_line(f"leaktrace: warning: {text}")
+            for text in self.shared.warnings:
+                reporter.write_line(escaped(f"leaktrace: warning: {text}"))
             return
         tests = sum(len(part.ledger) for part in self.parts)
         if terminal.is_quiet(book):
             if tests and loud:
                 reporter.write_line(terminal.one_line(book, tests))
             return
-        reporter.section(terminal.title(book), sep="=")
-        for line in self._lines(book):
-            reporter.write_line(line)
+        write_section(reporter, terminal.title(book), list(self._lines(book)))
 
     def _lines(self, book: Casebook) -> Iterator[str]:
         from leaktrace.casebook.accounts import merged_peaks  # noqa: PLC0415
         from leaktrace.report import terminal  # noqa: PLC0415
 
         yield from terminal.lines(book, merged_peaks([part.ledger for part in self.parts], PEAKS))
-        if self._shared.options.json_path is not None:
-            yield f"casebook: {self._shared.options.json_path}"
+        if self.shared.options.json_path is not None and self._written:
+            yield escaped(f"casebook: {self.shared.options.json_path}")
 
     def pytest_unconfigure(self) -> None:
         """The last line says so when the exit status is ours."""
-        reporter = self._terminal()
-        if self._failed_on and reporter is not None:
-            reporter.write_line(f"leaktrace: exit status 1, by --leaktrace-fail-on={','.join(self._failed_on)}")
-        if confirms(self._shared.options):
-            self._guard.arm(self._exit_status)
+        if not confirms(self.shared.options):
+            self.write_status()
+            self.shared.drop()
+
+    def write_status(self) -> None:
+        """Say so where the exit status is ours."""
+        reporter = self.terminal()
+        if self.failed_on and reporter is not None:
+            reporter.write_line(f"leaktrace: exit status 1, by --leaktrace-fail-on={','.join(self.failed_on)}")
+
+
+def write_section(reporter: Any, title: str, lines: Sequence[str]) -> None:
+    """A section as pytest's own, with a rule above."""
+    reporter.section(title, sep="=")
+    for line in lines:
+        reporter.write_line(line)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from leaktrace.codec import encode
+from leaktrace.files import write_private
 from leaktrace.plugin import resolve_options
 from leaktrace.plugin.doors import base_folder
 from leaktrace.replay.letters import ORDER_VARIABLE, Target, read_order, tail_of
@@ -63,19 +64,21 @@ class RollDoor:
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """All plugins have selected and ordered."""
+        folder = folder_of(session.config)
         roll = Roll(
             tests=tuple(
                 Target(nodeid=item.nodeid, path=str(item.path), tail=tail_of(item.nodeid)) for item in session.items
             ),
             errors=tuple(self._errors),
-            folder=folder_of(session.config),
+            folder=folder or "",
+            loaded=folder is not None,
         )
-        self._answer.write_text(json.dumps(encode(roll)), encoding="utf-8")
+        write_private(self._answer, json.dumps(encode(roll)).encode())
 
 
-def folder_of(config: pytest.Config) -> str:
-    """Where runs keep their journals; "" where leaktrace is not among the plugins."""
+def folder_of(config: pytest.Config) -> str | None:
+    """Where runs keep their journals, "" where they do not; None where leaktrace is not among the plugins."""
     try:
-        return str(base_folder(config, resolve_options(config)))
+        return str(base_folder(config, resolve_options(config)) or "")
     except (pytest.UsageError, ValueError):  # its ini keys are not known
-        return ""
+        return None

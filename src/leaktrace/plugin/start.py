@@ -1,49 +1,61 @@
-"""What this process was like before the first test could change it."""
+"""What this process was like before the first test could change it, and whether it still is that process."""
 
 from __future__ import annotations
 
-import builtins
-import gc
+import contextlib
 import os
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import ModuleType
+import weakref
+from collections.abc import Callable
 
 import pytest
 
-
-PATCHED = (builtins, os, time, gc)
-"""Modules that tests patch, and that we need when the last test has ended."""
+from leaktrace import pristine
+from leaktrace.snapshot import Snapshot
 
 
 class Start:
-    """How pytest was called, what a replay child is to take over, and the interpreter's own functions."""
+    """How pytest was called, what a replay child is to take over, and the standard library's own names.
+
+    Attributes:
+        pid: the process that pytest was started in, the only one that watches, judges and reports.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self.args = tuple(config.invocation_params.args)
         self.cwd = str(config.invocation_params.dir)
         self.sys_path = tuple(str(entry) for entry in sys.path)
         self.environ = dict(os.environ)
-        self._names = tuple((module, dict(vars(module))) for module in PATCHED)
+        self.pid = pristine.os.getpid()
+        self._manager = config.pluginmanager
+        self._snapshot = Snapshot()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_forked(weakref.WeakMethod(self._leave)))
 
-    @contextmanager
-    def restored(self) -> Iterator[None]:
-        """For a while, `open`, `time`, `os` and the path of imports are what they were, whatever a test has left."""
-        changed = [(module, _changes(module, names)) for module, names in self._names]
-        path = list(sys.path)
-        for module, names in self._names:
-            vars(module).update(names)
-        sys.path[:] = self.sys_path
-        try:
-            yield
-        finally:
-            sys.path[:] = path
-            for module, names in changed:
-                vars(module).update(names)
+    @property
+    def is_here(self) -> bool:
+        """Whether this is the process that pytest was started in, and no fork of it."""
+        return pristine.os.getpid() == self.pid
+
+    def restored(self) -> contextlib.AbstractContextManager[None]:
+        """For a while, the standard library and the path of imports are what they were, whatever a test has left."""
+        return self._snapshot.put_back()
+
+    def _leave(self) -> None:
+        """In a fork: take our plugins out. Should it go on running pytest, it does so as if we were not there."""
+        for name, plugin in self._manager.list_name_plugin():
+            if name.startswith("leaktrace-"):
+                getattr(plugin, "leave", int)()
+                self._manager.unregister(plugin)
 
 
-def _changes(module: ModuleType, names: dict[str, object]) -> dict[str, object]:
-    """What tests have put into a module in place of what was there."""
-    return {name: value for name, value in vars(module).items() if name in names and value is not names[name]}
+def _forked(leave: weakref.WeakMethod[Callable[[], None]]) -> Callable[[], None]:
+    """A function for the interpreter to keep, which keeps nothing itself: there is no way to take it back."""
+
+    def forked() -> None:
+        method = leave()
+        if method is not None:
+            with contextlib.suppress(Exception):  # nobody is there whom it could be told
+                method()
+
+    return forked

@@ -16,6 +16,7 @@ from leaktrace.ledger.model import FixtureAccount, Ledger
 from leaktrace.ledger.recorder import Recorder
 from leaktrace.named import plain_name, where_of
 from leaktrace.options import Mode, Options
+from leaktrace.plugin.frames import FramesDoor
 
 
 MOST_WARNINGS = 1000
@@ -30,6 +31,7 @@ class WatchDoor:
         self._ledger = recorder.ledger
         self._options, self._rootpath, self._complain = options, rootpath, complain
         self._accounts: dict[pytest.FixtureDef[Any], FixtureAccount | None] = {}
+        self._cleans = False
         self.items: Sequence[pytest.Item] = ()
         self.marked: dict[str, Options] = {}
 
@@ -37,27 +39,53 @@ class WatchDoor:
         """A fault of ours: say so once and watch no further."""
         if self._recorder is not None:
             self._stopped, self._recorder = self._recorder, None
-            self._complain(f"the watch stopped: {type(exc).__name__}: {exc}")
+            why = f"{type(exc).__name__}: {exc}"
+            self._stopped.stopped(why)
+            self._complain(f"the watch stopped: {why}")
+
+    def leave(self) -> None:
+        """This is a fork of the process that is watched: what it does, and what it has seen so far, is not ours."""
+        self._recorder = self._stopped = None
+
+    def _passed_through(self, config: pytest.Config) -> None:
+        """An exception goes through one of our wrappers: it must not show in its traceback."""
+        if not self._cleans:
+            self._cleans = True
+            config.pluginmanager.register(FramesDoor(config), "leaktrace-frames")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Make room for the tests, and read the markers once."""
         self.items = session.items
-        is_marked = markings()
+        is_marked = markings("leaktrace")
         for item in session.items:
             if is_marked(item):
                 self.marked[item.nodeid] = marked_options(item, self._options)
+        self._tell_of_forks(session)
         try:
             if self._recorder is not None:
                 self._recorder.collected(len(session.items), session.items[0].nodeid if session.items else None)
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
 
+    def _tell_of_forks(self, session: pytest.Session) -> None:
+        """What pytest-forked runs in a process of its own is not watched, and that is told."""
+        every = getattr(session.config.option, "forked", None)
+        if every is None:
+            return
+        count = len(session.items) if every else sum(map(markings("forked"), session.items))
+        if count:
+            tests = "1 test runs in a fork of its own" if count == 1 else f"{count} tests run in forks of their own"
+            self._complain(f"{tests} (pytest-forked): what they keep is out of reach, and goes with the fork")
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtestloop(self) -> Generator[None, object, object]:
+    def pytest_runtestloop(self, session: pytest.Session) -> Generator[None, object, object]:
         """Around all tests: pytest goes back to where it started right after them."""
         try:
             return (yield)
+        except BaseException:
+            self._passed_through(session.config)
+            raise
         finally:
             try:
                 if self._recorder is not None:
@@ -78,6 +106,9 @@ class WatchDoor:
             self._stop(exc)
         try:
             return (yield)
+        except BaseException:
+            self._passed_through(item.config)
+            raise
         finally:
             self._end(nodeid, nextitem)
 
@@ -133,6 +164,9 @@ class WatchDoor:
             self._stop(exc)
         try:
             return (yield)
+        except BaseException:
+            self._passed_through(request.config)
+            raise
         finally:
             try:
                 if self._recorder is not None and account is not None:
@@ -212,12 +246,12 @@ def outcome_of(report: pytest.TestReport) -> str:
     return "rerun"  # pytest-rerunfailures' own word
 
 
-def markings() -> Callable[[pytest.Item], bool]:
-    """A function that tells whether an item, or a node above it, bears our marker; each node above is asked once."""
+def markings(name: str) -> Callable[[pytest.Item], bool]:
+    """A function that tells whether an item, or a node above it, bears a marker; each node above is asked once."""
     known: dict[Any, bool] = {None: False}
 
     def bears(node: Any) -> bool:
-        return any(mark.name == "leaktrace" for mark in node.own_markers) or above(node.parent)
+        return any(mark.name == name for mark in node.own_markers) or above(node.parent)
 
     def above(node: Any) -> bool:
         if node not in known:

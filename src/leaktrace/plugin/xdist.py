@@ -1,16 +1,24 @@
-"""xdist's doors: a worker judges its own suspects and ships its part; the controller gathers the parts."""
+"""xdist's doors: a worker ships what it saw; the controller gathers that, and replays for the workers of its host."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from leaktrace.ledger.journal import read_journal
+from leaktrace.ledger.reader import gap_of
 from leaktrace.plugin.doors import WORKER_KEY, Shared, confirms
 from leaktrace.plugin.report import ReportDoor
-from leaktrace.session import Part, conclude, part_from_wire, part_to_wire
+
+
+if TYPE_CHECKING:
+    from leaktrace.session import Findings, Part
+
+
+REMOTE_KEY = f"{WORKER_KEY}_remote"
 
 
 class WorkerDoor:
@@ -21,24 +29,30 @@ class WorkerDoor:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Replay here, where the tests ran: hosts may differ."""
+        """Send what was seen; a worker on another host replays its own suspects, nobody else could."""
+        from leaktrace.session import findings_to_wire, part_to_wire  # noqa: PLC0415 - the last test has ended
+
+        output: dict[str, Any] = self._config.workeroutput  # type: ignore[attr-defined]
         try:
             with self._shared.start.restored():
-                part = self._part(interrupted=session.exitstatus == pytest.ExitCode.INTERRUPTED)
-                self._config.workeroutput[WORKER_KEY] = json.dumps(part_to_wire(part))  # type: ignore[attr-defined]
+                assert self._shared.watch is not None
+                part = self._shared.part(self._shared.watch.close())
+                message: dict[str, Any] = {"part": part_to_wire(part)}
+                if self._config.workerinput.get(REMOTE_KEY):  # type: ignore[attr-defined]
+                    interrupted = session.exitstatus == pytest.ExitCode.INTERRUPTED
+                    message["findings"] = findings_to_wire(self._findings(part, interrupted=interrupted))
+                output[WORKER_KEY] = json.dumps(message)
         except Exception as exc:  # noqa: BLE001 - a fault of ours must not break the worker's last message
-            self._config.workeroutput[WORKER_KEY + "_error"] = f"{type(exc).__name__}: {exc}"  # type: ignore[attr-defined]
+            output[f"{WORKER_KEY}_error"] = f"{type(exc).__name__}: {exc}"
 
-    def _part(self, *, interrupted: bool) -> Part:
-        shared = self._shared
-        assert shared.watch is not None
-        return conclude(
-            shared.watch.close(),
-            shared.options,
-            shared.context(),
-            replaying=confirms(shared.options) and not interrupted,
-            warnings=shared.warnings,
-        )
+    def _findings(self, part: Part, *, interrupted: bool) -> Findings:
+        from leaktrace.confirm import confirm  # noqa: PLC0415
+        from leaktrace.session import unreplayed  # noqa: PLC0415
+
+        asked = confirms(self._shared.options)
+        if asked and not interrupted:
+            return confirm([part], self._shared.options, self._shared.context())
+        return unreplayed([part], asked=asked)
 
 
 class ControllerDoor:
@@ -46,11 +60,14 @@ class ControllerDoor:
 
     def __init__(self, shared: Shared, report: ReportDoor) -> None:
         self._shared, self._report = shared, report
+        report.gather = self.gather  # type: ignore[method-assign]
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
         """Before a worker starts."""
         node.workerinput[WORKER_KEY] = str(self._shared.folder)
+        node.workerinput[REMOTE_KEY] = not getattr(node.gateway.spec, "popen", False)
+        self._shared.workers = max(self._shared.workers, int(node.workerinput.get("workercount", 1)))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any, error: object) -> None:
@@ -61,22 +78,35 @@ class ControllerDoor:
             self._shared.complain(f"worker {worker} could not report: {output[WORKER_KEY + '_error']}")
         try:
             if WORKER_KEY in output:
-                self._report.parts.append(part_from_wire(json.loads(output[WORKER_KEY])))
-            else:
-                self._from_journal(worker, error)
+                self._take(worker, json.loads(output[WORKER_KEY]))
+            elif not (self._shared.folder / f"{worker}.jsonl").exists():
+                self._shared.complain(f"worker {worker} died ({error}) and left no journal")
         except Exception as exc:  # noqa: BLE001 - what a worker sent must not break the controller's loop
             self._shared.complain(f"worker {worker} sent nothing that could be read: {exc}")
 
-    def _from_journal(self, worker: str, error: object) -> None:
-        path = self._shared.folder / f"{worker}.jsonl"
-        if not path.exists():
-            self._shared.complain(f"worker {worker} died ({error}) and left no journal")
-            return
-        ledger = read_journal(path)
-        if not any(part.ledger.worker == worker for part in self._report.parts):
-            self._report.parts.append(_judged(ledger, self._shared))
+    def _take(self, worker: str, message: Mapping[str, Any]) -> None:
+        from leaktrace.session import findings_from_wire, part_from_wire  # noqa: PLC0415
 
+        self._report.parts.append(part_from_wire(message["part"]))
+        if "findings" in message:
+            self._report.findings.append(findings_from_wire(message["findings"]))
+            self._report.remote.add(worker)
 
-def _judged(ledger: Any, shared: Shared) -> Part:
-    """A dead worker's suspects, as far as its journal tells; nobody is left to replay them."""
-    return conclude(ledger, shared.options, shared.context(), replaying=False)
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self) -> None:
+        """All workers that will ever report have done so."""
+        self.gather()
+
+    def gather(self) -> None:
+        """Read the journals of workers that sent nothing: they died, or the run was interrupted."""
+        told = {part.ledger.worker for part in self._report.parts}
+        for path in sorted(self._shared.folder.glob("*.jsonl")):
+            if path.stem in told:
+                continue
+            try:
+                ledger = read_journal(path)
+                if (gap := gap_of(ledger)) is not None:
+                    self._shared.complain(gap)
+                self._report.parts.append(self._shared.part(ledger))
+            except Exception as exc:  # noqa: BLE001 - one that cannot be read costs that worker's part
+                self._shared.complain(f"the journal of worker {path.stem} cannot be read: {exc}")

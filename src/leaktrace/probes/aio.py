@@ -7,14 +7,13 @@ asyncio.
 
 from __future__ import annotations
 
-import gc
-import itertools
-import sys
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from itertools import chain, count
 from types import FrameType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from leaktrace.pristine import gc, sys
 from leaktrace.probes.callables import is_users, telling_place
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 from leaktrace.probes.waiting import wait_for_fall
@@ -40,7 +39,7 @@ class AioProbe:
 
     def __init__(self, *, deep: bool = True) -> None:
         self.deep = deep
-        self._numbers = itertools.count()
+        self._numbers = count()
         self._serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     def read(self) -> Value:
@@ -64,10 +63,10 @@ class AioProbe:
             return {}
         try:
             found_tasks = list(_registered_tasks())
-        except (RuntimeError, AttributeError) as exc:
+        except Exception as exc:  # noqa: BLE001 - as above; and a suite may put anything in asyncio's place
             return Unread(counter=TASKS.name, why=f"asyncio's tasks cannot be listed: {exc!r}")
         things: dict[Hashable, Thing] = {}
-        for found, describe in itertools.chain(found_tasks, _found_by_collector() if self.deep else ()):
+        for found, describe in chain(found_tasks, _found_by_collector() if self.deep else ()):
             thing = _thing(found, describe)
             if thing is not None:
                 things[self._identity(found)] = thing

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import types
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from types import BuiltinFunctionType, FrameType, FunctionType, MethodType
 from typing import Any
 
 
@@ -15,14 +15,14 @@ _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}"
 _CALLS_TESTS = f"{os.sep}pluggy{os.sep}"
 _OURS = str(Path(__file__).parent.parent) + os.sep
 
-_FUNCTIONS = (types.FunctionType, types.BuiltinFunctionType, type)
+_FUNCTIONS = (FunctionType, BuiltinFunctionType, type)
 
 
 def callable_name(target: Any) -> str:
     """`module.qualname` of a function, class or method; the type's name for anything else that can be called."""
-    while isinstance(target, functools.partial):
+    while isinstance(target, partial):
         target = target.func
-    if isinstance(target, types.MethodType):
+    if isinstance(target, MethodType):
         target = target.__func__
     if not isinstance(target, _FUNCTIONS):
         target = type(target)
@@ -56,24 +56,24 @@ def telling_place(calls: Iterable[tuple[str, int]]) -> str | None:
     return library
 
 
-def calls(frame: types.FrameType | None) -> Iterator[tuple[str, int]]:
+def calls(frame: FrameType | None) -> Iterator[tuple[str, int]]:
     """File and line of the frame and its callers, innermost first."""
     return ((each.f_code.co_filename, each.f_lineno) for each in outward(frame))
 
 
-def users_frame(frame: types.FrameType) -> types.FrameType:
+def users_frame(frame: FrameType) -> FrameType:
     """The innermost frame of the user's or a library's code, or the innermost of all where there is none."""
     return next((each for each in outward(frame) if is_users(each.f_code.co_filename)), frame)
 
 
-def outward(frame: types.FrameType | None) -> Iterator[types.FrameType]:
+def outward(frame: FrameType | None) -> Iterator[FrameType]:
     """The frame and its callers, innermost first."""
     while frame is not None:
         yield frame
         frame = frame.f_back
 
 
-def frame_place(frame: types.FrameType) -> str:
+def frame_place(frame: FrameType) -> str:
     """`function at file:line` of the innermost frame that means something to the user."""
     found = users_frame(frame)
     return f"{found.f_code.co_name} at {found.f_code.co_filename}:{found.f_lineno}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+
+from leaktrace.pristine import fcntl, os, resource
 
 
 ROOM = 64
 """How far below the limit of open files our descriptors are placed."""
+FEW = 4 * ROOM
 
 
 def keep_high(fd: int, *, close: Callable[[int], None] = os.close) -> int:
@@ -17,10 +19,8 @@ def keep_high(fd: int, *, close: Callable[[int], None] = os.close) -> int:
     a number that we would then write to. Where the platform cannot duplicate to a floor, the descriptor stays.
     """
     try:
-        import fcntl  # noqa: PLC0415 - not on Windows
-
         moved = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, floor())
-    except (ImportError, OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError):  # no such number, or no such call on Windows
         return fd
     close(fd)
     return moved
@@ -28,7 +28,17 @@ def keep_high(fd: int, *, close: Callable[[int], None] = os.close) -> int:
 
 def floor() -> int:
     """The number from which on our descriptors are placed."""
-    import resource  # noqa: PLC0415 - not on Windows
+    return max(16, min(_limit(), 1024) - ROOM)
 
-    soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return max(16, min(soft if soft > 0 else 1024, 1024) - ROOM)
+
+def are_few() -> bool:
+    """Whether so few files may be open that each one we held might be missing in a test."""
+    return _limit() < FEW
+
+
+def _limit() -> int:
+    try:
+        soft, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    except (OSError, ValueError, AttributeError):  # not on Windows
+        return 1024
+    return soft if soft >= 0 else 1024

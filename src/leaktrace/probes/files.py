@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import stat
-import sys
-import tempfile
-import time
 from collections.abc import Callable, Hashable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaktrace.pristine import gc, os, stat, sys, tempfile, time
 from leaktrace.probes.callables import callable_name, is_kind_of
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, names_in, text
@@ -49,7 +43,7 @@ class FolderWatch:
         Raises:
             OSError: the folder cannot be read.
         """
-        now = self._held.stat() if self._held else Path(self.folder).stat()
+        now = self._held.stat() if self._held else os.stat(self.folder)
         stamp = (now.st_mtime_ns, now.st_nlink, now.st_ino)
         if stamp != self._stamp:
             # The stamp is from before the listing: what comes in between is seen again the next time.
@@ -170,7 +164,7 @@ def _temp_noun(_path: str, status: os.stat_result) -> str:
 
 
 def _shared_noun(path: str, _status: os.stat_result) -> str:
-    return "semaphore" if Path(path).name.startswith("sem.") else "shared memory"
+    return "semaphore" if path.rpartition("/")[2].startswith("sem.") else "shared memory"
 
 
 def _sysv_segments() -> dict[Hashable, Thing]:

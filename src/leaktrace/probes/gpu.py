@@ -7,12 +7,11 @@ peaks, too.
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Hashable, Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
+from leaktrace.pristine import os, sys
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 
 
@@ -99,7 +98,7 @@ class GpuProcessProbe:
     def _own_bytes(self) -> list[int]:
         nvml = self._nvml
         if nvml is None:
-            nvml = self._nvml = importlib.import_module("pynvml")
+            nvml = self._nvml = import_module("pynvml")
         if self._handles is None:
             nvml.nvmlInit()
             self._handles = [nvml.nvmlDeviceGetHandleByIndex(index) for index in range(nvml.nvmlDeviceGetCount())]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 
 from leaktrace.probes.model import Counter, NamingProbe, Probe, Thing, Unread, Value
 
@@ -43,7 +43,7 @@ class NamingGuest(Guest):
 
     def settle(self, grace_s: float, at_most: int | None = None) -> None:
         """Wait as the probe waits."""
-        with contextlib.suppress(Exception):  # not our code; the next reading tells
+        with suppress(Exception):  # not our code; the next reading tells
             self._probe.settle(grace_s, at_most)
 
 

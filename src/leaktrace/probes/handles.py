@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import stat
-import tempfile
 from collections.abc import Hashable, Mapping
 from typing import TYPE_CHECKING
 
-import psutil
-
+from leaktrace.pristine import fcntl, os, psutil, stat, tempfile
 from leaktrace.probes.aio import loops_by_fd
 from leaktrace.probes.descriptor import floor
 from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
@@ -42,6 +38,7 @@ class HandlesProbe:
         self._origins = origins
         self.deep = deep
         self._dir = HeldDir(_PROC_FD)
+        self._ours = frozenset({tempfile.gettempdir(), SHM_FOLDER})
         self._size_is_count = ON_LINUX and _size_is_count(self._dir)
 
     def read(self) -> Value:
@@ -61,7 +58,7 @@ class HandlesProbe:
         try:
             if not ON_LINUX:
                 return _elsewhere()
-            links = _links()
+            links = _links(self._ours)
         except (OSError, psutil.Error) as exc:
             return Unread(counter=FDS.name, why=f"descriptors cannot be listed: {exc}")
         names = socket_names() if any(link.startswith("socket:") for link in links.values()) else {}
@@ -114,11 +111,15 @@ def _size_is_count(directory: HeldDir) -> bool:
         return False
 
 
-def _links() -> dict[int, str]:
-    """Where each descriptor leads, our own left out: a test that closes all of them makes us open them anew."""
+def _links(folders: frozenset[str]) -> dict[int, str]:
+    """Where each descriptor leads, our own left out: a test that closes all of them makes us open them anew.
+
+    Args:
+        folders: what we hold open and others may, too.
+    """
     own = f"/proc/{os.getpid()}/"
     windows = {own + name for name in ("fd", "task", "statm", "clear_refs")}
-    ours, high = {*windows, tempfile.gettempdir(), SHM_FOLDER}, floor()
+    ours, high = windows | folders, floor()
     links = {int(name): link_of(f"{_PROC_FD}/{name}") for name in names_in(_PROC_FD)}
     return {
         fd: link
@@ -130,8 +131,6 @@ def _links() -> dict[int, str]:
 
 
 def _access(fd: int) -> str:
-    import fcntl  # noqa: PLC0415 - not on Windows
-
     return _ACCESS.get(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE, "")
 
 

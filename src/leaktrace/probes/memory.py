@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
-import psutil
-
-from leaktrace.probes.descriptor import keep_high
+from leaktrace.pristine import os, psutil, resource, sys
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Unread, Value
+from leaktrace.probes.procfs import ON_LINUX, HeldFile, HeldForWriting, lines_of
 
 
 STATM = "/proc/self/statm"
 CLEAR_REFS = "/proc/self/clear_refs"
+ROLLUP = "/proc/self/smaps_rollup"
 
 
 class RssProbe:
@@ -27,23 +25,24 @@ class RssProbe:
         self._seen = b""
         self._fd = -1
         self._process: psutil.Process | None = None
-        self._open = os.open  # a test may patch it, for good
-        try:
-            self._fd = self._opened()
-            self._page, self._pread = os.sysconf("SC_PAGE_SIZE"), os.pread
-            self.read()  # what a reading keeps until the next is kept from now on, and no growth of anybody's
-        except (OSError, AttributeError, ValueError):
-            self._process = psutil.Process()
-
-    def _opened(self) -> int:
-        return keep_high(self._open(STATM, os.O_RDONLY | os.O_CLOEXEC))
+        self._held = HeldFile(STATM)
+        self._read = getattr(os, "pread", None)
+        if self._held.fd < 0 or self._read is None:
+            with suppress(Exception):  # no descriptor is left for it: the first reading tries again, and tells
+                self._process = psutil.Process()
+            return
+        self._fd, self._page = self._held.fd, os.sysconf("SC_PAGE_SIZE")
+        self.read()  # what a reading keeps until the next is kept from now on, and no growth of anybody's
 
     def read(self) -> Value:
         """Bytes resident now."""
         try:
             if self._process is None:
-                seen = self._pread(self._fd, 80, 0)
+                seen = self._read(self._fd, 80, 0)  # type: ignore[misc]
                 if seen != self._seen:  # between two readings of most tests nothing has moved
+                    # Reading harms nobody's file; but what is read counts only if it is of the file that we opened.
+                    if not self._held.is_ours():
+                        return self._reopened(OSError("the descriptor was closed"))
                     self._bytes = int(seen.split(b" ", 2)[1]) * self._page
                     self._seen = seen
                 return self._bytes
@@ -55,8 +54,9 @@ class RssProbe:
         """A test may close every descriptor from 3 up, as daemons do."""
         try:
             if self._process is None:
-                self._fd = self._opened()
-                return int(self._pread(self._fd, 80, 0).split(b" ", 2)[1]) * self._page
+                self._held.reopen()
+                self._fd = self._held.fd
+                return int(self._held.read().split(b" ", 2)[1]) * self._page
         except (OSError, ValueError, IndexError):
             self._fd = -1
         try:
@@ -68,8 +68,7 @@ class RssProbe:
     def close(self) -> None:
         """Give the descriptor back."""
         if self._fd >= 0:
-            with contextlib.suppress(OSError):
-                os.close(self._fd)
+            self._held.close()
             self._fd = -1
             self._process = psutil.Process()
 
@@ -122,34 +121,22 @@ class PeakProbe:
 
     def __init__(self) -> None:
         self._why = ""
-        self._fd = -1
+        self._held = HeldForWriting(CLEAR_REFS)
         self.highest = 0
         try:
-            import resource  # noqa: PLC0415 - not on Windows
-
-            self._usage = resource.getrusage
-            self._self = resource.RUSAGE_SELF
-            self._open, self._pwrite = os.open, os.pwrite  # a test may patch them, for good
-            self._fd = self._opened()
-            self._pwrite(self._fd, b"5", 0)
-        except (ImportError, OSError, AttributeError) as exc:
+            self._usage, self._self = resource.getrusage, resource.RUSAGE_SELF
+            self._held.write(b"5")
+        except (OSError, AttributeError) as exc:
             self._why = f"the kernel's high-water mark cannot be reset here ({exc})"
-
-    def _opened(self) -> int:
-        return keep_high(self._open(CLEAR_REFS, os.O_WRONLY | os.O_CLOEXEC))
 
     def reset(self) -> None:
         """Begin a new peak (writing 5 to clear_refs resets VmHWM; see proc(5))."""
         if self._why:
             return
         try:
-            self._pwrite(self._fd, b"5", 0)
-        except OSError:
-            try:  # a test closed our descriptor
-                self._fd = self._opened()
-                self._pwrite(self._fd, b"5", 0)
-            except OSError as exc:
-                self._why = f"the kernel's high-water mark cannot be reset any more ({exc})"
+            self._held.write(b"5")
+        except OSError as exc:
+            self._why = f"the kernel's high-water mark cannot be reset any more ({exc})"
 
     def read(self) -> Value:
         """Highest RSS in bytes since the last reset."""
@@ -162,10 +149,8 @@ class PeakProbe:
 
     def close(self) -> None:
         """Give the descriptor back."""
-        if self._fd >= 0:
-            with contextlib.suppress(OSError):
-                os.close(self._fd)
-            self._fd, self._why = -1, "closed"
+        self._held.close()
+        self._why = "closed"
 
 
 class UssProbe:
@@ -176,6 +161,8 @@ class UssProbe:
     def read(self) -> Value:
         """Unique set size in bytes."""
         try:
+            if ON_LINUX and (lines := lines_of(ROLLUP)):
+                return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("Private_"))
             return int(psutil.Process().memory_full_info().uss)
         except Exception as exc:  # noqa: BLE001 - psutil calls what a test may have patched
             return Unread(counter=self.counter.name, why=f"unique set size cannot be read here ({exc!r})")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import types
 from collections.abc import Iterator, Mapping, Sequence
 
+from leaktrace.pristine import gc, sys
 from leaktrace.probes.model import OBJECTS, REFS, Counter, Unread, Value
 
 

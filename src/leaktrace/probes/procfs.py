@@ -2,65 +2,64 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from contextlib import suppress
 
-from leaktrace.probes.descriptor import keep_high
+from leaktrace.pristine import os, sys
+from leaktrace.probes.descriptor import are_few, keep_high
 
 
 ON_LINUX = sys.platform.startswith("linux")
 SHM_FOLDER = "/dev/shm"  # noqa: S108 - where POSIX shared memory lives, not a place that we write to
 
 _Stat = Callable[[int], os.stat_result]
-# Bound here: a test may replace the names in `os`.
-_open, _close, _fstat, _getpid, _listdir, _readlink = (
-    os.open,
-    os.close,
-    os.fstat,
-    os.getpid,
-    os.listdir,
-    getattr(os, "readlink", None),
-)
-_pread: Any = getattr(os, "pread", None)
+_CHUNK_BYTES = 65_536
 
 
 class Held:
-    """A file or directory, held open; a descriptor that is not ours any more is never closed. Linux only."""
+    """A file or directory, held open; a number under which there is something else by now is never used. Linux only."""
 
-    __slots__ = ("_dev", "_fd", "_ino", "_path", "_pid")
+    __slots__ = ("_dev", "_ino", "_path", "_pid", "fd")
 
     FLAGS = 0
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._fd = -1
+        self.fd = -1
         self._dev = self._ino = self._pid = 0
-        with contextlib.suppress(OSError, AttributeError):  # `stat` will tell; Windows opens no directories
-            self._reopen()  # now, not at the first reading: that one would count what we have opened ourselves
+        with suppress(OSError, AttributeError):  # `stat` will tell; Windows opens no directories
+            if not are_few():
+                self.reopen()  # now, not at the first reading: that one would count what we have opened ourselves
 
-    def _reopen(self) -> os.stat_result:
+    def reopen(self) -> os.stat_result:
+        """Open it anew.
+
+        Raises:
+            OSError: there is no such file, or no descriptor is left to open it.
+        """
         self.close()
-        self._fd = keep_high(_open(self._path, os.O_RDONLY | self.FLAGS | os.O_CLOEXEC))
-        self._pid = _getpid()
-        found = _fstat(self._fd)
+        self.fd = keep_high(os.open(self._path, os.O_RDONLY | self.FLAGS | os.O_CLOEXEC))
+        self._pid = os.getpid()
+        found = os.fstat(self.fd)
         self._dev, self._ino = found.st_dev, found.st_ino
         return found
 
+    def is_ours(self, *, fstat: _Stat = os.fstat, getpid: Callable[[], int] = os.getpid) -> bool:
+        """Whether the number still leads to what we have opened, in this very process."""
+        if self._pid != getpid():
+            return False
+        try:
+            found = fstat(self.fd)
+        except OSError:
+            return False
+        return found.st_ino == self._ino and found.st_dev == self._dev
+
     def close(self) -> None:
         """Give the descriptor back, if it is still ours."""
-        if self._fd < 0 or self._pid != _getpid():
-            return
-        try:
-            found = _fstat(self._fd)
-            if found.st_ino == self._ino and found.st_dev == self._dev:
-                _close(self._fd)
-        except OSError:
-            pass
-        self._fd = -1
+        if self.fd >= 0 and self.is_ours():
+            with suppress(OSError):
+                os.close(self.fd)
+        self.fd = -1
 
 
 class HeldDir(Held):
@@ -74,7 +73,7 @@ class HeldDir(Held):
 
     FLAGS = getattr(os, "O_DIRECTORY", 0)
 
-    def stat(self, *, fstat: _Stat = _fstat, getpid: Callable[[], int] = _getpid) -> os.stat_result:
+    def stat(self, *, fstat: _Stat = os.fstat, getpid: Callable[[], int] = os.getpid) -> os.stat_result:
         """The directory's status now.
 
         Raises:
@@ -82,13 +81,13 @@ class HeldDir(Held):
         """
         if self._pid == getpid():
             try:
-                found = fstat(self._fd)
+                found = fstat(self.fd)
             except OSError:
-                self._fd = -1
+                self.fd = -1
             else:
                 if found.st_ino == self._ino and found.st_dev == self._dev and found.st_nlink:
                     return found
-        return self._reopen()
+        return os.stat(self._path) if are_few() else self.reopen()
 
 
 class HeldFile(Held):
@@ -102,24 +101,74 @@ class HeldFile(Held):
         Raises:
             OSError: there is no such file, or no descriptor is left to open it.
         """
-        if self._pid == _getpid():
-            try:
-                found: bytes = _pread(self._fd, 80, 0)
-            except OSError:
-                self._fd = -1
-            else:
-                return found
-        self._reopen()
-        return bytes(_pread(self._fd, 80, 0))
+        if not self.is_ours():
+            if are_few():
+                return first_bytes_of(self._path, 80)
+            self.reopen()
+        return os.pread(self.fd, 80, 0)
 
 
-def text(path: str, *, limit_bytes: int = 65_536) -> str:
+class HeldForWriting(Held):
+    """A file of `/proc` that takes orders; one of the user's that got its number must not."""
+
+    __slots__ = ()
+
+    FLAGS = getattr(os, "O_WRONLY", 0)
+
+    def write(self, order: bytes) -> None:
+        """Give an order.
+
+        Raises:
+            OSError: it is not taken, or no descriptor is left to open the file.
+        """
+        if not self.is_ours():
+            self.reopen()
+        os.pwrite(self.fd, order, 0)
+        if are_few():
+            self.close()
+
+
+def text(path: str, *, limit_bytes: int = _CHUNK_BYTES) -> str:
     """The content of a small file of `/proc`, or "" where it is gone or forbidden."""
     try:
-        with Path(path).open("rb", buffering=0) as file:
-            return (file.read(limit_bytes) or b"").decode(errors="replace")
+        return first_bytes_of(path, limit_bytes).decode(errors="replace")
     except OSError:
         return ""
+
+
+def first_bytes_of(path: str, count: int) -> bytes:
+    """What one reading of a file gives.
+
+    Raises:
+        OSError: it is gone or forbidden, or no descriptor is left.
+    """
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        return os.read(fd, count)
+    finally:
+        os.close(fd)
+
+
+def lines_of(path: str) -> list[str]:
+    """The lines of a table of `/proc`, which the kernel gives piece by piece; [] where it is gone or forbidden."""
+    pieces: list[bytes] = []
+    with suppress(OSError):
+        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            while piece := os.read(fd, _CHUNK_BYTES):
+                pieces.append(piece)
+        finally:
+            os.close(fd)
+    return b"".join(pieces).decode(errors="replace").splitlines()
+
+
+def is_there(path: str) -> bool:
+    """Whether there is a file of this name; ten times cheaper than a path object, and nothing that a test patches."""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True
 
 
 def names_in(directory: str) -> list[str]:
@@ -128,14 +177,14 @@ def names_in(directory: str) -> list[str]:
     Raises:
         OSError: it is gone or forbidden.
     """
-    return _listdir(directory)  # three times cheaper than path objects
+    return os.listdir(directory)  # three times cheaper than path objects
 
 
 def link_of(path: str) -> str | None:
     """Where a link of `/proc` leads, or None where it is gone."""
     try:
-        return str(_readlink(path)) if _readlink is not None else None
-    except OSError:
+        return os.readlink(path)
+    except (OSError, AttributeError):
         return None
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import sys
 from collections.abc import Callable, Collection
+from contextlib import suppress
 
-import psutil
+from leaktrace.pristine import gc, psutil, sys
 
 
 OWN_FROZEN = 1000
@@ -29,7 +27,7 @@ def trim() -> None:
     """Give malloc's free pages back to the kernel, where the platform can."""
     trimmer = getattr(psutil, "heap_trim", None)
     if trimmer is not None:
-        with contextlib.suppress(Exception):  # a platform that has the name but not the call
+        with suppress(Exception):  # a platform that has the name but not the call
             trimmer()
 
 
@@ -43,7 +41,7 @@ def clear_caches(*, spared: Collection[str] = (), types: bool = True) -> None:
     for name, clear in CACHES:
         module = sys.modules.get(name)
         if module is not None and name not in spared:
-            with contextlib.suppress(Exception):  # a user's replacement of a stdlib module may lack the call
+            with suppress(Exception):  # a user's replacement of a stdlib module may lack the call
                 clear(module)
     # The parser's and the type attribute cache; 3.13 names it _clear_internal_caches and warns of the old name.
     internal = getattr(sys, "_clear_internal_caches", None) or getattr(sys, "_clear_type_cache", None)
@@ -69,7 +67,7 @@ def _abc_caches(module: object) -> None:
             continue
         seen.add(id(cls))
         if hasattr(cls, "_abc_impl"):
-            with contextlib.suppress(Exception):
+            with suppress(Exception):
                 cls._abc_caches_clear()  # type: ignore[attr-defined]
             abcs.extend(type.__subclasses__(cls))
 

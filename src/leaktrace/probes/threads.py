@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Hashable, Mapping
 from types import FrameType
 from typing import TYPE_CHECKING
 
-import psutil
-
+from leaktrace.masking import masked
+from leaktrace.pristine import psutil, sys, threading
 from leaktrace.probes.callables import callable_name, frame_place, outward
 from leaktrace.probes.model import THREADS, Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, START_TIME, HeldDir, names_in, stat_fields, text
@@ -91,7 +89,7 @@ class ThreadsProbe:
         return Thing(
             kind=THREADS.kind,
             noun=POOL_THREAD if pool else "thread",
-            name=thread.name,
+            name=masked(str(thread.name)),
             detail=", ".join(fact for fact in facts if fact),
             where=self._origins.of_thread(thread) if self._origins else None,
         )

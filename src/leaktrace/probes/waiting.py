@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import monotonic, sleep
 
+from leaktrace.pristine import time
 from leaktrace.probes.model import Value
 
 
@@ -17,9 +17,8 @@ def wait_for_fall(
     at_most: int,
     grace_s: float,
     *,
-    # Bound here, because a test that freezes the clock replaces the names in modules but not in defaults.
-    clock: Callable[[], float] = monotonic,
-    pause: Callable[[float], None] = sleep,
+    clock: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], None] = time.sleep,
 ) -> None:
     """Return as soon as `read()` is at most `at_most`, or after `grace_s`, or when it cannot be read."""
     deadline_s = clock() + grace_s

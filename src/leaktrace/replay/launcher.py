@@ -1,4 +1,4 @@
-"""The first lines of a replay child, run as a script: take over the parent's path and arguments, then run pytest."""
+"""The first lines of a child, run as a script: take over the parent's path and arguments, then run pytest."""
 
 from __future__ import annotations
 
@@ -12,19 +12,35 @@ import sys
 PR_SET_PDEATHSIG = 1
 
 
-def die_with_parent() -> None:
-    """Ask the kernel to end this process when the parent dies, however that dies (prctl(2), Linux)."""
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Ask the kernel to end this process when the parent dies, however that dies; 0 takes it back (prctl(2), Linux)."""
     with contextlib.suppress(Exception):
         import ctypes  # noqa: PLC0415 - only in a child
 
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+
+
+def leave(shared: str) -> None:
+    """End at once, with all put back and the temporary folder removed: the parent has gone."""
+    with contextlib.suppress(Exception):
+        import shutil  # noqa: PLC0415 - only where it comes to that
+
+        from leaktrace.replay.restore import restore  # noqa: PLC0415
+
+        restore(shared)
+        shutil.rmtree(shared, ignore_errors=True)
+    os._exit(1)
 
 
 def main() -> int:
-    """Run pytest as the parent was run, with the child's own door opened first."""
-    die_with_parent()
+    """Run pytest as the parent was run, with the child's own plugin loaded first."""
     with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
         order = json.load(file)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: leave(order["undo"]))
+    die_with_parent(signal.SIGTERM)
+    if os.getppid() != order["parent"]:
+        leave(order["undo"])
+    _no_core_dumps()
     sys.path[:] = order["sys_path"]
     # The tests, and the processes that they start, are to see the parent's environment, not the meter's.
     for name, value in order["restore"].items():
@@ -34,11 +50,19 @@ def main() -> int:
             os.environ[name] = value
     from leaktrace.replay.undo import install  # noqa: PLC0415 - found on that path
 
-    install(order["temporary"], [os.path.dirname(order["answer"])])  # noqa: PTH120 - pathlib is dear here
+    install(order["undo"], [os.path.dirname(order["answer"])])  # noqa: PTH120 - pathlib is dear here
     import pytest  # noqa: PLC0415 - its place on the path is known only now
 
     sys.argv = ["pytest", *order["args"]]
     return int(pytest.main(["-p", order["door"], *order["args"]]))
+
+
+def _no_core_dumps() -> None:
+    """A suspect that crashes leaves no file behind."""
+    with contextlib.suppress(Exception):
+        import resource  # noqa: PLC0415 - not on Windows
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 if __name__ == "__main__":

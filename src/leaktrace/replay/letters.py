@@ -1,4 +1,4 @@
-"""The letters to and from a replay child: an order is a JSON file, an answer a file of JSON lines.
+"""The letters to and from a child: an order is a JSON file, a share a line on its channel, an answer a file of lines.
 
 The child appends one event a line as it goes, so that one that dies still leaves what it had read. Letters are read as
 untrusted: validated here, never evaluated.
@@ -12,9 +12,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from leaktrace.codec import decode
+from leaktrace.codec import decode, loads
 from leaktrace.errors import FileError, ReplayError
+from leaktrace.files import read_bounded, write_private
 from leaktrace.probes.model import Counter
+from leaktrace.replay.events import LONGEST_LINE, event_of, missing_reading
 
 
 VERSION = 1
@@ -50,6 +52,9 @@ class Task:
         references: whether the number of references is counted, too.
         native: whether only the stacks of native allocations are wanted, as memray tells them.
         naming: whether only the things that one run leaves are wanted, with the fixtures that made them.
+        screening: whether a few runs are only to tell whether it is worth a closer look; such tasks share a worker.
+        duration_s: how long its test took in the suite.
+        heavy: whether what each run keeps is moved out of memory behind it.
     """
 
     ident: int
@@ -64,6 +69,9 @@ class Task:
     references: bool = False
     native: bool = False
     naming: bool = False
+    screening: bool = False
+    duration_s: float = 0.0
+    heavy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,21 +95,57 @@ class Settings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """All that one child is to do; `door` is the plugin that does it."""
+    """How a base child is to start; what its workers are to do follows through the channel.
 
-    tasks: tuple[Task, ...] = ()
+    Attributes:
+        files: what it collects.
+        args, sys_path: the parent's own.
+        answer: where a child that only collects writes what it found.
+        restore: variables of the environment as the tests are to see them.
+        temporary: the child's own folder, 0700.
+        channel: the descriptor of the socket to the parent, or -1.
+        parent: the process that starts it, and with which it ends.
+        undo: the folder in which all children of a run save what they are about to change elsewhere.
+        door: the plugin that does the work.
+    """
+
+    files: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     sys_path: tuple[str, ...] = ()
     answer: str = ""
-    kinds: tuple[str, ...] = ("memory",)
-    trace: bool = True
     restore: Mapping[str, str | None] = field(default_factory=dict)
     temporary: str = ""
+    channel: int = -1
+    parent: int = 0
+    undo: str = ""
     door: str = "leaktrace.child.plugin"
 
     def write(self, path: Path) -> None:
         """Put the order into a file."""
-        path.write_text(json.dumps({"version": VERSION, **asdict(self)}), encoding="utf-8")
+        write_private(path, json.dumps({"version": VERSION, **asdict(self)}).encode())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one worker is to do.
+
+    Attributes:
+        number: tells it from others of the same base.
+        tasks: in this order.
+        answer: the file that takes its answers.
+        log: the file that takes what its tests print past pytest.
+        kinds: the kinds of leak that are looked for.
+        trace: whether what leaks is explained.
+        forked: whether a fork carries it out; else the base itself does, and ends.
+    """
+
+    number: int
+    tasks: tuple[Task, ...]
+    answer: str
+    log: str
+    kinds: tuple[str, ...] = ("memory",)
+    trace: bool = True
+    forked: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -119,6 +163,10 @@ class Answer:
         ended: whether the child came to the end of the task.
         runs: how many runs were made.
         preceded: how many of the tests that come before have been run.
+        screened: what a screening found, `clean` or `grown`; "" where none was made.
+        harmless: the class that took all references that grew, where that harms nobody.
+        retired: whether the worker went no further after this task, since it had grown too much.
+        gap: whether a line was broken that may have been a reading: later readings are left out then.
     """
 
     ident: int
@@ -138,6 +186,10 @@ class Answer:
     runs: int = 0
     began: bool = False
     preceded: int = 0
+    screened: str = ""
+    harmless: str = ""
+    retired: bool = False
+    gap: bool = False
 
 
 def read_order(path: Path) -> Order:
@@ -147,60 +199,67 @@ def read_order(path: Path) -> Order:
         ReplayError: it is none, or of another version.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = loads(read_bounded(path, MAX_ANSWER_BYTES))
         if raw.pop("version") != VERSION:
             raise ReplayError(f"{path} is an order of another version; parent and child must be one leaktrace")
-        tasks = tuple(
-            Task(
-                **{
-                    **task,
-                    "targets": tuple(Target(**target) for target in task["targets"]),
-                    "before": tuple(Target(**target) for target in task["before"]),
-                    "kinds": tuple(task["kinds"]),
-                }
-            )
-            for task in raw["tasks"]
-        )
-        return Order(
-            **{
-                **raw,
-                "tasks": tasks,
-                "args": tuple(raw["args"]),
-                "sys_path": tuple(raw["sys_path"]),
-                "kinds": tuple(raw["kinds"]),
-            }
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as exc:
-        raise ReplayError(f"{path} holds no replay order: {exc!r}") from exc
+        return decode(Order, raw)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, FileError) as exc:
+        raise ReplayError(f"{path} holds no replay order: {type(exc).__name__}: {str(exc)[:500]}") from exc
+
+
+class Answers:
+    """A growing file of answers, read as far as it goes; a broken record costs itself alone."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read = 0
+        self._rest = b""
+        self.by_task: dict[int, Answer] = {}
+        self.broken: list[str] = []
+        """What was wrong with each record that was left out."""
+
+    def take(self) -> bool:
+        """Read what has come since; returns whether anything has."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._read)
+                new = file.read(MAX_ANSWER_BYTES - self._read)
+        except OSError:
+            return False
+        self._read += len(new)
+        *lines, rest = (self._rest + new).split(b"\n")
+        self._rest = rest[: LONGEST_LINE + 1]
+        for line in lines:
+            if line:
+                self._line(line)
+        return bool(new)
+
+    def _line(self, line: bytes) -> None:
+        try:
+            _take(self.by_task, event_of(line if len(line) <= LONGEST_LINE else b"5"))  # which is no event
+        except (ValueError, FileError) as exc:
+            mark_gap(self.by_task, line)
+            self.broken.append(f"{type(exc).__name__}: {exc}")
 
 
 def read_answers(path: Path) -> dict[int, Answer]:
-    """What a child has said so far, by task; a torn last line is left out.
-
-    Raises:
-        ReplayError: the file is too large, or a line before the last is broken.
-    """
-    try:
-        if path.stat().st_size > MAX_ANSWER_BYTES:
-            raise ReplayError(f"the answer {path} is over {MAX_ANSWER_BYTES >> 20} MiB")
-        lines = path.read_bytes().split(b"\n")
-    except FileNotFoundError:
-        return {}
-    answers: dict[int, Answer] = {}
-    for number, line in enumerate(lines):
-        if not line:
-            continue
-        try:
-            _take(answers, json.loads(line))
-        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError, FileError) as exc:
-            if number == len(lines) - 1:
-                break
-            raise ReplayError(f"line {number + 1} of the answer {path} is broken: {exc!r}") from exc
-    return answers
+    """What a child has said so far, by task; a torn last line is not there yet."""
+    answers = Answers(path)
+    answers.take()
+    return answers.by_task
 
 
-def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
-    ident = int(event["task"])
+def mark_gap(answers: Mapping[int, Answer], line: bytes) -> None:
+    """A line is broken: where it may have been a reading, those that follow do not join those before it."""
+    possible, about = missing_reading(line)
+    running = [answer for answer in answers.values() if answer.began and not (answer.judged or answer.ended)]
+    for answer in running:
+        if possible and about in (None, answer.ident):
+            answer.gap = True
+
+
+def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912 - one branch a kind
+    ident = event["task"]
     answer = answers.setdefault(ident, Answer(ident=ident))
     kind = event["event"]
     if kind == "begin":
@@ -210,8 +269,9 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.unread.update({str(name): str(why) for name, why in event["unread"].items()})
         answer.defined.update({name: decode(Counter, each, at=name) for name, each in event.get("defined", {}).items()})
     elif kind == "reading":
-        answer.readings.append(_row(answer, event))
-        answer.runs = int(event["runs"])
+        if not answer.gap:
+            answer.readings.append(_row(answer, event))
+            answer.runs = int(event["runs"])
     elif kind == "rested":
         answer.rested = _row(answer, event)
     elif kind == "preceded":
@@ -224,6 +284,12 @@ def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:
         answer.judged = True
     elif kind == "things":
         answer.things = [dict(each) for each in event["things"]]
+    elif kind == "screened":
+        answer.screened, answer.harmless = str(event["as"]), str(event.get("harmless", ""))
+        answer.runs, answer.batch_runs = int(event["runs"]), int(event.get("batch_runs", answer.batch_runs))
+        answer.ended = True
+    elif kind == "retired":
+        answer.retired = True
     elif kind == "end":
         answer.ended = True
     else:

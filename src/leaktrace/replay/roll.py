@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaktrace.codec import decode
+from leaktrace.codec import decode, loads
 from leaktrace.errors import FileError, ReplayError
-from leaktrace.replay.children import kill, last_words, start
-from leaktrace.replay.letters import Order, Settings, Target
+from leaktrace.files import read_bounded
+from leaktrace.replay.base import Base, last_words
+from leaktrace.replay.letters import MAX_ANSWER_BYTES, Order, Settings, Target
 
 
 DOOR = "leaktrace.plugin.roll"
@@ -25,11 +23,13 @@ class Roll:
         tests: in the order of collection.
         errors: files that could not be collected, and why.
         folder: where the journals of runs lie, or "" where none are kept.
+        loaded: whether leaktrace is among pytest's plugins.
     """
 
     tests: tuple[Target, ...] = ()
     errors: tuple[str, ...] = ()
     folder: str = ""
+    loaded: bool = True
 
 
 def call_roll(settings: Settings, folder: Path, *, timeout_s: float) -> Roll:
@@ -38,19 +38,26 @@ def call_roll(settings: Settings, folder: Path, *, timeout_s: float) -> Roll:
     Raises:
         ReplayError: the child cannot be started, takes too long, or ends without an answer.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     try:
-        child = start(Order(door=DOOR), settings, folder, "roll", metered=False)
+        child = Base(Order(door=DOOR), settings, folder, "roll", metered=False)
     except OSError as exc:
         raise ReplayError(f"no child could be started: {exc}") from exc
     try:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.process.wait(timeout_s)
+        child.wait(timeout_s)
     finally:
-        kill(child)
+        status = child.end()
+    if not child.answer.exists():
+        raise ReplayError(f"the tests could not be collected: {last_words(status, child.log)}")
+    return read_roll(child.answer)
+
+
+def read_roll(path: Path) -> Roll:
+    """The roll in a file.
+
+    Raises:
+        ReplayError: it is none.
+    """
     try:
-        return decode(Roll, json.loads(child.answer.read_text(encoding="utf-8")))
-    except FileNotFoundError:
-        raise ReplayError(f"the tests could not be collected: {last_words(child)}") from None
+        return decode(Roll, loads(read_bounded(path, MAX_ANSWER_BYTES)))
     except (OSError, ValueError, FileError) as exc:
-        raise ReplayError(f"the roll of tests cannot be read: {exc}") from exc
+        raise ReplayError(f"the roll of tests {path} cannot be read: {exc}") from exc

@@ -9,17 +9,6 @@ from collections.abc import Iterator
 from typing import Any
 
 
-def deactivate_opcache() -> None:
-    """Let CPython 3.10 give no function a cache of its own at its 1,024th call (ceval.c, `opcache_min_runs`).
-
-    It cannot be undone, and changes nothing but speed: it is for a replay child and a run that hunts. The interpreter's
-    own hunt (`test -R`) does the same.
-    """
-    deactivate = getattr(sys, "_deactivate_opcache", None)
-    if deactivate is not None:
-        deactivate()
-
-
 class _Uninterned:
     """`sys` as `pathlib` is to see it: all of it, but for `intern`."""
 

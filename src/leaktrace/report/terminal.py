@@ -14,6 +14,7 @@ from leaktrace.report.words import all_well, amount, megabytes, plural, size, wr
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.words import NOUNS
+from leaktrace.words import escaped
 
 
 WIDTH = 80
@@ -23,13 +24,15 @@ SHOWN = 20
 SAME = 8
 FEW = 5
 BISECT = "leaktrace bisect "
+GO_ON = {"hunt": "--leaktrace-hunt"}
 ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED, Verdict.UNREPLAYABLE)
 
 
 def title(book: Casebook) -> str:
     """What stands in the section's rule."""
+    unjudged = f", {len(book.left_out)} not judged" if book.left_out else ""
     if book.mode == "watch" or not book.cases:
-        return f"leaktrace: {plural(len(book.suspects), 'suspect')}"
+        return f"leaktrace: {plural(len(book.suspects), 'suspect')}{unjudged}"
     found: dict[str, list[tuple[Case, ...]]] = {}
     for cause in causes(told(book)):
         found.setdefault("KNOWN" if is_known(cause[0]) else cause[0].verdict.value, []).append(cause)
@@ -38,7 +41,7 @@ def title(book: Casebook) -> str:
         if word in found:
             cases = sum(map(len, found[word]))
             words.append(f"{len(found[word])} {word}" + (f" in {cases} cases" if cases > len(found[word]) else ""))
-    return f"leaktrace: {', '.join(words) or 'no leak'}"
+    return f"leaktrace: {', '.join(words) or 'no leak'}{unjudged}"
 
 
 def told(book: Casebook) -> list[Case]:
@@ -58,13 +61,19 @@ def one_line(book: Casebook, tests: int) -> str:
 
 def is_quiet(book: Casebook) -> bool:
     """Whether there is nothing to report but one line."""
-    if book.mode == "hunt" and book.cases and not book.left_out:
+    if book.left_out:
+        return False
+    if book.mode == "hunt" and book.cases:
         return not (told(book) or book.notes or book.warnings or _died(book))
     return not (book.suspects or book.cases or book.notes or book.warnings or _died(book))
 
 
 def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
-    """The report of a run with something to say."""
+    """The report of a run with something to say; nothing in it moves a cursor or rings a bell."""
+    return map(escaped, _lines(book, peaks))
+
+
+def _lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
     if book.mode == "watch" or not book.cases:
         yield from (line for suspect in book.suspects[:SHOWN] for line in leaked(suspect))
         if len(book.suspects) > SHOWN:
@@ -84,8 +93,11 @@ def lines(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]:
             first="",
         )
     if book.left_out:
-        yield f"not replayed, --leaktrace-budget ran out: {plural(len(book.left_out), 'suspect')}"
+        command = f"pytest {GO_ON.get(book.mode, '--leaktrace')} --leaktrace-resume"
+        yield f"leaktrace: not judged: {len(book.left_out)}; to go on: {command}"
         yield from (f"{INDENT}{name}" for name in book.left_out[:SHOWN])
+        if len(book.left_out) > SHOWN:
+            yield f"{INDENT}and {len(book.left_out) - SHOWN} more: see --leaktrace-json=PATH"
     yield ""
     yield from _accounts(book, peaks)
     yield from _died(book)

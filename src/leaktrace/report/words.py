@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from leaktrace.words import escaped
+
 
 MB = 1_000_000
 
@@ -29,11 +31,14 @@ def amount(name: str, value: float) -> str:
 
 
 def wrapped(text: str, *, indent: str, width: int, first: str | None = None) -> list[str]:
-    """Lines of at most `width` columns; a word longer than a line (a node id) stands on its own, whole."""
+    """Lines of at most `width` columns; a word longer than a line (a node id) stands on its own, whole.
+
+    What a terminal would not show as it is gets spelled out first: a line's end in a name does not end the line.
+    """
     import textwrap  # noqa: PLC0415 - the process that is watched needs it only at its end
 
     return textwrap.wrap(
-        text,
+        escaped(text),
         width=width,
         initial_indent=indent if first is None else first,
         subsequent_indent=indent,

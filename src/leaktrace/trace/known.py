@@ -6,19 +6,26 @@ The table is JSON and not TOML, because CPython 3.10 has no `tomllib`, and the m
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata, resources
 from typing import Any
 
+from leaktrace.codec import loads
 from leaktrace.errors import FileError
 from leaktrace.trace.model import Exhibit
 
 
-_NUMBER = re.compile(r"\d+")
+_NUMBER = re.compile("[0-9]{1,18}")
+_PACKAGE = re.compile("[A-Za-z0-9](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
+_LONGEST = {"id": 100, "from": 50, "fixed": 50, "holder": 1_000, "through": 1_000, "leaked": 1_000, "site": 1_000}
+_LONGEST_TEXT = 2_000
+_WANTED = ("id", "package", "from", "blame", "remedy")
+_PATTERNS = ("holder", "through", "leaked", "site")
+_MOST_ROWS = 10_000
 _KEYS = frozenset({"id", "package", "from", "fixed", "holder", "through", "leaked", "site", "blame", "remedy"})
 
 
@@ -60,11 +67,13 @@ def table(text: str | None = None) -> tuple[KnownLeak, ...]:
     if text is None:
         text = (resources.files("leaktrace.trace") / "known.json").read_text("utf-8")
     try:
-        rows = json.loads(text)
+        rows = loads(text)
     except ValueError as error:
         raise FileError(f"a table of known leaks must be JSON: {error}", slug="known-leaks") from error
     if not isinstance(rows, list):
         raise FileError(f"a table of known leaks must be a list, got {type(rows).__name__}", slug="known-leaks")
+    if len(rows) > _MOST_ROWS:
+        raise FileError(f"a table of known leaks holds at most {_MOST_ROWS} rows, got {len(rows)}", slug="known-leaks")
     return tuple(_row(row) for row in rows)
 
 
@@ -85,12 +94,12 @@ def match(exhibit: Exhibit, versions: Mapping[str, str], rows: Iterable[KnownLea
         versions: installed versions by distribution name in lower case, and `python`.
         rows: the table; that which comes with us, where it is None.
     """
-    for row in table() if rows is None else rows:
-        version = versions.get(row.package)
-        if version is None or not _within(version, row):
-            continue
-        if _describes(row, exhibit):
-            return row
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what `re` says of a pattern, under `-W error`
+        for row in table() if rows is None else rows:
+            version = versions.get(row.package)
+            if version is not None and _within(version, row) and _describes(row, exhibit):
+                return row
     return None
 
 
@@ -130,18 +139,14 @@ def _row(row: Any) -> KnownLeak:
         raise FileError(
             f"a known leak must be an object with keys among {', '.join(sorted(_KEYS))}", slug="known-leaks"
         )
-    for key in ("id", "package", "from", "blame", "remedy"):
-        if not isinstance(row.get(key), str):
-            raise FileError(f"a known leak needs a text {key!r}, got {row.get(key)!r}", slug="known-leaks")
-    for key in ("fixed", "holder", "through", "leaked", "site"):
-        if not isinstance(row.get(key), str | None):
-            raise FileError(f"{key!r} of a known leak must be a text, got {row[key]!r}", slug="known-leaks")
+    for key in sorted(_KEYS):
+        _check_text(row, key)
+    if not _PACKAGE.fullmatch(row["package"]):
+        raise _refused("'package' of a known leak must be the name of a distribution", row["package"])
     if row.get("holder") is None and row.get("site") is None:
         raise FileError(f"known leak {row['id']} needs a pattern of its 'holder' or of its 'site'", slug="known-leaks")
-    try:
-        re.compile("|".join(row[key] for key in ("holder", "through", "leaked", "site") if row.get(key)))
-    except re.error as error:
-        raise FileError(f"a pattern of known leak {row['id']} is none: {error}", slug="known-leaks") from error
+    for key in _PATTERNS:
+        _check_pattern(row, key)
     return KnownLeak(
         id=row["id"],
         package=row["package"].lower(),
@@ -154,3 +159,32 @@ def _row(row: Any) -> KnownLeak:
         blame=row["blame"],
         remedy=row["remedy"],
     )
+
+
+def _check_text(row: Mapping[str, Any], key: str) -> None:
+    """Raises FileError where a value is no text, is missing, or is longer than one of its kind."""
+    text, longest = row.get(key), _LONGEST.get(key, _LONGEST_TEXT)
+    if key in _WANTED and not isinstance(text, str):
+        raise _refused(f"a known leak needs a text {key!r}", text)
+    if not isinstance(text, str | None):
+        raise _refused(f"{key!r} of a known leak must be a text", text)
+    if text is not None and len(text) > longest:
+        raise _refused(f"{key!r} of a known leak must have at most {longest} characters", text)
+
+
+def _check_pattern(row: Mapping[str, Any], key: str) -> None:
+    """Raises FileError where a pattern is none; what `re` only warns of is no reason to refuse it."""
+    if row.get(key) is None:
+        return
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            re.compile(row[key])
+    except (re.error, RecursionError, OverflowError, MemoryError) as error:
+        why = str(error) or type(error).__name__
+        raise FileError(f"the pattern {key!r} of known leak {row['id']} is none: {why}", slug="known-leaks") from error
+
+
+def _refused(wanted: str, got: object) -> FileError:
+    shown = repr(got[:60]) if isinstance(got, str) else f"{type(got).__name__}"
+    return FileError(f"{wanted}, got {shown}", slug="known-leaks")

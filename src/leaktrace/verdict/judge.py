@@ -171,3 +171,8 @@ def _heaviest(findings: list[Finding]) -> Finding:
 def _preference(series: Series) -> tuple[int, str]:
     name = series.counter.name
     return (PLAIN_WORDS_FIRST.index(name) if name in PLAIN_WORDS_FIRST else len(PLAIN_WORDS_FIRST), name)
+
+
+def is_suspicious(ruling: Ruling) -> bool:
+    """Whether growth has not stopped, so that it is worth a closer look."""
+    return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)

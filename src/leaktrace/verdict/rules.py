@@ -91,3 +91,20 @@ class Rules:
         if counter.unit == "bytes":
             return self.trifle_bytes
         return self.trifle_count if counter.kind in MEMORY_KINDS else 0
+
+
+SCREENING = Rules(
+    follow_runs=36,
+    least_runs=36,
+    steady_runs=24,
+    late_quiet_runs=9,
+    max_runs=60,
+    alone_runs=30,
+    level_batches=6,
+    level_runs=18,
+    screening=True,
+)
+"""A screen only sorts: what still grows after some forty runs is heard in a process of its own, to the end.
+
+Malloc's bytes waver by a chunk's rounding or two; a leak of 16 bytes a run has left that behind after 18 runs.
+"""

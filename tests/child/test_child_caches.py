@@ -1,23 +1,11 @@
-"""Caches emptied in a process that lives on: what the suite set stays, and its patterns come back."""
+"""Caches emptied between two readings: what the suite set stays."""
 
 from __future__ import annotations
 
 import mimetypes
-import re
 import urllib.request
 
-from leaktrace.replay import caches
-
-
-def test_patterns_that_were_compiled_before_are_there_again_afterwards():
-    before = re.compile("of the suite")
-    with caches.patterns_kept():
-        caches.empty(thoroughly=True)
-        assert re.compile("of the suite") is not before
-
-    again = re.compile("of the suite")
-
-    assert again is before
+from leaktrace.child import caches
 
 
 def test_types_of_files_and_the_opener_that_a_suite_has_set_are_left_alone(monkeypatch):

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from leaktrace.replay.measure import Readings, Tell, settle
+from leaktrace.child.measure import Readings, Tell, settle
 
 
 REST_S = 8.0

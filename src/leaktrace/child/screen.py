@@ -1,11 +1,11 @@
-"""Screening in place: a test that has just run is run a few times more, in the same process, and read exactly.
+"""Screening: a test is run a few times in a child and read exactly; what does not grow is let go.
 
 A clean test is let go after one batch. One that grew in two of three batches is followed further, until the judge
-acquits it or it has to go to a replay child. Before each reading the interpreter's caches are emptied: that costs a
-tenth of what it saves in further batches. What was alive before the repeats is frozen
-meanwhile, so that collecting costs what the test itself made, whatever the size of the heap; it is thawed when the
-repeats are over. The first repeat comes after the freeze and is not read: what it puts in the place of what is frozen
-can be collected when its own turn has come, while the frozen, no longer reachable, is garbage that stays.
+acquits it or it has to be heard in a process of its own. Before each reading the interpreter's caches are emptied: that
+costs a tenth of what it saves in further batches. What was alive before the runs is frozen meanwhile, so that
+collecting costs what the test itself made, whatever the size of the heap; it is thawed when the runs are over. The
+first run comes after the freeze and is not read: it warms up, and what it puts in the place of what is frozen can be
+collected when its own turn has come, while the frozen, no longer reachable, is garbage that stays.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from leaktrace.child import caches
+from leaktrace.child.measure import Effort, Grace, Readings
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.settle import collect, has_users_freeze
-from leaktrace.replay import caches
-from leaktrace.replay.measure import Effort, Grace, Readings, RunFailed, rehearse
 
 
 FOLLOW_BATCH = 3
@@ -30,6 +30,9 @@ ROUNDS = 3
 """Batches at most before a test is let go or followed."""
 RSS_STEP = 512 * 1024
 """Growth of resident memory in one batch below which it is not looked at: pages come and go."""
+HEAVY_BYTES = 32_000_000
+"""Growth of a test beyond which it is followed no further here: it is heard in a process of its own anyway."""
+LEAST_HEAVY = 2
 ROUNDING = 32
 """A fall of malloc's bytes up to this, alone, hides nothing: a chunk is reused whole where its rest is too small."""
 GRACE_S, LEAST_GRACE_S = 0.2, 0.0125
@@ -91,9 +94,10 @@ class Screen:
         self._follow_runs, self._follow_s = follow_runs, follow_s
         self.followed_s = 0.0
         """How long the last test was followed, after it had grown."""
-        self._ours = self._rehearsed = False
+        self._ours = False
         self._patience = Patience(batch=1)
         self._next_full = 0.0
+        self._rss = next(i for i, probe in enumerate(self._probes) if probe.counter.name == RSS_BYTES.name)
         self._two = Readings(self._probes, rows=ROUNDS + 1)
         self._followed = Readings(self._probes, rows=2 + follow_runs)
 
@@ -125,14 +129,13 @@ class Screen:
                 probe.refresh(namespaces)
         self.followed_s = 0.0
         self._freeze()
-        with caches.patterns_kept():
-            if self._is_quiet(run, patience):
-                return None
-            since = self._clock()
-            try:
-                return self._follow(run, self._patience)
-            finally:
-                self.followed_s = self._clock() - since
+        if self._is_quiet(run, patience):
+            return None
+        since = self._clock()
+        try:
+            return self._follow(run, self._patience)
+        finally:
+            self.followed_s = self._clock() - since
 
     def _freeze(self) -> None:
         """Take all that is alive out of the collections to come, unless the user has frozen something."""
@@ -165,10 +168,13 @@ class Screen:
         run()
         self._patience = patience(self._clock() - since)
         batch = self._patience.batch
+        heavy = self._probes[self._rss].read() + HEAVY_BYTES  # type: ignore[operator]  # before the first reading, too
         self._read(two)
         for _ in rounds:
             for _ in range(batch):
                 run()
+                if self._probes[self._rss].read() > heavy:  # type: ignore[operator]  # resident memory can be read
+                    return False
             self._read(two)
             now = self._risen(two, grace)
             native += now > 0 and self._grew_outside(two)
@@ -224,9 +230,6 @@ class Screen:
         batch, runs = patience.follow_batch, 2 + 2 * patience.batch
         followed, effort, grace = self._followed, Effort(self._clock), Grace(GRACE_S, LEAST_GRACE_S)
         suspicious, more, spent = True, 1, None  # made before the first reading, as all that is kept must be
-        if not self._rehearsed:
-            rehearse(self._probes, lambda acted, end: self._judged(acted, batch, end))
-            self._rehearsed = True
         followed.taken = 0
         followed.take()
         self._judged(followed, batch, None)  # a first reading tells it that another test begins
@@ -244,12 +247,11 @@ class Screen:
                 return None
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"
+            elif followed.grown(RSS_BYTES.name) > HEAVY_BYTES and followed.taken > LEAST_HEAVY:
+                spent = "memory"
             elif effort.spent_s() > self._follow_s and followed.taken > LEAST_BATCHES:
                 spent = "time"
             suspicious, more = self._judged(followed, batch, spent)
         if not suspicious:
             return None
         return Grown(readings=followed, batch_runs=batch, runs=runs, spent=spent or "runs")
-
-
-__all__ = ["Grown", "Patience", "RunFailed", "Screen"]

@@ -1,0 +1,134 @@
+"""Large blocks that a heavy test keeps, moved out of memory between its runs: a child must not fill the machine.
+
+A test that keeps 100 MB a run has to be run several times to tell a leak from growth that comes once. What it keeps is
+written into an unlinked file, and the file is mapped in its place (mmap(2), MAP_FIXED and MAP_PRIVATE): every pointer
+and every byte stays what it was, and what is touched again comes back page by page. It is swap, made by hand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from leaktrace.probes.memory import RssProbe
+from leaktrace.probes.model import RSS_BYTES, Counter, Value
+
+
+LEAST_BYTES = 1 << 20
+"""Smaller pieces are shared with much else; malloc maps each block of this size for itself in a child."""
+ROOM = 8
+"""A block that grows is moved with its mapping (mremap(2)), which must not outreach the file; holes cost nothing."""
+PROT_READ_WRITE = 3
+MAP_PRIVATE_FIXED = 0x12
+
+Range = tuple[int, int]
+
+
+class Parking:
+    """Parks what has been mapped since it was made; does nothing where it cannot be done safely."""
+
+    def __init__(self, folder: str | None = None) -> None:
+        self._folder = folder
+        self._before = list(anonymous())
+        self._fd, self._inode, self._end = -1, "", 0
+        self._mmap: Any = None
+
+    def after(self, run: Callable[[], None]) -> Callable[[], None]:
+        """The same run, and what it keeps is parked behind it."""
+
+        def parked() -> None:
+            run()
+            self.park()
+
+        return parked
+
+    def park(self) -> None:
+        """Move what is new out of memory; another thread could write to it meanwhile, so that there must be none."""
+        try:
+            if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names are all that is needed
+                return
+            for start, end in without(list(anonymous()), self._before):
+                if end - start >= LEAST_BYTES:
+                    self._move(start, end)
+        except OSError:
+            return  # a full disk, or no /proc: it stays in memory
+
+    def _move(self, start: int, end: int) -> None:
+        if self._fd < 0:
+            self._open()
+        size, at = end - start, self._end
+        view = memoryview((ctypes.c_char * size).from_address(start)).cast("B")
+        done = 0
+        while done < size:
+            done += os.pwrite(self._fd, view[done:], at + done)
+        os.ftruncate(self._fd, at + size * ROOM)
+        self._end = at + size * ROOM
+        if self._mmap(start, size, PROT_READ_WRITE, MAP_PRIVATE_FIXED, self._fd, at) != start:
+            raise OSError(ctypes.get_errno(), "mmap")
+
+    def _open(self) -> None:
+        file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - it lives as long as what is mapped
+        self._fd = os.dup(file.fileno())
+        file.close()
+        self._inode = str(os.fstat(self._fd).st_ino)
+        self._mmap = ctypes.CDLL(None, use_errno=True).mmap
+        self._mmap.restype = ctypes.c_void_p
+        self._mmap.argtypes = (
+            ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long,
+        )  # fmt: skip
+
+    def bytes_now(self) -> int:
+        """How much is parked and still mapped."""
+        if self._fd < 0:
+            return 0
+        return sum(end - start for start, end, inode in mappings() if inode == self._inode)
+
+
+class ParkedRssProbe:
+    """Resident memory as it would be had nothing been parked."""
+
+    counter: Counter = RSS_BYTES
+
+    def __init__(self, parking: Parking) -> None:
+        self._rss, self._parking = RssProbe(), parking
+
+    def read(self) -> Value:
+        """Bytes resident now, and those that are parked."""
+        value = self._rss.read()
+        return value + self._parking.bytes_now() if isinstance(value, int) else value
+
+
+def mappings() -> Iterator[tuple[int, int, str]]:
+    """Start, end and inode of every private writable mapping of this process."""
+    for line in Path("/proc/self/maps").read_bytes().splitlines():
+        place, mode, _offset, _device, inode = line.split(maxsplit=5)[:5]
+        if mode == b"rw-p":
+            start, _, end = place.partition(b"-")
+            yield int(start, 16), int(end, 16), inode.decode()
+
+
+def anonymous() -> Iterator[Range]:
+    """Mappings without file or name, as malloc makes for a large block."""
+    for line in Path("/proc/self/maps").read_bytes().splitlines():
+        fields = line.split()
+        if fields[1] == b"rw-p" and len(fields) == 5:  # noqa: PLR2004 - place, mode, offset, device, inode
+            start, _, end = fields[0].partition(b"-")
+            yield int(start, 16), int(end, 16)
+
+
+def without(ranges: list[Range], known: list[Range]) -> Iterator[Range]:
+    """The parts of ranges that no known one covers; the kernel joins neighbours."""
+    for start, end in ranges:
+        at = start
+        for low, high in sorted(known):
+            if high <= at or low >= end:
+                continue
+            if low > at:
+                yield at, low
+            at = max(at, high)
+        if at < end:
+            yield at, end

@@ -1,0 +1,269 @@
+"""The passes over suspects that children carry out, in their order: screen, measure, hear after others, follow, credit.
+
+Each pass takes what is known so far and gives back what is known after it; one that fails costs itself alone, and says
+so. What a budget or an interruption leaves out is listed, never dropped.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import psutil
+
+from leaktrace.casebook.cases import as_known, askable, case_of, is_borne, who, with_rates
+from leaktrace.casebook.model import Case
+from leaktrace.changes import credited
+from leaktrace.errors import LeaktraceError
+from leaktrace.hunt import Screened, decided, hunted, screened, screenings, variants_last
+from leaktrace.native import followed
+from leaktrace.options import Mode, Options, Source
+from leaktrace.order import Hearing, heard_again
+from leaktrace.probes.model import REFS
+from leaktrace.replay.letters import Answer, Task, targets_of
+from leaktrace.replay.runner import Bounds, Outcome, Pool, replay
+from leaktrace.session import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
+from leaktrace.suspects.groups import group_names
+from leaktrace.suspects.model import Limits, Suspect
+from leaktrace.trace.known import installed, table
+from leaktrace.verdict.judge import group_of
+from leaktrace.verdict.model import Verdict
+
+
+HEAVY_BYTES = 32_000_000
+PARKED_BYTES = 4_000_000
+SLOW_S = 0.5
+MOST_MEMORY_BYTES = 4 << 30
+FOLLOW_S = 15.0
+FOLLOW_SHARE = 0.05
+"""The part of a suspect's time-out after which one that could be ruled on is followed no further."""
+SCREEN_FACTOR = 6.0
+"""Time for screening where the user has set no budget, as a multiple of the suite's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """When all replays together have to be over."""
+
+    budget_s: float | None
+    clock: Callable[[], float] = time.monotonic
+    began: float = field(default=0.0)
+
+    def left_s(self) -> float | None:
+        """Seconds left, None where there is no bound."""
+        return None if self.budget_s is None else max(0.0, self.budget_s - (self.clock() - self.began))
+
+
+class Passes:
+    """Runs the tasks of each pass within what is left of the budget; a pass that cannot be run is told once."""
+
+    def __init__(self, pool: Pool, options: Options, deadline: Deadline, progress: Progress) -> None:
+        self._pool, self._options, self._deadline, self._progress = pool, options, deadline, progress
+        self.warnings: list[str] = []
+        self.jobs = options.jobs
+
+    def run(
+        self, doing: str, tasks: Sequence[Task], *, kinds: Sequence[str] | None = None, trace: bool = True
+    ) -> Outcome:
+        """What the children say of these tasks; all are left out where no child can be started."""
+        if not tasks:
+            return Outcome()
+        names: dict[int | None, str] = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
+        bounds = Bounds(jobs=self.jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
+        try:
+            outcome = replay(
+                tasks,
+                self._pool,
+                bounds,
+                kinds=tuple(sorted(self._options.kinds)) if kinds is None else kinds,
+                trace=trace,
+                progress=lambda done, count, ident: self._progress(doing, done, count, names.get(ident, "")),
+            )
+        except (LeaktraceError, OSError) as exc:
+            self.warn(f"{doing} ended early: {exc}")
+            return Outcome(left_out=[task.ident for task in tasks])
+        if outcome.left_out and self._deadline.left_s() == 0:
+            self.warn(f"--leaktrace-budget ran out while {doing}")
+        return outcome
+
+    def warn(self, text: str) -> None:
+        """Say something once in the report."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+
+    def within(self, deadline: Deadline) -> None:
+        """From now on, this is the time that there is."""
+        self._deadline = deadline
+
+
+def confirm(
+    parts: Sequence[Part],
+    options: Options,
+    context: Context,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+    progress: Progress = lambda _doing, _done, _all, _name: None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Findings:
+    """Suspects → replays → cases, of all processes that ran here; in a hunt every test is screened first."""
+    began = clock()
+    ledgers = {part.ledger.worker: part.ledger for part in parts}
+    paths = {nodeid: path for part in parts for nodeid, path in part.paths.items()}
+    limits = {part.ledger.worker: part.limits for part in parts}
+    watched = [*(each for part in parts for each in part.suspects)]
+    known = {key_of(each) for each in watched}
+    watched += [each for each in context.resumed if key_of(each) not in known]
+    with Pool(context.settings, context.folder, stopped) as pool:
+        passes = Passes(pool, options, Deadline(options.budget_s, clock, clock()), progress)
+        found = Screened()
+        if options.mode is Mode.HUNT:
+            found = _screen(parts, watched, options, passes, clock)
+            watched += _beyond(watched, [each for each in hunted(found) if is_wanted(each.kind, options)])
+            if options.origin.get("budget_s", Source.DEFAULT) is Source.DEFAULT:
+                passes.within(Deadline(options.budget_s, clock, clock()))
+        cleared = decided(watched, found, limit_bytes=options.limit_bytes)
+        open_ones = [number for number in range(len(watched)) if number not in cleared and is_replayed(watched[number])]
+        tasks = plans([(number, watched[number]) for number in open_ones], paths, options, found, context.workers)
+        outcome = passes.run("replaying", soonest_first(_distinct(tasks), watched))
+        heard = {
+            number: Hearing(suspect=watched[number], task=task, case=case)
+            for number, task in tasks.items()
+            for case in [_case(watched[number], outcome.answers.get(task.ident), options)]
+            if task.ident not in outcome.left_out or case.verdict is Verdict.LEAK
+        }
+        hearings = heard_again(
+            list(heard.values()),
+            ledgers,
+            lambda again: passes.run("hearing after others", again).answers,
+            paths=paths,
+            args=context.settings.args,
+            limit_bytes=options.limit_bytes,
+            unclear=found.unclear(),
+            warn=passes.warn,
+        )
+        cases = followed(hearings, lambda again: passes.run("following native code", again).answers, passes.warn)
+        borne = {who(case) for case in cases if is_borne(case, limits.get(case.worker, _none(options)))}
+        cases = [case for case in cases if who(case) not in borne]
+        left = [each for each in watched if key_of(each) not in borne]
+        named = credited(left, lambda again: passes.run("crediting", again, kinds=("state",)).answers, paths)
+    rates = {name: each.rates for name, each in found.grown.items()}
+    cases = with_known([with_rates(case, rates.get(case.nodeid, {})) for case in cases], context)
+    open_names = [watched[number] for number in tasks if number not in heard]
+    return without_doubts(
+        Findings(
+            suspects=tuple(named),
+            cases=tuple(askable(case, paths, context.settings.cwd) for case in (*cases, *cleared.values())),
+            notes=tuple(note for part in parts for note in part.notes),
+            left_out=(*found.left_out, *(each.name for each in open_names)),
+            unjudged=tuple(each for each in open_names if not each.doubtful),
+            warnings=(*passes.warnings, *pool.notes),
+            overhead_s=clock() - began,
+        )
+    )
+
+
+def _screen(
+    parts: Sequence[Part], watched: Sequence[Suspect], options: Options, passes: Passes, clock: Callable[[], float]
+) -> Screened:
+    """Run every test that passed a few times, those of a file in one worker."""
+    tasks: list[Task] = []
+    workers: dict[int, str] = {}
+    for part in parts:
+        own = screenings(part.ledger, part.paths, left_out=part.limits.left_out, suspects=watched, first=len(tasks))
+        workers |= {task.ident: part.ledger.worker for task in own}
+        tasks += own
+    plain_s = sum(task.duration_s for task in tasks)
+    given = options.origin.get("budget_s", Source.DEFAULT) > Source.DEFAULT
+    if options.budget_s is not None and not given:
+        passes.within(Deadline(max(options.budget_s, SCREEN_FACTOR * plain_s), clock, clock()))
+    order = variants_last(tasks) if given and options.budget_s is not None else tasks
+    outcome = passes.run("screening", order, trace=False)
+    return screened([(task, workers[task.ident]) for task in tasks], outcome.answers)
+
+
+def _beyond(watched: Sequence[Suspect], found: Sequence[Suspect]) -> list[Suspect]:
+    """What the screening found beyond the watch."""
+    known = {(each.name, group_of(each.kind)) for each in watched if each.subject == "test"}
+    return [each for each in found if (each.name, group_of(each.kind)) not in known]
+
+
+def _case(suspect: Suspect, answer: Answer | None, options: Options) -> Case:
+    return case_of(suspect, answer, limit_bytes=options.limit_bytes)
+
+
+def _none(options: Options) -> Limits:
+    return Limits(test_bytes=options.limit_bytes)
+
+
+def _distinct(tasks: Mapping[int, Task]) -> list[Task]:
+    return [task for task in dict.fromkeys(tasks.values()) if task.targets]
+
+
+def with_known(cases: Sequence[Case], context: Context) -> list[Case]:
+    """The cases, with those that are known leaks of others named so; the user's own rows come first."""
+    rows = (*context.known, *table())
+    versions = installed(rows) if any(case.exhibit.fingerprint for case in cases) else {}
+    return [as_known(case, versions, rows) for case in cases]
+
+
+def plans(
+    suspects: Sequence[tuple[int, Suspect]],
+    paths: Mapping[str, str],
+    options: Options,
+    found: Screened,
+    workers: int,
+) -> dict[int, Task]:
+    """A task for each suspect, by its number; those of one test or fixture share one, whatever kinds they are of."""
+    shared: dict[tuple[str, str, str], list[tuple[int, Suspect]]] = {}
+    for number, suspect in suspects:
+        shared.setdefault((suspect.subject, suspect.name, suspect.where), []).append((number, suspect))
+    tasks: dict[int, Task] = {}
+    for several in shared.values():
+        first, suspect = several[0]
+        task = replace(
+            plan(first, suspect, paths, options, workers),
+            kinds=tuple({each.kind for _number, each in several}),
+            references=any(_by_references(each, found) for _number, each in several),
+        )
+        tasks.update(dict.fromkeys((number for number, _each in several), task))
+    return tasks
+
+
+def soonest_first(tasks: Sequence[Task], suspects: Sequence[Suspect]) -> list[Task]:
+    """The tasks in the order in which a budget finds most.
+
+    A slow test takes the time of ten others, and the variants of one function tend to leak what the first one does.
+    """
+    seen: Counter[str] = Counter()
+    order: dict[int, tuple[bool, int]] = {}
+    for task in tasks:
+        suspect = suspects[task.ident]
+        function = group_names(suspect.name).get("function", suspect.name)
+        order[task.ident] = (suspect.duration_s > SLOW_S, seen[function])
+        seen[function] += 1
+    return sorted(tasks, key=lambda task: order[task.ident])
+
+
+def _by_references(suspect: Suspect, found: Screened) -> bool:
+    """Whether a hunt saw the number of references grow, beside others or alone."""
+    grown = found.grown.get(suspect.name)
+    rate = grown.rates.get(REFS.name) if grown is not None else None
+    return suspect.counter == REFS.name or (rate is not None and rate.low > 0)
+
+
+def plan(number: int, suspect: Suspect, paths: Mapping[str, str], options: Options, workers: int = 1) -> Task:
+    """How a suspect is run again: heavy or slow ones with a reading after each run, and fewer runs."""
+    heavy = suspect.grew_by > HEAVY_BYTES or suspect.duration_s > SLOW_S
+    memory = min(MOST_MEMORY_BYTES, psutil.virtual_memory().available // (2 * options.jobs * max(1, workers)))
+    return Task(
+        ident=number,
+        targets=targets_of(suspect.nodeids, paths),
+        scope=suspect.scope,
+        warmups=2 if heavy else 3,
+        batch_runs=1 if heavy else 3,
+        follow_s=max(FOLLOW_S, FOLLOW_SHARE * options.timeout_s),
+        memory_bytes=memory,
+        heavy=suspect.kind == "memory" and suspect.counter.endswith("_bytes") and suspect.grew_by > PARKED_BYTES,
+    )

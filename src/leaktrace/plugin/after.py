@@ -1,0 +1,177 @@
+"""What comes after pytest: replays, verdicts, the report of a confirming run, its exit status.
+
+pytest's own summary, its junit file, and every other plugin's session finish and unconfigure are out by then, so that
+an interruption, a time-out of CI or a fault in here costs nothing but our own part.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from leaktrace.plugin.doors import confirms
+from leaktrace.plugin.report import ReportDoor, write_section
+from leaktrace.words import escaped
+
+
+if TYPE_CHECKING:
+    from leaktrace.session import Findings
+
+
+WIDTH = 80
+SHOWN = 20
+LATE_S = 2.0
+FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+"""Ends of a session after which there is something to replay; an interrupted one is over for the user."""
+
+
+class Interruptions:
+    """Ctrl-C and SIGTERM while our part runs: the first ends the replays and not the report, a second one both."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._before: dict[int, Any] = {}
+        self._clock, self._over = clock, 0.0
+        self.by = ""
+        """The signal that came, or ""."""
+
+    def __enter__(self) -> Interruptions:  # noqa: PYI034 - typing has no Self before 3.11
+        """Take over the two signals, if this is the main thread."""
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                before = signal.getsignal(number)
+                if before is not None:  # one that Python did not install could not be put back
+                    self._before[number] = before
+                    signal.signal(number, self._come)
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        """Give them back; after an interruption only once nobody can still be hitting the same key."""
+        self._over = self._clock()
+        for number, handler in self._before.items():
+            signal.signal(number, self._come_late if self.by else handler)
+
+    def _come_late(self, number: int, _frame: FrameType | None) -> None:
+        """All is said, and the process is about to end with pytest's own status: a program that goes on is not."""
+        if self._clock() - self._over > LATE_S:
+            signal.signal(number, self._before[number])
+            signal.raise_signal(number)
+
+    def _come(self, number: int, _frame: FrameType | None) -> None:
+        if self.by:
+            raise KeyboardInterrupt
+        self.by = signal.Signals(number).name
+
+    def stopped(self) -> bool:
+        """Whether somebody wants an end."""
+        return bool(self.by)
+
+
+def after_pytest(door: ReportDoor, status: int) -> int:
+    """Replay, judge and report; the exit status of the whole, which is pytest's own unless a leak fails the run."""
+    if not confirms(door.shared.options) or os.getpid() != door.shared.pid:
+        return status  # a test's fork that went on running pytest judges nothing
+    try:
+        with door.shared.start.restored(), Interruptions() as interruptions:
+            return _after(door, status, interruptions)
+    except KeyboardInterrupt:
+        _say(door, "leaktrace: interrupted twice: what was judged until then is not reported")
+    except Exception as exc:  # noqa: BLE001 - a fault of ours costs our report
+        _say(door, f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
+    finally:
+        door.shared.drop()
+    return status
+
+
+def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
+    from leaktrace.session import matched, unreplayed  # noqa: PLC0415 - only where there is something to confirm
+
+    door.gather()
+    if not door.parts:
+        for text in door.shared.warnings:
+            _say(door, f"leaktrace: warning: {text}")
+        return status
+    found = unreplayed(door.parts, asked=True)
+    if status in FINISHED:
+        _announce(door, found)
+        try:
+            found = _confirmed(door, interruptions.stopped)
+        except Exception as exc:  # noqa: BLE001 - the suspects are known all the same
+            door.shared.complain(f"the suspects could not be replayed: {type(exc).__name__}: {exc}")
+    if interruptions.by:
+        found = replace(found, warnings=(*found.warnings, f"the replays were interrupted by {interruptions.by}"))
+    door.bind(found)
+    door.shared.remember(found)
+    if door.book is not None and status == pytest.ExitCode.OK:
+        door.failed_on = matched(door.book, door.shared.options)
+    reporter = door.terminal()
+    if reporter is not None:
+        door.write(reporter)
+        door.write_status()
+        _flush(reporter)
+    return int(pytest.ExitCode.TESTS_FAILED) if door.failed_on else status
+
+
+def _confirmed(door: ReportDoor, stopped: Callable[[], bool]) -> Findings:
+    from leaktrace.confirm import confirm  # noqa: PLC0415
+
+    local = [part for part in door.parts if part.ledger.worker not in door.remote]
+    progress = _Progress(door.terminal())
+    try:
+        return confirm(local, door.shared.options, door.shared.context(), stopped=stopped, progress=progress)
+    finally:
+        progress.clear()
+
+
+def _announce(door: ReportDoor, found: Findings) -> None:
+    """What the watch has seen, before the first replay: a kill during the replays must not take that along."""
+    from leaktrace.report.terminal import leaked  # noqa: PLC0415
+    from leaktrace.report.words import plural  # noqa: PLC0415
+
+    reporter = door.terminal()
+    suspects = [each for each in found.suspects if each.kind != "state"]
+    if reporter is None or not suspects:
+        return
+    lines = [line for each in suspects[:SHOWN] for line in leaked(each)]
+    if len(suspects) > SHOWN:
+        lines.append(f"and {len(suspects) - SHOWN} more")
+    write_section(reporter, f"leaktrace: {plural(len(suspects), 'suspect')}, to be replayed", lines)
+    _flush(reporter)
+
+
+class _Progress:
+    """One line that is written over, where the output is a terminal."""
+
+    def __init__(self, reporter: Any) -> None:
+        self._reporter = reporter if reporter is not None and reporter.isatty else None
+
+    def __call__(self, doing: str, done: int, count: int, name: str) -> None:
+        """Show what is being done now."""
+        if self._reporter is not None:
+            text = f"leaktrace: {doing} {min(done + 1, count)} of {count}: {name}"
+            self._reporter.rewrite(escaped(text)[:WIDTH], erase=True)
+
+    def clear(self) -> None:
+        """Leave nothing."""
+        if self._reporter is not None:
+            self._reporter.rewrite("", erase=True)
+
+
+def _say(door: ReportDoor, text: str) -> None:
+    reporter = door.terminal()
+    if reporter is not None:
+        reporter.write_line(escaped(text))
+        _flush(reporter)
+
+
+def _flush(reporter: Any) -> None:
+    flush = getattr(reporter, "flush", None)
+    if flush is not None:
+        flush()

@@ -1,0 +1,55 @@
+"""How names from elsewhere are shown: what could move a cursor, ring a bell or turn a line around is spelled out."""
+
+from __future__ import annotations
+
+import re
+
+
+_UNSHOWN = (
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
+    "\U000e0000-\U000e007f]"
+)
+"""Control characters of both sets (ANSI and OSC sequences begin with one), what has no width, what changes the
+direction of writing, ends of lines and paragraphs, and surrogates. Joiners (U+200C, U+200D) belong to words."""
+_NAMED = {"\n": r"\n", "\r": r"\r", "\t": r"\t"}
+_UNDECODED = range(0xDC80, 0xDD00)
+"""A byte of a file's name that is no UTF-8 stands as one of these."""
+
+
+def escaped(text: str) -> str:
+    r"""The text on one line, with all that a terminal would not show as it is spelled out: `\n`, `\x1b`, `\u202e`.
+
+    A byte that is no text, as in a file's name, is spelled as that byte. What has nothing of the kind stays as it is.
+    """
+    return re.sub(_UNSHOWN, _spelled, text)
+
+
+def _spelled(found: re.Match[str]) -> str:
+    sign = found[0]
+    code = ord(sign)
+    if sign in _NAMED:
+        return _NAMED[sign]
+    if code in _UNDECODED:
+        return f"\\x{code - 0xDC00:02x}"
+    if code <= 0xFF:  # noqa: PLR2004 - two digits
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"  # noqa: PLR2004 - four digits
+
+
+def json_safe(text: str) -> str:
+    r"""A JSON text that is valid UTF-8 and shows as it is: the same signs, which stand in its strings, as `\uXXXX`.
+
+    Whoever reads it as JSON gets the very names. Ends of lines and tabs between values stay.
+    """
+    return re.sub(_UNSHOWN, _as_json, text)
+
+
+def _as_json(found: re.Match[str]) -> str:
+    sign = found[0]
+    if sign in "\n\r\t":
+        return sign
+    code = ord(sign)
+    if code > 0xFFFF:  # noqa: PLR2004 - JSON spells it as two halves
+        code -= 0x10000
+        return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
+    return f"\\u{code:04x}"

@@ -1,0 +1,324 @@
+"""Every file that we read, spoiled: valid ones of each kind, what spoils them, and who reads them to the end."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from random import Random
+
+
+TESTS = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "casebook"), str(TESTS / "ledger")]
+
+from casebook_scenarios import book, case, exhibit, suspect  # noqa: E402
+from ledger_scripts import MB, Run  # noqa: E402
+
+from leaktrace.casebook import wire  # noqa: E402
+from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, process_of  # noqa: E402
+from leaktrace.casebook.cases import case_of  # noqa: E402
+from leaktrace.casebook.model import Casebook  # noqa: E402
+from leaktrace.codec import encode  # noqa: E402
+from leaktrace.ledger.journal import Journal, read_journal  # noqa: E402
+from leaktrace.ledger.wire import from_wire, to_wire  # noqa: E402
+from leaktrace.probes.model import Thing  # noqa: E402
+from leaktrace.replay.letters import Order, Target, Task, read_answers, read_order  # noqa: E402
+from leaktrace.replay.roll import Roll, read_roll  # noqa: E402
+from leaktrace.report import terminal  # noqa: E402
+from leaktrace.suspects.accuse import accuse, doubtful, notes  # noqa: E402
+from leaktrace.suspects.model import Limits  # noqa: E402
+from leaktrace.trace.known import installed, match, table  # noqa: E402
+from leaktrace.trials import Trial, Trials  # noqa: E402
+
+
+DEEP = 100_000
+RAW = {
+    "@400": "1" + "0" * 400,
+    "@5000": "9" * 5_000,
+    "@nan": "NaN",
+    "@inf": "-Infinity",
+    "@1e999": "1e999",
+    "@deep": "[" * DEEP + "]" * DEEP,
+    "@deeper": '{"a":' * 3_000 + "1" + "}" * 3_000,
+    "@open": "[" * DEEP,
+}
+"""What `json.dumps` does not write, by what stands for it until it has."""
+VALUES: Sequence[object] = (
+    *RAW, None, True, False, 0, 1, -1, 2**31, 2**63, 2**63 - 1, -(2**63), 0.5, -0.0, 1e308, 5e-324, "", "\ud800", "\0", "\x1b[2J",
+    "leaktrace/²", "leaktrace/2", "a{9999999}", "a{99999999999}", "(" * 500, "(?i)x|(", "gremlins", "test", "x" * 100_001, [], {}, [[]], [None],
+    {"unread": 5}, {"unread": "why"}, {"a": {"b": 1}}, [0] * 20_000,
+)  # fmt: skip
+KEYS = ("t", "event", "task", "schema", "kind", "next", "row", "gone", "things", "unread", "batch_runs", "later")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of file: a few valid ones, and who reads one and makes of it all that is ever made."""
+
+    name: str
+    valid: tuple[bytes, ...]
+    read: Callable[[Path], object]
+
+
+def kinds() -> tuple[Kind, ...]:
+    return (
+        Kind("journal", journals(), reads_journal),
+        Kind("casebook", casebooks(), reads_casebook),
+        Kind(
+            "known",
+            (json.dumps([KNOWN]).encode(), json.dumps([encode_shipped(row) for row in table()]).encode()),
+            reads_known,
+        ),
+        Kind("answer", (lines(EVENTS), lines([*EVENTS[:2], *OTHERS])), reads_answers),
+        Kind("order", orders(), read_order),
+        Kind("roll", (json.dumps(encode(ROLL)).encode(),), read_roll),
+        Kind("trials", trials(), reads_trials),
+    )
+
+
+def spoiled(rng: Random, data: bytes) -> bytes:
+    """A valid file with one to three things wrong with it."""
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
+        data = rng.choice(
+            (bytes_flipped, cut, doubled, spliced, value_put, value_put, value_put, value_put, key_doubled)
+        )(rng, data)
+    return data
+
+
+def bytes_flipped(rng, data):
+    spoiled = bytearray(data)
+    for _ in range(rng.randint(1, 8)):
+        if spoiled:
+            spoiled[rng.randrange(len(spoiled))] = rng.randrange(256)
+    return bytes(spoiled)
+
+
+def cut(rng, data):
+    start, end = sorted((rng.randint(0, len(data)), rng.randint(0, len(data))))
+    return data[:end] if rng.random() < 0.5 else data[:start] + data[end:]
+
+
+def doubled(rng, data):
+    start, end = sorted((rng.randint(0, len(data)), rng.randint(0, len(data))))
+    return data[:end] + data[start:]
+
+
+def spliced(rng, data):
+    at = rng.randint(0, len(data))
+    return (
+        data[:at]
+        + rng.choice((b"\n", b"\0" * 100, b"\xff\xfe", b"\xef\xbb\xbf", b"}", b"null\n", rng.randbytes(20)))
+        + data[at:]
+    )
+
+
+def key_doubled(rng, data):
+    braces = [i for i, sign in enumerate(data) if sign == ord("{")] or [0]
+    at = rng.choice(braces) + 1
+    put = json.dumps(rng.choice(KEYS)) + ":" + json.dumps(rng.choice(VALUES)) + ","
+    return data[:at] + raw(put) + data[at:]
+
+
+def value_put(rng, data):
+    """One value of one of its JSON texts exchanged, a key dropped, or an item doubled."""
+    pieces = data.split(b"\n") if data.count(b"\n{") else [data]
+    number = rng.randrange(len(pieces))
+    try:
+        tree = json.loads(pieces[number])
+    except (ValueError, RecursionError):
+        return bytes_flipped(rng, data)
+    holder, key = [tree], 0
+    while isinstance(holder[key], (dict, list)) and holder[key] and rng.random() < 0.85:
+        holder = holder[key]
+        key = rng.choice(list(holder)) if isinstance(holder, dict) else rng.randrange(len(holder))
+    root = holder is not tree and not _is_in(holder, tree)
+    how = rng.random()
+    if how < 0.12 and not root:
+        del holder[key]
+    elif how < 0.2 and isinstance(holder, list) and not root:
+        holder.insert(key, holder[key])
+    else:
+        holder[key] = rng.choice(VALUES)
+    pieces[number] = raw(json.dumps(holder[0] if root else tree))
+    return b"\n".join(pieces)
+
+
+def _is_in(holder, tree):
+    if holder is tree:
+        return True
+    children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    return any(_is_in(holder, each) for each in children)
+
+
+def raw(text):
+    for name, stands_for in RAW.items():
+        text = text.replace(f'"{name}"', stands_for)
+    return text.encode()
+
+
+# -- journals
+
+
+def journals():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "main.jsonl"
+        journal = Journal(path, lambda _text: None)
+        run = Run(journal)
+        run.grow(3 * MB)
+        run.recorder.collected(3, "t.py::a")
+        session, module = run.account(), run.account("server", "module")
+        with run.test("t.py::a", setup=1, call=20, following="t.py::b"):
+            run.lend(session, 50 * MB)
+        journal.behind = True
+        with run.test("t.py::b", call=20 * MB, outcome="failed", following="t.py::c"):
+            run.garbage(30 * MB)
+        with run.test("t.py::c", call=-100):
+            run.lend(module, 700)
+            run.close(module, 600)
+            run.close(session, 50 * MB)
+        thing = Thing(kind="fds", noun="file", name="x")
+        run.recorder._rows.ledger.gone[1] = (thing,)
+        journal.record("stopped", why="a test had replaced os.write")
+        journal.record("unread", counter="heap_bytes", why="gone")
+        run.recorder.finish()
+        whole = path.read_bytes()
+    return whole, b"".join(line + b"\n" for line in whole.splitlines()[:5])
+
+
+def reads_journal(path):
+    ledger = read_journal(path)
+    limits = Limits(test_bytes=10 * MB, confirming=True)
+    found = [*accuse(ledger, limits), *doubtful(ledger, limits)]
+    told = Casebook(
+        mode="watch", limit_bytes=10 * MB, python="", platform="", tool={}, started_at="", duration_s=0.0, overhead_s=0.0,
+        processes=(process_of(ledger),), tests=tuple(ledger.spans()), fixtures=tuple(fixtures_of(ledger)), groups=tuple(groups_of([ledger])),
+        suspects=tuple(found), notes=tuple(notes(ledger, limits)),
+    )  # fmt: skip
+    reports(told, merged_peaks([ledger], 5))
+    json.dumps(wire.to_json(told))
+    from_wire(json.loads(json.dumps(to_wire(ledger))))
+
+
+# -- casebooks
+
+
+def casebooks():
+    return json.dumps(wire.to_json(book()), indent=1, ensure_ascii=False).encode(), json.dumps(
+        wire.to_json(book())
+    ).encode()
+
+
+def reads_casebook(path):
+    read = wire.read(path)
+    reports(read, [])
+    wire.write(read, path)
+
+
+def reports(told, peaks):
+    text = "\n".join([terminal.title(told), terminal.one_line(told, 3), *terminal.lines(told, peaks)])
+    assert "\x1b" not in text
+    text.encode()
+
+
+# -- tables of known leaks
+
+
+KNOWN = {
+    "id": "somelib-pool", "package": "pytest", "from": "2.0", "fixed": "99", "holder": r"shop", "through": "list", "leaked": ".",
+    "site": "x", "blame": "somelib keeps each request", "remedy": "upgrade",
+}  # fmt: skip
+
+
+def encode_shipped(row):
+    told = {**asdict(row), "from": row.since}
+    del told["since"]
+    return {key: value for key, value in told.items() if value is not None}
+
+
+def reads_known(path):
+    try:
+        rows = table(path.read_bytes().decode("utf-8"))
+    except UnicodeDecodeError:
+        return
+    match(exhibit(), {**installed(rows), "pytest": "9.0"}, rows)
+
+
+# -- answers
+
+
+EVENTS = [
+    {
+        "event": "begin",
+        "task": 3,
+        "counters": ["heap_bytes", "blocks"],
+        "warmups": 2,
+        "batch_runs": 3,
+        "unread": {"blocks": "no"},
+        "defined": {},
+    },
+    *({"event": "reading", "task": 3, "values": [n * 1000, None], "runs": n} for n in range(9)),
+    {"event": "rested", "task": 3, "values": [9000, None]},
+    {"event": "preceded", "task": 3, "tests": 1},
+    {"event": "judged", "task": 3},
+    {"event": "exhibit", "task": 3, "exhibit": encode(exhibit())},
+    {"event": "things", "task": 3, "things": [encode(Thing(kind="fds", noun="file", name="x"))]},
+    {"event": "end", "task": 3},
+]
+OTHERS = [
+    {"event": "spent", "task": 3, "why": "time"},
+    {"event": "failure", "task": 4, "why": "run 1: call failed: assert 0"},
+    {"event": "screened", "task": 5, "as": "grown", "runs": 3, "harmless": ""},
+    {"event": "retired", "task": 5},
+]
+
+
+def lines(events):
+    return b"".join(json.dumps(event).encode() + b"\n" for event in events)
+
+
+def reads_answers(path):
+    for answer in read_answers(path).values():
+        for kind in ("memory", "objects", "fds"):
+            told = case_of(suspect(kind=kind), answer, limit_bytes=MB)
+            json.dumps(wire.case_to_json(told))
+            list(terminal.block(told))
+
+
+# -- orders, the roll, trials
+
+
+ROLL = Roll(tests=(Target(nodeid="a.py::b", path="a.py", tail="b"),), errors=("c.py: no",), folder="x")
+
+
+def orders():
+    with tempfile.TemporaryDirectory() as folder:
+        task = Task(ident=3, targets=ROLL.tests, before=ROLL.tests, kinds=("fds",))
+        Order(
+            **{name: (task,) for name in ("tasks",) if name in Order.__dataclass_fields__},
+            args=("-x",),
+            sys_path=("",),
+            restore={"A": None},
+        ).write(Path(folder) / "order")
+        return ((Path(folder) / "order").read_bytes(),)
+
+
+def trials():
+    with tempfile.TemporaryDirectory() as folder:
+        kept = Trials(Path(folder) / "trials.jsonl")
+        kept.keep(ROLL.tests, Trial(symptoms={"memory": "it grew"}))
+        kept.keep((), Trial())
+        kept.keep_case(ROLL.tests, case())
+        return ((Path(folder) / "trials.jsonl").read_bytes(),)
+
+
+def reads_trials(path):
+    kept = Trials(path)
+    kept.of(ROLL.tests)
+    found = kept.case(ROLL.tests, "memory")
+    if found is not None:
+        list(terminal.block(found))
+    kept.keep(ROLL.tests, Trial(symptoms={"fds": "one more"}))
+    assert Trials(path).of(ROLL.tests) == Trial(symptoms={"fds": "one more"})

@@ -1,0 +1,256 @@
+"""Files of a run, by hostile tests, users and neighbours: what is written where, and what is said where it cannot be."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import sys
+from pathlib import Path
+
+import pytest
+
+from leaktrace.ledger.journal import read_journal
+
+
+ONE = {"test_a.py": "def test_a(): open('ran', 'w').close()"}
+LINUX = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    ("args", "env", "ini", "place"),
+    [
+        (("--leaktrace-json=file/a.json",), {}, "", "--leaktrace-json on the command line"),
+        ((), {"LEAKTRACE_JSON": "file/a.json"}, "", "LEAKTRACE_JSON in the environment"),
+        ((), {}, "leaktrace_json = file/a.json", "leaktrace_json in tox.ini"),
+    ],
+)
+def test_a_casebook_that_cannot_be_written_is_a_usage_error_before_the_first_test(spread, args, env, ini, place):
+    files = {**ONE, "file": "", "tox.ini": f"[pytest]\n{ini}\n"}
+
+    ran = spread.run(*args, env=env, files=files, book=False, expect=4)
+
+    assert f"leaktrace: {place} needs a file that can be written, got 'file/a.json': Not a directory" in ran.text
+    assert not (spread.path / "ran").exists()
+    assert "Traceback" not in ran.text
+
+
+@pytest.mark.parametrize("option", ["--leaktrace-json=.", "--leaktrace-dir=file", "--leaktrace-dir=file/below"])
+def test_a_path_of_the_wrong_kind_is_a_usage_error(example, option):
+    ran = example.run(option, files={**ONE, "file": "mine"}, book=False, expect=4)
+
+    assert f"leaktrace: {option.partition('=')[0]} on the command line needs a f" in ran.text
+    assert (example.path / "file").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_casebook_that_is_there_is_as_it_was_until_the_new_one_is_whole(example):
+    files = {"test_a.py": "def test_a(): assert open('book.json').read() == 'old'", "book.json": "old"}
+
+    example.run("--leaktrace-json=book.json", files=files, book=False, expect=0)
+
+    assert json.loads((example.path / "book.json").read_text(encoding="utf-8"))["schema"] == "leaktrace/1"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
+def test_a_casebook_that_could_not_be_written_is_told_and_never_named(example):
+    (example.path / "link.json").symlink_to("/dev/full")
+
+    ran = example.run("--leaktrace-json=link.json", files=ONE, book=False, expect=0)
+
+    assert "the casebook could not be written" in " ".join(ran.text.split())
+    assert "casebook: link.json" not in ran.text
+    assert stat.S_ISCHR((example.path / "link.json").stat().st_mode)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 100_000,
+        "9" * 5_000,
+        "NaN",
+        "\ufeff[]",
+        json.dumps([{"id": "a", "package": "a", "from": "1", "blame": "", "remedy": "", "holder": "a{99999999999}"}]),
+        json.dumps([{"id": "a", "package": "a", "from": "1", "blame": "", "remedy": "", "holder": "(" * 900}]),
+        json.dumps([{"id": "a", "package": "", "from": "1", "blame": "", "remedy": "", "holder": "a"}]),
+    ],
+    ids=["deep", "digits", "nan", "mark", "repeat", "groups", "package"],
+)
+def test_a_hostile_table_of_known_leaks_is_a_usage_error(example, text):
+    ran = example.run("--leaktrace-known=mine.json", files={**ONE, "mine.json": text}, book=False, expect=4)
+
+    assert "mine.json cannot be read: " in ran.text
+    assert "Traceback" not in ran.text
+
+
+def test_a_pattern_that_only_warns_is_taken_where_warnings_are_errors(example):
+    row = {"id": "a", "package": "pytest", "from": "1", "blame": "b", "remedy": "c", "holder": "[[a]"}
+    args = ("-W", "error", "--leaktrace-known=mine.json", "--leaktrace-ignore=[[a]")
+
+    example.run(*args, files={**ONE, "mine.json": json.dumps([row])}, expect=0)
+
+
+def test_a_folder_that_another_has_prepared_among_the_temporary_files_is_not_used(example):
+    places = example.path / "shared"
+    prepared = places / f"leaktrace-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+    prepared.mkdir(parents=True)
+
+    ran = example.run("-p", "no:cacheprovider", files=ONE, env={"TMPDIR": str(places)}, book=False, expect=0)
+
+    assert [each.name for each in places.iterdir()] == [prepared.name]  # ours was another, and went with the run
+    assert not list(prepared.iterdir())
+    assert "none kept more than" in ran.text
+
+
+def test_a_cache_that_cannot_be_written_is_told(example):
+    files = {**ONE, ".pytest_cache": "a file"}
+
+    ran = example.run(files=files, book=False, expect=0)
+
+    assert "warning: the journal lies among the temporary files" in " ".join(ran.text.split())
+
+
+def test_a_run_that_removes_the_cache_is_recorded_whole(example):
+    files = {
+        "test_a.py": """
+            import shutil
+            def test_before(): pass
+            def test_removes(): shutil.rmtree(".pytest_cache")
+            def test_after(): pass
+            """
+    }
+
+    ran = example.run(files=files, expect=0)
+
+    assert ran.ended() == ["test_after", "test_before", "test_removes"]
+    assert all(each.complete and not each.lost for each in ran.journals.values())
+
+
+@LINUX
+def test_a_test_that_closes_everything_and_opens_a_thousand_files_finds_nothing_of_ours_in_them(example):
+    files = {
+        "test_a.py": """
+            import os, resource
+            def test_before(): pass
+            def test_closes():
+                os.closerange(3, 4096)
+                soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+                for number in range(min(soft, 1024) - 10):
+                    try:
+                        os.open(f"data-{number}", os.O_RDWR | os.O_CREAT)
+                    except OSError:
+                        break
+            def test_after(): os.closerange(3, 4096)
+            """
+    }
+
+    ran = example.run("-s", "-p", "no:logging", "-p", "no:faulthandler", files=files, book=False, expect=0)
+
+    written = {each.name: each.read_bytes() for each in example.path.glob("data-*") if each.stat().st_size}
+    assert not [name for name, data in written.items() if b"{" in data]
+    assert {"test_before", "test_after"} <= set(ran.ended())
+
+
+HOSTILE = {
+    "test_a.py": """
+        import os, threading
+        KEPT = []
+        def test_file():
+            KEPT.append(open(b"secret-\\xff\\x1b]0;owned\\x07.txt", "w"))
+        def test_thread():
+            ends = threading.Event()
+            thread = threading.Thread(target=ends.wait, name="\\ud800\\x1b[31m\\u202e\\nfake line", daemon=True)
+            thread.start()
+            KEPT.append(thread)
+        """
+}
+
+
+@LINUX
+def test_names_that_a_terminal_would_obey_are_spelled_out_and_the_casebook_has_the_very_names(example):
+    ran = example.run(files=HOSTILE, expect=0)
+
+    text = ran.report
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
+    assert r"\x1b]0;owned\x07.txt" in text
+    assert r"\ud800\x1b[31m\u202e\nfake line" in " ".join(text.split())
+    names = {thing.name for suspect in ran.book.suspects for thing in suspect.things}
+    assert {"secret-\udcff\x1b]0;owned\x07.txt", "\ud800\x1b[31m\u202e\nfake line"} <= {
+        name.rpartition("/")[2] for name in names
+    }
+    assert not list(example.path.glob("*.partial")) + list(example.path.glob(".*.partial"))
+
+
+@LINUX
+def test_passwords_of_processes_reach_neither_report_nor_files_and_files_are_their_owners_alone(spread):
+    files = {
+        "test_a.py": """
+            import subprocess, sys
+            KEPT = []
+            def test_a():
+                code = "import time; time.sleep(60)"
+                words = [sys.executable, "-c", code, "--password=hunter2", "--token", "hunter2", "API_KEY=hunter2", "pg://me:hunter2@db"]
+                KEPT.append(subprocess.Popen(words))
+            def test_b(): KEPT.pop().kill() if KEPT else None
+            """,
+        "conftest.py": """
+            def pytest_sessionfinish():
+                import test_a
+                for each in test_a.KEPT: each.kill()
+            """,
+    }
+
+    ran = spread.run("--leaktrace-kinds=processes", files=files, expect=0)
+
+    ours = [*spread.path.rglob("*.jsonl"), *spread.path.glob("book-*.json")]
+    assert ours
+    assert not [path for path in ours if b"hunter2" in path.read_bytes()]
+    assert {mode(path) for path in ours} == {0o600}
+    assert {mode(path.parent) for path in spread.path.rglob("*.jsonl")} == {0o700}
+    assert "hunter2" not in ran.report
+
+
+FULL = {
+    "test_a.py": """
+        import os, pathlib, resource, signal
+        import pytest
+        [JOURNAL] = pathlib.Path("kept").glob("runs/*/main.jsonl")
+        @pytest.mark.parametrize("number", range(12))
+        def test_a(number):
+            if number == 3:  # the disk is full in the middle of the next record
+                resource.setrlimit(resource.RLIMIT_FSIZE, (JOURNAL.stat().st_size + 20, resource.RLIM_INFINITY))
+            if number == int(os.environ["ROOM_AT"]):
+                resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+            if number == int(os.environ["KILL_AT"]):
+                os.kill(os.getpid(), signal.SIGKILL)
+        """
+}
+
+
+@LINUX
+@pytest.mark.parametrize(
+    ("room_at", "kill_at", "ended", "running"),
+    [
+        (99, 8, [0, 1, 2], None),
+        (6, 8, [0, 1, 2, 6, 7], "test_a.py::test_a[8]"),
+        (6, 99, [0, 1, 2, 6, 7, 8, 9, 10, 11], None),
+    ],
+)
+def test_a_kill_after_a_full_disk_is_blamed_on_nobody_but_the_test_that_ran(example, room_at, kill_at, ended, running):
+    env = {"ROOM_AT": str(room_at), "KILL_AT": str(kill_at)}
+
+    # Without the harness's own recorder, whose file the limit would meet as well.
+    launcher = (sys.executable, "-m", "pytest")
+    args = ("--leaktrace-dir=kept", "-p", "no:cacheprovider")
+    ran = example.run(*args, files=FULL, env=env, book=False, launcher=launcher)
+
+    [path] = example.path.glob("kept/runs/*/main.jsonl")
+    read = read_journal(path)
+    assert [int(nodeid.partition("[")[2][:-1]) for nodeid in read.nodeids] == ended
+    assert (read.running, read.torn, read.complete) == (running, 1, kill_at == 99)
+    assert read.lost
+    if kill_at == 99:
+        assert "it has a gap" in " ".join(ran.report.split())

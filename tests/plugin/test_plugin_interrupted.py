@@ -1,0 +1,168 @@
+"""Ctrl-C, SIGTERM and budgets while suspects are replayed: nothing finished is lost, and nothing passes unjudged."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+import pytest
+
+from leaktrace.casebook import wire
+
+
+SUITE = """
+    import os, time
+    KEPT = []
+
+    def test_leaks_at_once(): KEPT.append(bytearray(5_000_000))
+    def test_leaks_slowly():
+        KEPT.append(bytearray(3_000_000))
+        if os.environ["MAIN"] in (str(os.getpid()), str(os.getppid())):  # the user's process, or a worker of it
+            time.sleep(0.6)  # which puts it behind the other
+        elif "FAST" not in os.environ:
+            open("replaying", "w").close()
+            time.sleep(600)
+    def test_fails(): assert 0, "of the user's"
+    """
+MAIN = {"conftest.py": "import os\nos.environ.setdefault('MAIN', str(os.getpid()))\n"}
+ARGS = ("--leaktrace", "--leaktrace-limit=1MB", "--leaktrace-json=book.json", "--junitxml=junit.xml")
+
+
+def replaying(example, process):
+    """Wait until the slow suspect is being replayed; all that has been printed until then."""
+    for _ in range(6000):
+        assert process.poll() is None, (example.path / "output.txt").read_text(encoding="utf-8")
+        if (example.path / "replaying").exists():
+            return (example.path / "output.txt").read_text(encoding="utf-8")
+        time.sleep(0.02)
+    raise AssertionError("nothing was replayed")
+
+
+def ended(example, process):
+    """The exit status, and all that was printed."""
+    status = process.wait(120)
+    return status, (example.path / "output.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_an_interruption_of_the_replays_costs_what_is_not_judged_yet_and_nothing_else(spread, number):
+    process = spread.start(*ARGS, files={**MAIN, "test_a.py": SUITE})
+    said = replaying(spread, process)
+
+    # All of pytest's own is out before the first replay, and so is what the watch has seen.
+    assert "1 failed, 2 passed" in said
+    assert "of the user's" in (spread.path / "junit.xml").read_text(encoding="utf-8")
+    assert "2 suspects, to be replayed" in said
+    assert "in test_a.py::test_leaks_slowly" in said
+
+    process.send_signal(number)
+    status, text = ended(spread, process)
+
+    assert status == 1
+    assert "Traceback" not in text
+    report = text[text.index("to be replayed") :]
+    assert "LEAK  test_a.py::test_leaks_at_once" in report
+    assert "not judged: 1; to go on: pytest --leaktrace --leaktrace-resume\n  test_a.py::test_leaks_slowly\n" in report
+    assert f"warning: the replays were interrupted by {number.name}" in report
+    book = wire.read(spread.path / "book.json")
+    assert [(case.nodeid, case.verdict.name) for case in book.cases] == [("test_a.py::test_leaks_at_once", "LEAK")]
+    assert book.left_out == ("test_a.py::test_leaks_slowly",)
+
+    ran = spread.run("--leaktrace", "--leaktrace-limit=1MB", "--leaktrace-resume", env={"FAST": "1"}, expect=0)
+
+    assert ran.outcomes == {"test_leaks_slowly": "passed"}
+    assert ran.verdicts == {"test_leaks_slowly": "LEAK"}
+    assert "leaktrace: resume: 1 left unjudged by the last run" in ran.text
+
+
+def test_a_second_interruption_ends_the_report_too_and_pytests_status_stands(example):
+    process = example.start(*ARGS, files={**MAIN, "test_a.py": SUITE})
+    replaying(example, process)
+
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)
+    status, text = ended(example, process)
+
+    assert status == 1
+    assert "Traceback" not in text
+
+
+def test_a_run_that_was_interrupted_is_not_replayed_and_its_suspects_are_unjudged(example):
+    suite = """
+        KEPT = []
+        def test_leaks(): KEPT.append(bytearray(3_000_000))
+        def test_is_interrupted(): raise KeyboardInterrupt
+        """
+
+    ran = example.run("--leaktrace", "--leaktrace-limit=1MB", files={"test_a.py": suite}, expect=2)
+
+    assert ran.book.cases == ()
+    assert ran.book.left_out == ("test_a.py::test_leaks",)
+    assert "in test_a.py::test_leaks" in ran.report
+
+
+UNJUDGED = """
+    import time
+
+    KEPT = []
+
+    def test_slow_and_leaking():
+        time.sleep(0.03)
+        KEPT.append(object())
+
+    def test_note():
+        time.sleep(0.03)
+        KEPT.append(object())
+    """
+
+
+def test_what_a_budget_leaves_unjudged_does_not_pass_and_a_resumed_run_judges_it(spread):
+    hunt = ("--leaktrace-hunt", "--leaktrace-fail-on=leak,unjudged")
+
+    ran = spread.run(*hunt, "--leaktrace-budget=100ms", files={"test_budget.py": UNJUDGED}, expect=1)
+
+    assert sorted(ran.book.left_out) == ["test_budget.py::test_note", "test_budget.py::test_slow_and_leaking"]
+    assert "not judged: 2; to go on: pytest --leaktrace-hunt --leaktrace-resume" in ran.report
+    assert "warning: --leaktrace-budget ran out while screening" in ran.report
+    assert ran.text.rstrip().splitlines()[-1] == "leaktrace: exit status 1, by --leaktrace-fail-on=unjudged"
+
+    again = spread.run(*hunt, "--leaktrace-resume", expect=1)
+
+    assert again.verdicts == {"test_slow_and_leaking": "LEAK", "test_note": "LEAK"}
+    assert again.book.left_out == ()
+    assert again.text.rstrip().splitlines()[-1] == "leaktrace: exit status 1, by --leaktrace-fail-on=leak"
+
+    third = spread.run("--leaktrace-resume", expect=0)
+    assert "leaktrace: resume: nothing was left unjudged" in third.text
+
+
+def test_a_note_of_what_was_left_that_cannot_be_read_is_a_usage_error(example):
+    example.write({"test_a.py": "def test_a(): pass", "kept/unjudged.json": "{"})
+
+    ran = example.run("--leaktrace-resume", "--leaktrace-dir=kept", expect=4)
+
+    assert "unjudged.json" in ran.text
+    assert "run without --leaktrace-resume" in ran.text
+
+
+def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
+    from plugin_harness import Example
+
+    suite = SUITE.replace(
+        'open("replaying", "w").close()',
+        'print(os.getpid(), os.getppid(), file=open("part", "w")); os.rename("part", "replaying")',
+    )
+    example = Example(tmp_path, ("-n2",))
+    process = example.start(*ARGS, files={**MAIN, "test_a.py": suite})
+    replaying(example, process)
+
+    process.kill()
+    process.wait(60)
+
+    for pid in (example.path / "replaying").read_text(encoding="utf-8").split():
+        for _ in range(1000):
+            if not Path(f"/proc/{pid}").exists():
+                break
+            time.sleep(0.01)
+        else:
+            pytest.fail(f"{pid} lives on")

@@ -1,0 +1,108 @@
+"""The passes over suspects where children cannot do their part."""
+
+from __future__ import annotations
+
+import os
+from array import array
+
+from leaktrace.confirm import Deadline, confirm, plan
+from leaktrace.ledger.model import OUTCOMES, Ledger
+from leaktrace.options import Mode, Options
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
+from leaktrace.replay.letters import Settings
+from leaktrace.session import Context, bind, examine, joined, limits_of, matched, unreplayed
+from leaktrace.suspects.model import Suspect
+
+
+def suite(tmp_path, options):
+    """What one process saw, and what is needed to replay it with an interpreter that is not there."""
+    ledger = Ledger(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
+    ledger.nodeids.append("t.py::test_a")
+    ledger.cells.extend([OUTCOMES.index("passed"), 1000, 0, 0, 0, 0, 0, 20_000_000, 0, 0, 0])
+    settings = Settings(
+        args=(), cwd=str(tmp_path), sys_path=(), environ=dict(os.environ), interpreter=(str(tmp_path / "no-python"),)
+    )
+    paths = {"t.py::test_a": str(tmp_path / "t.py")}
+    part = examine(ledger, options, limits_of(options, {}, 1), paths=paths)
+    return part, Context(folder=tmp_path / "replay", settings=settings)
+
+
+def test_suspects_that_no_child_can_be_started_for_are_told_as_not_judged_with_the_reason(tmp_path):
+    options = Options(mode=Mode.CONFIRM)
+    part, context = suite(tmp_path, options)
+
+    found = confirm([part], options, context)
+
+    assert [suspect.name for suspect in found.suspects] == ["t.py::test_a"]
+    assert found.cases == ()
+    assert found.left_out == ("t.py::test_a",)
+    assert [suspect.name for suspect in found.unjudged] == ["t.py::test_a"]
+    [warning] = found.warnings
+    assert warning.startswith("replaying ended early: no replay child could be started")
+
+
+def test_an_interruption_leaves_out_what_was_not_judged_by_then(tmp_path):
+    options = Options(mode=Mode.HUNT)
+    part, context = suite(tmp_path, options)
+
+    found = confirm([part], options, context, stopped=lambda: True)
+
+    assert set(found.left_out) == {"t.py::test_a"}
+    assert found.warnings == ()
+
+
+def test_where_nothing_is_replayed_suspects_are_unjudged_only_if_a_replay_was_asked_for(tmp_path):
+    part, _context = suite(tmp_path, Options(mode=Mode.CONFIRM))
+
+    assert unreplayed([part]).left_out == ()
+    assert unreplayed([part], asked=True).left_out == ("t.py::test_a",)
+
+
+def test_what_was_left_out_meets_the_word_unjudged(tmp_path):
+    options = Options(mode=Mode.CONFIRM, fail_on=frozenset({"unjudged", "leak"}))
+    part, _context = suite(tmp_path, options)
+
+    book = bind([part], unreplayed([part], asked=True), options, started_at=0.0, duration_s=1.0)
+
+    assert book.left_out == ("t.py::test_a",)
+    assert matched(book, options) == ["unjudged"]
+    assert matched(bind([part], unreplayed([part]), options, started_at=0.0, duration_s=1.0), options) == []
+
+
+def test_what_several_hosts_have_found_is_one(tmp_path):
+    part, _context = suite(tmp_path, Options(mode=Mode.CONFIRM))
+    found = unreplayed([part], asked=True)
+
+    assert joined([found, found]).left_out == ("t.py::test_a", "t.py::test_a")
+    assert joined([]).suspects == ()
+
+
+def test_a_deadline_tells_what_is_left_and_never_less_than_nothing():
+    now = [100.0]
+    deadline = Deadline(10.0, lambda: now[0], 95.0)
+
+    assert deadline.left_s() == 5.0
+    now[0] = 200.0
+    assert deadline.left_s() == 0.0
+    assert Deadline(None).left_s() is None
+
+
+def test_a_longer_time_out_follows_longer():
+    suspect = Suspect(subject="test", name="t", kind="memory", counter="refs", grew_by=1, why="", nodeids=("t",))
+
+    def followed_s(timeout_s):
+        return plan(0, suspect, {}, Options(timeout_s=timeout_s)).follow_s
+
+    assert followed_s(600.0) == 2 * followed_s(300.0) == 30.0
+    assert followed_s(10.0) == 15.0
+
+
+def test_a_budget_that_ran_out_is_told(tmp_path):
+    options = Options(mode=Mode.CONFIRM, budget_s=0.0)
+    part, context = suite(tmp_path, options)
+    moments = iter(range(1000))
+
+    found = confirm([part], options, context, clock=lambda: float(next(moments)))
+
+    assert found.left_out == ("t.py::test_a",)
+    assert "--leaktrace-budget ran out while replaying" in found.warnings
