@@ -9,7 +9,8 @@ import types
 
 import pytest
 
-from leaktrace.child.neutral import DROPPED, KEPT, SETTINGS, Records, quieten
+from leaktrace.child.neutral import DROPPED, KEPT, SETTINGS, quieten
+from leaktrace.child.records import Records
 from leaktrace.replay.neutral import NEUTRAL, carried, set_back
 
 

@@ -57,6 +57,28 @@ def test_what_replayed_tests_do_on_disk_is_put_back(left):
     assert "a/b" in files
 
 
+def test_a_replay_draws_what_the_run_drew(pytester):
+    pytest.importorskip("pytest_randomly")
+    pytester.makepyfile(
+        """
+        import pathlib, random
+        KEPT = []
+
+        def test_keeps():
+            told = pathlib.Path("drawn.txt")
+            drawn = str(random.random())
+            if not told.exists():
+                told.write_text(drawn)
+            assert told.read_text() == drawn
+            KEPT.append(b"x" * 20_000_000)
+        """
+    )
+
+    result = pytester.runpytest_subprocess("--leaktrace")
+
+    result.stdout.fnmatch_lines(["*LEAK*test_*::test_keeps*"])
+
+
 def test_shared_memory_of_replayed_tests_goes_with_them(pytester):
     pytester.makepyfile(
         """
