@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import inspect
-import os
 from functools import partial
 from pathlib import Path
+
+from leaktrace.pristine import os
+
+
+MOST_WRAPPERS = 100
+"""Decorators around one function; an object that answers every question would have wrappers without end."""
 
 
 def plain_name(argname: str) -> str:
@@ -22,12 +26,21 @@ def where_of(func: object, rootpath: Path) -> str:
     while isinstance(func, partial):
         func = func.func
     func = _xunit_function(func) or func
-    code = getattr(inspect.unwrap(func), "__code__", None) if callable(func) else None
+    code = getattr(_unwrapped(func), "__code__", None) if callable(func) else None
     if code is None:
         return "(built in)"
     path = code.co_filename
     root = f"{rootpath}{os.sep}"
     return f"{path.removeprefix(root)}:{code.co_firstlineno}"
+
+
+def _unwrapped(func: object) -> object:
+    """The function that decorators have wrapped."""
+    for _ in range(MOST_WRAPPERS):
+        if not hasattr(func, "__wrapped__"):
+            break
+        func = func.__wrapped__
+    return func
 
 
 def _xunit_function(func: object) -> object:

@@ -198,6 +198,24 @@ def forget_run(item: pytest.Item, properties: int) -> None:
     del item.user_properties[properties:]
 
 
+KEYS, TURNS = 4, 8
+"""How many keys plugins set and drop in an item's stash at each run, and how many runs it takes to make its table."""
+
+
+def settle_stash(item: pytest.Item) -> None:
+    """Let an item's stash have by now the table that it would have after a few runs.
+
+    A dict makes a larger table once enough keys have come and gone, as pytest's logging has them come and go at each
+    run: that looked like growth of the second.
+    """
+    keys = [pytest.StashKey[None]() for _ in range(KEYS)]
+    for _ in range(TURNS):
+        for key in keys:
+            item.stash[key] = None
+        for key in keys:
+            del item.stash[key]
+
+
 class Footprint:
     """What pytest keeps of each run of an item, and takes back after it."""
 

@@ -142,8 +142,10 @@ def _can_be_changed(cls: type) -> bool:
 
 def _is_python(module: object) -> bool:
     """Whether a module can be loaded once more without harm; whatever stands in for one is not kept either."""
-    file = getattr(module, "__file__", None)
-    return type(module) is not ModuleType or file is None or str(file).endswith(".py")
+    if type(module) is not ModuleType:
+        return True
+    file = vars(module).get("__file__")
+    return type(file) is not str or file.endswith(".py")
 
 
 def _put_back(space: _Space, builtins: dict[str, Any], undo: _Undo) -> None:

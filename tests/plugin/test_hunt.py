@@ -1,8 +1,6 @@
-"""`pytest --leaktrace-hunt`: one object or a few native bytes per run, and nothing where nothing is kept."""
+"""`pytest --leaktrace-hunt`: one object or a few native bytes a run, and nothing where nothing is kept."""
 
 from __future__ import annotations
-
-import sys
 
 import pytest
 
@@ -127,9 +125,8 @@ def test_one_object_or_a_few_native_bytes_a_run_are_found(example):
         "test_grows_in_place": "LEAK",
         "test_leaves_a_descriptor": "LEAK",
     }, ran.text
-    # In place, CPython 3.10 goes on to give functions caches of their own, a block here and there.
-    near = 0.1 if sys.version_info >= (3, 11) else 0.7
-    assert ran.case("test_keeps_one_object").per_run["blocks"].estimate == pytest.approx(1, abs=near)
+    # An object of 32 bytes and its place in a list.
+    assert ran.case("test_keeps_one_object").per_run["heap_bytes"].estimate == pytest.approx(40, abs=8)
     assert ran.case("test_keeps_48_native_bytes").per_run["heap_bytes"].estimate == pytest.approx(
         64, rel=0.1
     )  # malloc's own size class
@@ -148,7 +145,7 @@ def test_keeps_one_in_two():
 
     case = ran.case("test_keeps_one_in_two")
     assert case.verdict.name == "LEAK"
-    # An object of 32 bytes and its place in a list, every second run; before 3.11 it was twice as much and more.
+    # An object of 32 bytes and its place in a list, every second run.
     assert case.per_run["heap_bytes"].estimate == pytest.approx(20, abs=4)
 
 
@@ -176,15 +173,7 @@ def test_a_test_sees_the_collector_as_the_user_left_it(example):
     ran = example.run("--leaktrace-hunt", files={"test_collector.py": COLLECTOR}, expect=0)
 
     assert set(ran.outcomes.values()) == {"passed"}
-
-
-def test_the_end_of_the_session_sees_the_collector_as_the_user_left_it(example):
-    conftest = """
-        import gc
-        def pytest_runtest_logfinish(): assert gc.get_freeze_count() < 1000
-        def pytest_sessionfinish(): assert gc.get_freeze_count() < 1000
-        """
-    example.run("--leaktrace-hunt", files={"conftest.py": conftest, "test_one.py": "def test_one(): pass"}, expect=0)
+    assert "LEAK" not in ran.verdicts.values()
 
 
 def test_a_suite_that_breaks_what_the_hunt_calls_runs_on(example):
@@ -203,10 +192,10 @@ def test_a_budget_takes_one_variant_of_each_function_first_and_lists_what_it_lef
     suite = """
         import time, pytest
         @pytest.mark.parametrize("n", range(40))
-        def test_variant(n): time.sleep(0.05)
-        def test_last(): time.sleep(0.05)
+        def test_variant(n): time.sleep(0.15)
+        def test_last(): time.sleep(0.15)
         """
-    ran = example.run("--leaktrace-hunt", "--leaktrace-budget=4s", files={"test_slow.py": suite}, expect=0)
+    ran = example.run("--leaktrace-hunt", "--leaktrace-budget=9s", files={"test_slow.py": suite}, expect=0)
 
     assert ran.book.left_out
     assert "test_slow.py::test_variant[0]" not in ran.book.left_out

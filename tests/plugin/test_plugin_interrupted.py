@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from pathlib import Path
 
 import pytest
 
@@ -122,7 +123,7 @@ def test_what_a_budget_leaves_unjudged_does_not_pass_and_a_resumed_run_judges_it
     ran = spread.run(*hunt, "--leaktrace-budget=100ms", files={"test_budget.py": UNJUDGED}, expect=1)
 
     assert sorted(ran.book.left_out) == ["test_budget.py::test_note", "test_budget.py::test_slow_and_leaking"]
-    assert "not judged: 2; to go on: pytest --leaktrace-hunt --leaktrace-resume" in ran.report
+    assert "leaktrace: not judged: 2; to go on: pytest --leaktrace-hunt --leaktrace-resume" in ran.report
     assert "warning: --leaktrace-budget ran out while screening" in ran.report
     assert ran.text.rstrip().splitlines()[-1] == "leaktrace: exit status 1, by --leaktrace-fail-on=unjudged"
 
@@ -149,8 +150,7 @@ def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
     from plugin_harness import Example
 
     suite = SUITE.replace(
-        'open("replaying", "w").close()',
-        'print(os.getpid(), os.getppid(), file=open("part", "w")); os.rename("part", "replaying")',
+        'open("replaying", "w").close()', 'os.system(f"echo {os.getpid()} {os.getppid()} > part; mv part replaying")'
     )
     example = Example(tmp_path, ("-n2",))
     process = example.start(*ARGS, files={**MAIN, "test_a.py": suite})

@@ -229,6 +229,25 @@ def test_tests_that_break_the_process_leave_the_report_whole(example):
     assert len(ran.ended()) == len(ran.book.tests) == 10
 
 
+def test_a_thread_that_is_no_daemon_is_waited_for_as_without_us(example):
+    suite = """
+        import threading, time
+        KEPT = []
+
+        def work():
+            threading.main_thread().join()
+            time.sleep(1)
+            open("worked", "w").close()
+
+        def test_leaves_work(): threading.Thread(target=work).start()
+        def test_leaks(): KEPT.append(bytearray(20_000_000))
+        """
+
+    example.run("--leaktrace", files={"test_a.py": suite}, expect=0)
+
+    assert (example.path / "worked").exists()
+
+
 def test_a_closed_standard_output_harms_nothing(example):
     files = {"test_a.py": "import os\ndef test_closes(): os.close(1)\ndef test_two(): pass\n"}
 

@@ -41,7 +41,7 @@ PROJECT = {
             pass
 
         def test_serves():
-            threading.Thread(target=STOP.wait).start()  # no daemon: an exit would wait for it
+            threading.Thread(target=STOP.wait, daemon=True).start()
 
         def test_pool():
             gate = threading.Barrier(3)

@@ -162,7 +162,7 @@ def test_the_count_survives_the_loss_of_our_descriptor(probe):
     import os
 
     before = probe.read()
-    os.close(probe._tasks.fd)
+    os.close(probe.tasks.fd)
     assert probe.read() == before
 
 
@@ -170,7 +170,7 @@ def test_another_file_under_our_descriptors_number_is_not_believed(probe, tmp_pa
     import os
 
     before = probe.read()
-    ours = probe._tasks.fd
+    ours = probe.tasks.fd
     theirs = os.open(tmp_path, os.O_RDONLY)
     os.dup2(theirs, ours)
     try:

@@ -375,15 +375,16 @@ def test_many_suspects_are_cut_and_counted():
 def test_what_was_not_judged_is_listed_with_the_command_that_goes_on():
     shown = lines(book(mode="hunt", suspects=(suspect(),), cases=(case(),), left_out=("t.py::late",)))
 
-    assert "not judged: 1; to go on: pytest --leaktrace-hunt --leaktrace-resume" in shown
+    assert "leaktrace: not judged: 1; to go on: pytest --leaktrace-hunt --leaktrace-resume" in shown
     assert "  t.py::late" in shown
 
 
 def test_of_many_that_were_not_judged_some_are_named_and_the_others_counted():
     shown = lines(book(mode="confirm", left_out=tuple(f"t.py::t{number}" for number in range(25))))
 
-    assert "not judged: 25; to go on: pytest --leaktrace --leaktrace-resume" in shown
+    assert sum(line.startswith("  t.py::t") for line in shown) == 20
     assert "  and 5 more: see --leaktrace-json=PATH" in shown
+    assert "leaktrace: not judged: 25; to go on: pytest --leaktrace --leaktrace-resume" in shown
 
 
 def test_a_run_that_judged_nothing_is_never_quiet():

@@ -21,14 +21,14 @@ from typing import Any, NoReturn
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
 from leaktrace.probes.descriptor import keep_high
-from leaktrace.replay.launcher import die_with_parent
+from leaktrace.replay.launcher import become_reaper, die_with_parent
 from leaktrace.replay.letters import Share
-from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd, parent_of, send
+from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd, parent_of, reap_strays, send
 from leaktrace.replay.restore import restore
 
 
-PR_SET_CHILD_SUBREAPER = 36
 STANDARD = (1, 2)
+STEP_MS = 100
 GRACE_S = 1.0
 """How long what a worker has left running may take to end by itself."""
 
@@ -75,6 +75,10 @@ def why_not_to_fork() -> str:
         return "this platform has no fork"
     if sys.platform == "darwin":
         return "macOS's own frameworks do not survive it"
+    own = opened_pidfd(os.getpid())
+    if own < 0:
+        return "this system has no descriptors of processes"
+    os.close(own)
     others = len(sys._current_frames()) - 1  # noqa: SLF001 - threading knows only the threads that it has started
     if others:
         import threading  # noqa: PLC0415 - only to name them
@@ -91,7 +95,7 @@ def serve(channel: Channel, temporary: Path, carry_out: Callable[[Share], None])
     if why:
         die_with_parent()
     else:
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)
+        become_reaper()
         die_with_parent(0)  # the channel tells of that, and what the workers began has to be ended first
     forks = _Forks(channel, temporary, carry_out)
     while (request := channel.next()) is not None:
@@ -140,10 +144,16 @@ class _Forks:
 
     def _watch(self, pid: int, pidfd: int) -> bool:
         """Wait until the worker has ended, or end it where the parent says so or has gone."""
+        poll = select.poll()
+        for descriptor in (pidfd, self._channel.fileno()):
+            poll.register(descriptor, select.POLLIN)
         while True:
-            heard: tuple[int, Channel] = (pidfd, self._channel)
-            if pidfd in select.select(heard, [], [])[0]:
+            ready = [descriptor for descriptor, _event in poll.poll(STEP_MS)]
+            if pidfd in ready:
                 return True
+            if not ready:
+                reap_strays((*self._own, pid))
+                continue
             request = self._channel.next()
             if request is None or request.get("do") == "end":
                 if parent_of(pid) == self._pid:
@@ -197,10 +207,3 @@ def _remove(entry: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             entry.unlink()
-
-
-def _prctl(option: int, value: int) -> None:
-    with contextlib.suppress(Exception):
-        import ctypes  # noqa: PLC0415 - only in a child
-
-        ctypes.CDLL(None).prctl(option, value)

@@ -195,7 +195,7 @@ class Options:
         choices=("yes", "no"),
         rule="yes or no",
         help="Run and judge only what the last run of this folder had left unjudged.",
-        switches={"--leaktrace-resume": "yes"},
+        switches={"--leaktrace-resume": "yes", "--no-leaktrace-resume": "no"},
     )
     timeout_s: float = _option(
         "timeout",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from leaktrace.masking import masked, masked_command
 from leaktrace.pristine import os, psutil, sys
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, START_TIME, HeldFile, is_there, names_in, stat_fields, text
@@ -35,6 +36,7 @@ class ProcessesProbe:
         self._origins, self._threads = origins, threads
         self._childless: Callable[[], bool] = _childless if hasattr(os, "waitid") else lambda: False
         self._started: HeldFile | None = None
+        self._times = threads.tasks.times if threads is not None else 0
         if threads is not None and is_there(_CHILDREN):
             self._started = HeldFile(_CHILDREN)
 
@@ -43,8 +45,14 @@ class ProcessesProbe:
         try:
             # This thread has no child, and there is no other: told without an exception, at half the cost.
             threads, started = self._threads, self._started
-            if threads is not None and threads.alone and started is not None and not started.read():
-                return 0
+            if threads is not None and threads.alone and started is not None:
+                if threads.tasks.times != self._times:
+                    # It has just lost its own descriptor: then ours may be somebody else's by now, too.
+                    self._times = threads.tasks.times
+                    if not started.is_ours():
+                        started.reopen()
+                if not started.read():
+                    return 0
             if self._childless():
                 return 0
             return sum(1 for _ in children_of(os.getpid()))
@@ -89,7 +97,7 @@ class ProcessesProbe:
         return Thing(
             kind=PROCESSES.kind,
             noun="zombie process" if zombie else "child process",
-            name=f"{alias}: {command}" if alias else command,
+            name=f"{masked(alias)}: {command}" if alias else command,
             detail=f"pid {pid}, {state}",
             where=self._origins.of_process(pid) if self._origins else None,
         )
@@ -113,8 +121,9 @@ def _found(pid: int) -> _Found | None:
     fields = stat_fields(f"/proc/{pid}/stat")
     if len(fields) <= START_TIME:
         return None
-    command = text(f"/proc/{pid}/cmdline").rstrip("\0").replace("\0", " ")
-    return _Found(fields[START_TIME], command or text(f"/proc/{pid}/comm").strip(), fields[0] == "Z")
+    words = text(f"/proc/{pid}/cmdline").rstrip("\0").split("\0")
+    command = masked_command([word for word in words if word]) or masked(text(f"/proc/{pid}/comm").strip())
+    return _Found(fields[START_TIME], command, fields[0] == "Z")
 
 
 class ChildrenMemoryProbe:

@@ -19,13 +19,15 @@ _CHUNK_BYTES = 65_536
 class Held:
     """A file or directory, held open; a number under which there is something else by now is never used. Linux only."""
 
-    __slots__ = ("_dev", "_ino", "_path", "_pid", "fd")
+    __slots__ = ("_dev", "_ino", "_path", "_pid", "fd", "times")
 
     FLAGS = 0
 
     def __init__(self, path: str) -> None:
         self._path = path
         self.fd = -1
+        self.times = 0
+        """How often it has been opened."""
         self._dev = self._ino = self._pid = 0
         with suppress(OSError, AttributeError):  # `stat` will tell; Windows opens no directories
             if not are_few():
@@ -38,6 +40,7 @@ class Held:
             OSError: there is no such file, or no descriptor is left to open it.
         """
         self.close()
+        self.times += 1
         self.fd = keep_high(os.open(self._path, os.O_RDONLY | self.FLAGS | os.O_CLOEXEC))
         self._pid = os.getpid()
         found = os.fstat(self.fd)
@@ -96,15 +99,19 @@ class HeldFile(Held):
     __slots__ = ()
 
     def read(self) -> bytes:
-        """Its first 80 bytes now.
+        """Its first 80 bytes now; whether the number is still ours, the caller has to ask where that is in doubt.
 
         Raises:
             OSError: there is no such file, or no descriptor is left to open it.
         """
-        if not self.is_ours():
-            if are_few():
-                return first_bytes_of(self._path, 80)
-            self.reopen()
+        if self._pid == os.getpid():
+            try:
+                return os.pread(self.fd, 80, 0)
+            except OSError:
+                self.fd = -1
+        if are_few():
+            return first_bytes_of(self._path, 80)
+        self.reopen()
         return os.pread(self.fd, 80, 0)
 
 

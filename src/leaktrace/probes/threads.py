@@ -33,7 +33,7 @@ class ThreadsProbe:
     counter: Counter = THREADS
 
     def __init__(self, *, origins: Origins | None = None) -> None:
-        self._tasks = HeldDir("/proc/self/task")
+        self.tasks = HeldDir("/proc/self/task")
         self._origins = origins
         self.alone = False
         """Whether the last count found no thread but the main one."""
@@ -42,7 +42,7 @@ class ThreadsProbe:
         """The number of threads now."""
         try:
             if ON_LINUX:
-                count = self._tasks.stat().st_nlink - _DOT_AND_DOTDOT
+                count = self.tasks.stat().st_nlink - _DOT_AND_DOTDOT
                 self.alone = count == 1
                 return count
             return psutil.Process().num_threads()
@@ -78,7 +78,7 @@ class ThreadsProbe:
 
     def close(self) -> None:
         """Give back the descriptor that the probe holds."""
-        self._tasks.close()
+        self.tasks.close()
 
     def _python(self, thread: threading.Thread, frame: FrameType | None) -> Thing:
         pool = _pool_of(thread)

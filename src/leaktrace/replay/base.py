@@ -167,7 +167,7 @@ class Base:
         self._socket.close()  # it ends by itself when nobody is there to talk to, and cleans up
         status = None
         if self._process is not None:
-            self._process.wait(END_S if self.ready else 0.0)
+            self._process.wait(END_S)
             status = self._process.end()
         if self._own is not None:
             restore(str(self._own))

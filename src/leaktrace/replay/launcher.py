@@ -7,17 +7,29 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from typing import Any
 
 
 PR_SET_PDEATHSIG = 1
+PR_SET_CHILD_SUBREAPER = 36
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
     """Ask the kernel to end this process when the parent dies, however that dies; 0 takes it back (prctl(2), Linux)."""
+    _prctl(PR_SET_PDEATHSIG, number)
+
+
+def become_reaper() -> None:
+    """Ask the kernel to give this process what its descendants leave running (Linux)."""
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _prctl(option: int, value: int) -> None:
     with contextlib.suppress(Exception):
         import ctypes  # noqa: PLC0415 - only in a child
 
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number)
+        ctypes.CDLL(None).prctl(option, value)
 
 
 def leave(shared: str) -> None:
@@ -36,11 +48,12 @@ def main() -> int:
     """Run pytest as the parent was run, with the child's own plugin loaded first."""
     with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
         order = json.load(file)
-    signal.signal(signal.SIGTERM, lambda _number, _frame: leave(order["undo"]))
-    die_with_parent(signal.SIGTERM)
-    if os.getppid() != order["parent"]:
-        leave(order["undo"])
     _no_core_dumps()
+    if not _is_kept(order):
+        signal.signal(signal.SIGTERM, lambda _number, _frame: leave(order["undo"]))
+        die_with_parent(signal.SIGTERM)
+        if os.getppid() != order["parent"]:
+            leave(order["undo"])
     sys.path[:] = order["sys_path"]
     # The tests, and the processes that they start, are to see the parent's environment, not the meter's.
     for name, value in order["restore"].items():
@@ -55,6 +68,29 @@ def main() -> int:
 
     sys.argv = ["pytest", *order["args"]]
     return int(pytest.main(["-p", order["door"], *order["args"]]))
+
+
+def _is_kept(order: Mapping[str, Any]) -> bool:
+    """Fork, and go on in the child, where the platform lets the parent keep it; returns whether it does.
+
+    Nothing is imported yet, and no other thread runs: such a fork is safe everywhere.
+    """
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except (AttributeError, OSError):
+        return False
+    become_reaper()
+    keeper = os.getpid()
+    pid = os.fork()
+    if pid:
+        sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))  # noqa: PTH100 - pathlib is dear here
+        from leaktrace.replay.keeper import keep  # noqa: PLC0415 - not before the fork
+
+        keep(pid, order["channel"], order["parent"], order["undo"])
+    die_with_parent()
+    if os.getppid() != keeper:
+        os._exit(1)
+    return True
 
 
 def _no_core_dumps() -> None:

@@ -197,6 +197,13 @@ def end_orphans(spared: Sequence[int], *, grace_s: float, clock_step_s: float = 
         end_orphans(spared, grace_s=0.0)  # what those had started is ours now
 
 
+def reap_strays(spared: Sequence[int]) -> None:
+    """Reap what has ended among the processes that the kernel gave to this one: a test may wait for them to be gone."""
+    for pid in children_of_this():
+        if pid not in spared:
+            _reap(pid)
+
+
 def _reap(pid: int) -> None:
     with contextlib.suppress(OSError):
         os.waitpid(pid, os.WNOHANG)

@@ -1,0 +1,74 @@
+"""What budget, time-out or interruption left out is told, counts for the exit status, and can be gone on with."""
+
+from __future__ import annotations
+
+import re
+
+
+SLOW = """
+import time
+KEPT = []
+def test_slow_and_leaking():
+    time.sleep(0.4)
+    KEPT.append(object())
+def test_note():
+    time.sleep(0.4)
+    KEPT.append(object())
+"""
+
+
+def test_what_the_budget_left_out_is_listed_and_fails_the_run_where_asked(suite):
+    ours = suite.run(
+        "--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak,unjudged", files={"test_budget.py": SLOW}
+    )
+
+    assert ours.status == 1
+    assert re.search(r"^leaktrace: not judged: [12] ", ours.output, re.MULTILINE)
+    assert "--leaktrace-resume" in ours.output
+    assert "none kept more than" not in ours.output
+
+
+def test_what_the_budget_left_out_passes_where_only_leaks_fail_but_is_told(suite):
+    ours = suite.run(
+        "--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak", files={"test_budget.py": SLOW}
+    )
+
+    assert re.search(r"^leaktrace: not judged: [12] ", ours.output, re.MULTILINE)
+    assert ours.status in (0, 1)
+
+
+def test_what_was_not_judged_is_gone_on_with_and_nothing_else(suite):
+    suite.run("--leaktrace-hunt", "--leaktrace-budget=1s", files={"test_budget.py": SLOW})
+    cache = suite.root / ".pytest_cache"
+    kept = suite.path / "kept"
+    cache.rename(kept)
+    # Each run of the harness begins without a cache folder: this one gets its own back.
+    files = {
+        "conftest.py": f"import os, shutil\nif not os.path.exists({str(cache / 'd')!r}): shutil.copytree({str(kept)!r}, {str(cache)!r}, dirs_exist_ok=True)\n"
+    }
+
+    ours = suite.run("--leaktrace-hunt", "--leaktrace-resume", files=files)
+
+    assert "test_budget.py::test_note" in ours.ours
+    assert "not judged" not in ours.output
+
+
+def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite):
+    body = """
+    import functools, itertools, time
+    RUNS = itertools.count()
+    KEPT = []
+    def test_a_report_is_made():
+        time.sleep(0.02)
+        n = next(RUNS)
+        KEPT.append(bytearray(60_000 // (1 + n // 12)))
+    """
+    short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1500ms", files={"test_time.py": body})
+    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=8s")
+
+    assert [case["verdict"] in {"UNDECIDED", "UNREPLAYABLE"} for case in short.book["cases"]] == [True]
+    assert longer.book["cases"][0]["verdict"] != "UNDECIDED" or runs(longer) > 1.5 * runs(short), longer.output
+
+
+def runs(ours):
+    return ours.book["cases"][0]["runs"]

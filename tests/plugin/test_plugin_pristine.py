@@ -1,0 +1,172 @@
+"""What a suite leaves patched, replaced or removed makes no difference to the report: it does not reach us."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from pristine_specimens import CLASSES_PATCHED, HOWS, MODULES_REPLACED, NAMES_PATCHED, SMASHED, names_used
+
+
+def told(ran):
+    """What a report says, without the figures that differ from run to run."""
+    lines = [re.sub(r"\d+(\.\d+)?", "N", line) for line in ran.report.splitlines()]
+    ours = [line for line in lines if re.match(r"LEAKED|LEFT|warning|leaktrace|=+ leaktrace|Are they", line)]
+    return [re.sub(r"[0-9a-f]{7,}", "N", line) for line in ours]
+
+
+def recorded(example, suite, *args):
+    """Run a suite that records who calls what it has patched: what it says, and what was called by us."""
+    hits = example.path / "hits.txt"
+    names = json.dumps({module: sorted(names) for module, names in names_used().items()})
+    example.write({"test_a.py": suite})
+    ran = example.run(
+        "-s", "-p", "no:cacheprovider", "--leaktrace-dir=kept", *args, env={"NAMES": names, "HITS": str(hits)}
+    )
+    return ran, hits.read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    "suite", [NAMES_PATCHED, CLASSES_PATCHED, MODULES_REPLACED], ids=["names", "classes", "modules"]
+)
+def test_nothing_that_a_suite_has_patched_or_replaced_is_ever_called_by_us(example, suite):
+    untouched, _ = recorded(example, suite.replace("def test_patches", "def test_patches(): pass\n    def not_called"))
+    ran, hits = recorded(example, suite)
+
+    assert sorted(set(hits)) == []
+    assert int(re.search(r"patched (\d+)", ran.text)[1]) > 30
+    assert ran.ret == untouched.ret == 0, ran.text
+    assert told(ran) == told(untouched)
+    assert ran.suspects == {"test_leaks"}
+    assert ran.book.warnings == ()
+    assert len(ran.ended()) == 6
+    assert ran.journals["main"].complete
+
+
+def test_the_names_that_we_use_are_found():
+    names = names_used()
+
+    assert {"dumps", "loads"} <= names["json"]
+    assert {"pread", "fstat", "getpid", "open"} <= names["os"]
+    assert "enumerate" in names["threading"]
+    assert "collect" in names["gc"]
+
+
+@pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
+def test_a_suite_that_breaks_the_standard_library_leaves_the_report_whole(example, how):
+    example.write({"plugins/reports_recorder.py": ""})  # it uses what is broken
+    calm = ("-s", "-p", "no:cacheprovider", "-p", "no:logging", "-p", "no:faulthandler", "--leaktrace-dir=kept")
+
+    ran = example.run(*calm, files={"test_a.py": SMASHED}, env={"HOW": how}, expect=0)
+
+    assert re.search(r"^LEAKED \d+MB in test_a.py::test_leaks$", ran.report, re.MULTILINE), ran.text
+    assert "Traceback" not in ran.text
+    assert ran.book.warnings == ()
+    assert ran.suspects == {"test_leaks"}
+    assert len(ran.ended()) == 3
+    assert ran.journals["main"].complete
+
+
+@pytest.mark.parametrize(
+    "what",
+    ["json.loads", "json.dumps", "pathlib.Path.read_text", "pathlib.Path.mkdir", "tempfile.mkdtemp", "time.sleep"],
+)
+def test_a_patch_that_was_never_stopped_changes_no_replay(example, what):
+    files = {
+        "test_a.py": f"""
+            from unittest import mock
+            KEPT = []
+            def test_leaks(): KEPT.append(bytearray(b"x") * 11_000_000)
+            def test_patch_never_stopped(): mock.patch({what!r}).start()
+            """
+    }
+
+    # pytest's own cache could not be written either.
+    ran = example.run("--leaktrace", "-p", "no:cacheprovider", "--leaktrace-dir=kept", files=files, expect=0)
+
+    assert ran.verdicts["test_leaks"] == "LEAK", ran.text
+    assert ran.book.warnings == ()
+
+
+@pytest.mark.parametrize("what", ["subprocess.Popen", "os.kill", "os.killpg", "signal.pidfd_send_signal", "os.waitpid"])
+def test_a_patched_call_that_starts_or_ends_processes_is_never_reached(example, what):
+    module = what.rpartition(".")[0]
+    files = {
+        "test_a.py": f"""
+            import os, {module}
+            KEPT = []
+            REAL = {what}
+
+            def recorded(*args, write=os.write, **kwargs):
+                # Nothing is ended, nothing started: it is only written down that somebody asked.
+                write(2, b"REACHED {what}\\n")
+                raise ProcessLookupError("recorded")
+
+            def test_leaks(): KEPT.append(bytearray(b"x") * 11_000_000)
+            def test_patch_never_stopped(): {what} = recorded
+            """
+    }
+
+    ran = example.run("--leaktrace", "-s", files=files, expect=0)
+
+    assert "REACHED" not in ran.text
+    assert ran.verdicts["test_leaks"] == "LEAK", ran.text
+
+
+def test_what_the_suite_had_is_put_in_again_exactly():
+    script = """
+        import json, pathlib, statistics, sys, warnings
+        sys.modules.pop("statistics"); sys.modules.pop("fractions")
+        from leaktrace.snapshot import Snapshot
+
+        snapshot, real = Snapshot(), (json.dumps, pathlib.Path.read_text, sys.path)
+        import statistics
+        fakes = [object() for _ in range(5)]
+        json.dumps, pathlib.Path.read_text, sys.path, statistics.median, sys.modules[5] = fakes
+        pathlib.PosixPath.mkdir = fakes[0]
+        sys.modules["shlex"] = fakes[1]
+        del json.loads
+        modules, theirs = dict(sys.modules), statistics
+
+        with snapshot.put_back():
+            assert (json.dumps, pathlib.Path.read_text, tuple(sys.path)) == (*real[:2], tuple(real[2]))
+            assert "mkdir" not in vars(pathlib.PosixPath) and json.loads("1") == 1 and 5 not in sys.modules
+            import statistics
+            assert statistics is not theirs and statistics.median([1, 2, 3]) == 2
+            own = statistics
+        with snapshot.put_back():
+            import statistics
+            assert statistics is own
+
+        assert [json.dumps, pathlib.Path.read_text, sys.path, theirs.median, sys.modules[5]] == fakes
+        assert vars(pathlib.PosixPath)["mkdir"] is fakes[0] and not hasattr(json, "loads")
+        assert sys.modules == modules and sys.modules["statistics"] is theirs
+    """
+
+    done = subprocess.run([sys.executable, "-c", "if 1:" + script], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+
+
+def test_whatever_the_rooms_load_late_is_known_to_be_loaded_late():
+    script = """
+        import pytest, sys
+        import leaktrace.plugin.doors, leaktrace.plugin.report, leaktrace.plugin.xdist
+        from leaktrace.snapshot import LATE, _is_python
+
+        before = set(sys.modules)
+        import leaktrace.session, leaktrace.casebook.wire, leaktrace.report.terminal, leaktrace.trials
+        import leaktrace.replay.runner, leaktrace.trace.known
+        late = {
+            name for name in set(sys.modules) - before
+            if name in sys.stdlib_module_names and (getattr(sys.modules[name], "__file__", None) or "").endswith(".py")
+        }
+        print(sorted(late - LATE))
+    """
+
+    done = subprocess.run([sys.executable, "-c", "if 1:" + script], capture_output=True, text=True, check=False)
+
+    assert done.stdout == "[]\n", done.stdout + done.stderr
