@@ -6,7 +6,7 @@ from model import SHOP, Case, Rule
 from suites import BDD, COVERED, DEPENDENT, DJANGO, FLAKY, PROPERTIES, SPEED
 
 
-TIMES = (r"\b\d+\.\d+(e-?\d+)?\b", r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*", r"\b1[67]\d{8,17}\b")
+TIMES = (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.:+Z-]*", r"\b\d+\.\d+(e-?\d+)?\b", r"\b1[67]\d{8,17}\b")
 CLOCK = ("created", "duration", "start", "stop", "time", "timestamp", "uuid", "historyId", "testCaseId", "runtime")
 
 COVERAGE = (
