@@ -6,7 +6,7 @@ from model import SHOP, Case, Rule
 from suites import BDD, COVERED, DEPENDENT, DJANGO, FLAKY, PROPERTIES, SPEED
 
 
-TIMES = (r"\b\d+\.\d+(e-?\d+)?\b", r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\S*", r"\b1[67]\d{8,17}\b")
+TIMES = (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[\d.:+Z-]*", r"\b\d+\.\d+(e-?\d+)?\b", r"\b1[67]\d{8,17}\b")
 CLOCK = ("created", "duration", "start", "stop", "time", "timestamp", "uuid", "historyId", "testCaseId", "runtime")
 
 COVERAGE = (
@@ -26,6 +26,7 @@ CASES = (
     Case(name="last failed", args=("--ff",), before=(("--ff",),)),
     Case(
         name="stepwise",
+        leaks=None,  # it stops the session
         args=("--stepwise",),
         rules=(
             Rule(files=".pytest_cache/v/cache/stepwise", reader="json", why="times", words=("last_cache_date_str",)),
@@ -260,7 +261,7 @@ CASES = (
             "        with subtests.test(each=each):\n            assert each < 2\n"
         },
     ),
-    Case(name="sugar", needs=("pytest-sugar",), plugins=("sugar",)),
+    Case(name="sugar", needs=("pytest-sugar",), plugins=("sugar",), args=("--force-sugar",)),
     Case(
         name="memray",
         needs=("pytest-memray",),

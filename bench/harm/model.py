@@ -70,7 +70,7 @@ class Case:
         before: arguments of runs that come first, plain in every mode: a snapshot to be made, a test that failed last.
         environ: variables of the environment.
         orderly: whether tests run in one order; in two workers they do not.
-        leaks: whether the leak is in a process that we can see.
+        leaks: whether the leak is in a process that we can see; None where that is open.
         told: patterns of its own output that differ from run to run, and what takes their place.
     """
 
@@ -83,7 +83,7 @@ class Case:
     before: tuple[tuple[str, ...], ...] = ()
     environ: dict[str, str] = field(default_factory=dict)
     orderly: bool = True
-    leaks: bool = True
+    leaks: bool | None = True
     told: tuple[tuple[str, str], ...] = ()
     shop: str = SHOP
 

@@ -118,6 +118,7 @@ def told(text: str, case: Case, *, orderly: bool) -> list[str]:
     for pattern, put in case.told:
         text = re.sub(pattern, put, text)
     lines = _without_ours([line for line in map(_comparable, text.splitlines()) if line])
+    lines = [re.sub(r"\s+", " ", line).strip() for line in lines]  # columns are as wide as the times in them
     return lines if orderly else sorted(re.sub(r"\[gw\d\]|\[ *\d+%\]", "", each).strip() for each in lines)
 
 
@@ -131,7 +132,7 @@ def _comparable(line: str) -> str | None:
         line = re.sub(pattern, put, line)
     line = re.sub(r", 'leaktrace': '[^']*'", "", line)  # in a list of all plugins
     line = re.sub(r" \[\+~ MB\]$", "", line)  # ours: what `-v` says beside a test that grew
-    return re.sub(r"=+|-+|_{3,}", lambda match: match[0][:3], line).rstrip()
+    return re.sub(r"=+|-+|_{3,}|─{3,}", lambda match: match[0][:3], line).rstrip()
 
 
 TOLD_TIMES = (

@@ -9,7 +9,8 @@ import types
 
 import pytest
 
-from leaktrace.child.neutral import DROPPED, KEPT, SETTINGS, Records, quieten
+from leaktrace.child.neutral import DROPPED, KEPT, SETTINGS, quieten
+from leaktrace.child.records import Records
 from leaktrace.replay.neutral import NEUTRAL, carried, set_back
 
 
@@ -192,6 +193,35 @@ def test_a_plugin_in_the_table_of_those_dropped_is_not_called(called):
 
 def test_each_exception_has_a_reason():
     assert all([*DROPPED.values(), *KEPT.values(), *(row[-1] for row in SETTINGS)])
+
+
+RUNNERS = {
+    "pytest-asyncio": "@pytest.mark.asyncio\nasync def test_a(): note('ran')\n",
+    "anyio": (
+        "@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n@pytest.mark.anyio\nasync def test_a(): note('ran')\n"
+    ),
+    "hypothesis": (
+        "from hypothesis import given, settings, strategies as st\n"
+        "@settings(max_examples=1, database=None)\n"
+        "@given(st.just(1))\n"
+        "def test_a(one): note('ran')\n"
+    ),
+    "rerunfailures": "@pytest.mark.flaky(reruns=2)\ndef test_a():\n    note('ran')\n    assert 0\n",
+    "timeout": "import time\n@pytest.mark.timeout(0.01)\ndef test_a():\n    time.sleep(0.1)\n    note('ran')\n",
+    "unittest": "import unittest\nclass TestA(unittest.TestCase):\n    def test_a(self): note('ran')\n",
+}
+
+
+@pytest.mark.parametrize("test", RUNNERS.values(), ids=RUNNERS)
+def test_a_test_is_run_once_by_the_plugin_that_can(pytester, test):
+    door = "import pytest\nfrom leaktrace.child.neutral import quieten\n"
+    door += "@pytest.hookimpl(trylast=True)\ndef pytest_configure(config): quieten(config)\n"
+    door += "@pytest.hookimpl(trylast=True)\ndef pytest_collection_finish(session): quieten(session.config)\n"
+    pytester.makepyfile(door=door, test_it=textwrap.dedent(NOTE) + test)
+
+    pytester.runpytest_subprocess("-p", "door", "-p", "no:leaktrace", "test_it.py")
+
+    assert (pytester.path / "log.txt").read_text().split() == ["ran"]
 
 
 def test_what_failed_last_is_not_written(called, pytester):

@@ -133,6 +133,27 @@ def test_the_first_of_many_changes_counts_whichever_process_made_it(place, own, 
     assert (place / "file").read_text() == "old"
 
 
+def test_processes_that_write_the_same_files_at_once_are_all_undone(place, own, child):
+    before = picture(place)
+
+    child(
+        """
+        for number in range(8):
+            if not os.fork():
+                for turn in range(20):
+                    pathlib.Path('file').write_text(str(number))
+                    pathlib.Path(f'new-{turn}').write_text(str(number))
+                    shutil.rmtree('sub', ignore_errors=True)
+                os._exit(0)
+        for number in range(8):
+            os.wait()
+        """
+    )
+
+    assert restore(str(own)) == []
+    assert picture(place) == before
+
+
 def test_a_file_written_in_place_stays_the_same_file(place, own, child):
     inode = (place / "file").stat().st_ino
 

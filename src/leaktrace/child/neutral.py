@@ -7,8 +7,7 @@ in tables, each with the reason.
 from __future__ import annotations
 
 import sys
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
 from types import ModuleType
@@ -129,7 +128,9 @@ def quieten(config: pytest.Config) -> None:
         if manager.hasplugin(name):
             manager.unregister(name=name)
     origins = Origins(manager)
-    for plugin in manager.get_plugins():
+    for _name, plugin in manager.list_name_plugin():
+        if plugin is None:  # blocked
+            continue
         _switch(plugin)
         origin = origins.of(plugin)
         if origin is Origin.OURS:
@@ -194,69 +195,6 @@ class Origins:
         file = getattr(sys.modules.get(module), "__file__", None) or getattr(plugin, "__file__", None) or ""
         installed = root in self._installed or not {"site-packages", "dist-packages"}.isdisjoint(Path(file).parts)
         return Origin.INSTALLED if installed else Origin.SUITE
-
-
-class Records:
-    """Undoes what installed plugins gather at each run: lists of results, assertions, reports, fixtures made for a run.
-
-    Looked into are the objects that such plugins have registered or have put on pytest's config, and the definitions of
-    fixtures for these tests alone (pytest-bdd makes one of each step that gives a value). What was in them after the
-    first run stays.
-    """
-
-    def __init__(self, config: pytest.Config, items: Sequence[pytest.Item] = ()) -> None:
-        origins = Origins(config.pluginmanager)
-        plugins = [each for each in config.pluginmanager.get_plugins() if not isinstance(each, ModuleType)]
-        held = [each for each in vars(config).values() if hasattr(each, "__dict__")]
-        owners = {id(each): each for each in (*plugins, *held) if origins.of(each) is Origin.INSTALLED}
-        self._held = [each for owner in owners.values() for each in _containers(owner)]
-        self._items = items
-        self._kept: dict[int, frozenset[object] | int] = {}
-        self._made: dict[int, int] = {}
-        self._remembers = False
-
-    def trim(self) -> None:
-        """Call after each run: the first call remembers, later ones cut back to what was remembered."""
-        for container in self._held:
-            if not self._remembers:
-                keys = isinstance(container, (dict, set))
-                self._kept[id(container)] = frozenset(container) if keys else len(container)
-            else:
-                _cut(container, self._kept[id(container)])
-        for made in _definitions(self._items):
-            kept = self._made.setdefault(id(made), 0 if self._remembers else len(made))
-            del made[: len(made) - kept]  # the newest comes first
-        self._remembers = True
-
-
-def _definitions(items: Sequence[pytest.Item]) -> Iterator[list[object]]:
-    """The lists in which pytest keeps the fixtures that were made for one of these tests (from 9.2, by test)."""
-    for item in items:
-        manager = getattr(item.session, "_fixturemanager", None)
-        for by_node in getattr(manager, "_arg2node2fixturedefs", {}).values():
-            if item in by_node:
-                yield by_node[item]
-
-
-def _containers(owner: object) -> Iterator[Any]:
-    try:
-        values = list(vars(owner).values())
-    except TypeError:  # it has no namespace after all
-        return
-    yield from (each for each in values if isinstance(each, (list, dict, set, deque)))
-
-
-def _cut(container: Any, kept: frozenset[object] | int) -> None:
-    if isinstance(kept, int):
-        while len(container) > kept:
-            container.pop()
-        return
-    if len(container) > len(kept):
-        for key in [each for each in container if each not in kept]:
-            if isinstance(container, dict):
-                del container[key]
-            else:
-                container.discard(key)
 
 
 def _root(module: str) -> str:

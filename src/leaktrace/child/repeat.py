@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from leaktrace.child.measure import RunFailed
-from leaktrace.child.neutral import Records
+from leaktrace.child.records import Records
 from leaktrace.seam import Footprint, QuietRuns, repeat, settle_stash
 
 

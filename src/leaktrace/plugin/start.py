@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 
 from leaktrace import pristine
+from leaktrace.replay.neutral import carried
 from leaktrace.snapshot import Snapshot
 
 
@@ -22,7 +23,7 @@ class Start:
     """
 
     def __init__(self, config: pytest.Config) -> None:
-        self.args = tuple(config.invocation_params.args)
+        self.args = (*config.invocation_params.args, *carried(config.option))
         self.cwd = str(config.invocation_params.dir)
         self.sys_path = tuple(str(entry) for entry in sys.path)
         self.environ = dict(os.environ)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
+from collections.abc import Callable
 from os import (
-    O_CLOEXEC,
     O_CREAT,
     O_EXCL,
-    O_NOFOLLOW,
     O_RDONLY,
     O_TRUNC,
     O_WRONLY,
     chmod,
-    chown,
     close,
-    lchown,
     lstat,
     mkdir,
     read,
@@ -31,9 +29,23 @@ from os import open as os_open
 from os.path import dirname, realpath
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 
-from leaktrace.replay.saved import LOCK, NEW, UNDO, UNSAVED, Record, content_of, records, twin_of, write_all
+from leaktrace.replay.saved import (
+    LOCK,
+    NEW,
+    O_CLOEXEC,
+    O_NOFOLLOW,
+    UNDO,
+    UNSAVED,
+    Record,
+    content_of,
+    records,
+    twin_of,
+    write_all,
+)
 
 
+chown: Callable[[str, int, int], None] = getattr(os, "chown", lambda *_: None)
+lchown: Callable[[str, int, int], None] = getattr(os, "lchown", lambda *_: None)
 UNDOING = "undoing"
 """The records while they are put back: one who still writes finds no place for new ones."""
 PASSES = 3

@@ -6,13 +6,16 @@ A record is a file: a line of words, then a link's target or a file's content. I
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
-from os import O_CLOEXEC, O_NOFOLLOW, O_RDONLY, close, link, lstat, read, readlink, scandir, write
+from os import O_RDONLY, close, link, lstat, read, readlink, scandir, write
 from os import open as os_open
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 from typing import NamedTuple
 
 
+O_CLOEXEC: int = getattr(os, "O_CLOEXEC", 0)
+O_NOFOLLOW: int = getattr(os, "O_NOFOLLOW", 0)
 UNDO = "undo"
 """The folder of the records, in that of the child."""
 LOCK, UNSAVED, NEW = ".lock", ".unsaved", ".new"

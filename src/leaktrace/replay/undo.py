@@ -12,10 +12,9 @@ import os
 import sys
 from _thread import get_ident
 from collections.abc import Callable, Iterator, Sequence
-from fcntl import LOCK_EX, LOCK_UN, flock
+from fcntl import LOCK_EX, LOCK_UN, fcntl, flock
 from os import (
     O_APPEND,
-    O_CLOEXEC,
     O_CREAT,
     O_RDWR,
     O_TRUNC,
@@ -36,11 +35,13 @@ from os.path import realpath
 from stat import S_ISLNK
 from typing import Any
 
-from leaktrace.replay.saved import LOCK, NEW, UNDO, UNSAVED, describe, record_of
+from leaktrace.replay.saved import LOCK, NEW, O_CLOEXEC, UNDO, UNSAVED, describe, record_of
 
 
 O_PATH: int = getattr(os, "O_PATH", 0)
 """Linux: opens a folder by name, and with that tells its true path, however deep it lies."""
+F_GETPATH = 50
+"""The same on macOS, for what is open."""
 MOST_ENTRIES = 10_000
 WRITING = O_WRONLY | O_RDWR | O_CREAT | O_TRUNC | O_APPEND
 UNSEEN = ("/proc/", "/sys/", "/dev/")
@@ -55,8 +56,9 @@ def install(folder: str, keep: Sequence[str] = ()) -> None:
     """From now on, save into `folder` what is changed outside of it, in this process and in those forked from it.
 
     Args:
-        folder: this child's own temporary folder; what is in it goes with it.
-        keep: further files and folders that are ours, and are not put back.
+        folder: one of ours, the same for all children that run side by side: whoever saves first has what was there
+            before all of them. What is in it goes with it.
+        keep: further files and folders that are ours, and are not put back: a child's temporary folder, its answers.
     """
     sys.dont_write_bytecode = True  # a plain run has written it, or must not find it
     saver = Saver(realpath(folder), [realpath(each) for each in keep])
@@ -142,7 +144,7 @@ class Saver:
     def _changed(self, told: Sequence[Any]) -> None:
         path = told[0]
         if isinstance(path, int):
-            path = readlink(f"/proc/self/fd/{path}")
+            path = _path_of(path)
             if not path.startswith("/"):
                 return
         self._save(path, told[-1] if len(told) > 2 else -1, follow=True)  # noqa: PLR2004 - truncate has but two
@@ -184,7 +186,7 @@ class Saver:
         """The absolute path, no component of which but the last is a link; what is there no more comes out as it is."""
         name = fsdecode(fspath(path))
         if isinstance(folder_fd, int) and folder_fd >= 0 and not name.startswith("/"):
-            name = f"{readlink(f'/proc/self/fd/{folder_fd}')}/{name}"
+            name = f"{_path_of(folder_fd)}/{name}"
         head, slash, tail = name.rstrip("/").rpartition("/")
         if tail in ("", ".", ".."):
             return realpath(name)
@@ -192,7 +194,7 @@ class Saver:
             return f"{realpath(head or slash or '.').rstrip('/')}/{tail}"
         fd = os_open(head or slash or ".", O_PATH | O_CLOEXEC)
         try:
-            return f"{readlink(f'/proc/self/fd/{fd}').rstrip('/')}/{tail}"
+            return f"{_path_of(fd).rstrip('/')}/{tail}"
         finally:
             close(fd)
 
@@ -234,6 +236,14 @@ class Saver:
             write(out, f"{place}\0{exc.strerror}\n".encode("utf-8", "surrogateescape"))
         finally:
             close(out)
+
+
+def _path_of(fd: int) -> str:
+    """What a descriptor leads to, as the kernel has it."""
+    try:
+        return readlink(f"/proc/self/fd/{fd}")
+    except FileNotFoundError:
+        return fsdecode(fcntl(fd, F_GETPATH, bytes(1024)).rstrip(b"\0"))
 
 
 def _tree(folder: str) -> Iterator[str]:
