@@ -148,28 +148,30 @@ def test_keeping_one_journal_keeps_this_runs_alone(example):
 
 
 @pytest.mark.parametrize("args", [(), ("-p", "no:cacheprovider")])
-def test_where_the_cache_cannot_be_had_journals_lie_in_the_temporary_folder(example, args):
+def test_where_the_cache_cannot_be_had_the_journal_lies_among_the_temporary_files_while_it_is_needed(example, args):
     temporary = example.path / "temporary"
     temporary.mkdir()
     (example.path / ".pytest_cache").write_text("not a folder", encoding="utf-8")
+    looks = """
+        import os, pathlib
+        def test_looks(): assert len([*pathlib.Path(os.environ["TMPDIR"]).rglob("main.jsonl")]) == 1
+        """
 
-    ran = example.run(*args, LIMIT, env={"TMPDIR": str(temporary)}, files=FILES, expect=0)
+    ran = example.run(*args, LIMIT, env={"TMPDIR": str(temporary)}, files={**FILES, "test_b.py": looks}, expect=0)
 
     assert re.search(r"^LEAKED 3\.[0-2]MB in test_a.py::test_leaks$", ran.report, re.MULTILINE)
-    assert len(list(temporary.glob("leaktrace-*/runs/*/main.jsonl"))) == 1
+    assert list(temporary.rglob("main.jsonl")) == []
 
 
-def test_a_folder_that_cannot_be_written_costs_the_journal_and_nothing_else(example):
+@pytest.mark.parametrize("argument", ["--leaktrace-dir=file", "--leaktrace-json=file/book.json"])
+def test_a_path_that_cannot_be_written_is_a_usage_error_before_the_first_test(example, argument):
     (example.path / "file").write_text("not a folder", encoding="utf-8")
 
-    ran = example.run(
-        LIMIT, "--leaktrace-dir=file", "--leaktrace-json=file/book.json", files=FILES, book=False, expect=0
-    )
+    ran = example.run(LIMIT, argument, files=FILES, book=False, expect=4)
 
-    assert re.search(r"^LEAKED 3\.[0-2]MB in test_a.py::test_leaks$", ran.report, re.MULTILINE)
-    words = " ".join(ran.report.split())
-    assert "warning: no journal is kept" in words
-    assert "warning: the casebook could not be written" in words
+    assert argument.partition("=")[0] in ran.text
+    assert "Traceback" not in ran.text
+    assert ran.reports == []
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")

@@ -246,6 +246,19 @@ def test_base_and_worker_and_what_that_has_started_end_when_the_parent_dies(tmp_
     assert [pid for pid in pids if not is_gone(pid)] == []
 
 
+def test_children_are_held_though_a_suite_has_left_the_signal_of_their_end_ignored(tmp_path):
+    bench = Bench(tmp_path, HANGS)
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        answer = bench.replay("test_hangs", timeout_s=1.0)["test_hangs"]
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+    assert answer.failure is not None
+    assert "Traceback" not in answer.failure
+    assert all(is_gone(int(pid)) for pid in bench.pid_file.read_text(encoding="utf-8").split())
+
+
 def test_a_suite_that_hangs_is_ended_without_a_signal_to_anybody_else(tmp_path, calls):
     class Known(set):
         def __contains__(self, pid):

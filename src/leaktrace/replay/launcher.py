@@ -49,6 +49,8 @@ def main() -> int:
     with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
         order = json.load(file)
     _no_core_dumps()
+    if hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a suite may leave it, it would hide an end
     if not _is_kept(order):
         signal.signal(signal.SIGTERM, lambda _number, _frame: leave(order["undo"]))
         die_with_parent(signal.SIGTERM)

@@ -116,7 +116,8 @@ def leaked(suspect: Suspect) -> Iterator[str]:
     if suspect.subject == "fixture":
         text = f"{head}fixture {suspect.name} ({suspect.scope} scope, {suspect.where})"
         yield from wrapped(text, first="", indent="    ", width=WIDTH)
-        yield f"{INDENT}not repaid by its finalizer; first used by {suspect.nodeids[0]}"
+        text = f"not repaid by its finalizer; first used by {suspect.nodeids[0]}"
+        yield from wrapped(text, indent=INDENT, width=WIDTH)
     elif suspect.subject == "group":
         yield f"{head}{suspect.name}"
         yield f"{INDENT}{plural(suspect.tests, 'test')} together, {megabytes(suspect.grew_by / suspect.tests)} each"
