@@ -106,7 +106,7 @@ def compared(example, *args, files, env=None):
     """What a run without us shows, and what one with us shows, on the terminal and in junit's file."""
     shown = []
     junit = example.path / "junit.xml"
-    for switch in ("--no-leaktrace", "--leaktrace-dir=kept"):
+    for switch in ("--no-leaktrace", "--leaktrace-limit=1GB"):  # of what a failed test has grown by we would tell
         ran = example.run(
             switch, "-p", "no:cacheprovider", f"--junitxml={junit}", *args, files=files, env=env, book=False
         )
@@ -124,7 +124,7 @@ def test_failing_fixtures_hooks_and_tests_show_no_frame_of_ours_in_any_style(exa
 
 
 def test_nor_where_everything_is_shown(example):
-    without, watched = compared(example, "--full-trace", "-l", files=BREAKING)
+    without, watched = compared(example, "--full-trace", files=BREAKING)
 
     assert watched == without
 
