@@ -43,11 +43,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """Around all of pytest: what only children can tell is found out once it has finished and said all."""
     status = yield
     door = config.pluginmanager.get_plugin("leaktrace-report")
-    if door is None:
-        return status
-    from leaktrace.plugin.after import after_pytest  # noqa: PLC0415 - nothing of it is needed before
-
-    return after_pytest(door, status)
+    return status if door is None else door.after(status)
 
 
 @pytest.hookimpl(trylast=True)

@@ -6,7 +6,6 @@ an interruption, a time-out of CI or a fault in here costs nothing but our own p
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 import time
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leaktrace.plugin.doors import confirms
 from leaktrace.plugin.report import ReportDoor, write_section
 from leaktrace.words import escaped
 
@@ -76,18 +74,14 @@ class Interruptions:
 
 def after_pytest(door: ReportDoor, status: int) -> int:
     """Replay, judge and report; the exit status of the whole, which is pytest's own unless a leak fails the run."""
-    if not confirms(door.shared.options) or os.getpid() != door.shared.pid:
-        return status  # a test's fork that went on running pytest judges nothing
     try:
-        with door.shared.start.restored(), Interruptions() as interruptions:
+        with Interruptions() as interruptions:
             return _after(door, status, interruptions)
     except KeyboardInterrupt:
-        _say(door, "leaktrace: interrupted twice: what was judged until then is not reported")
-    except Exception as exc:  # noqa: BLE001 - a fault of ours costs our report
-        _say(door, f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
+        door.say("leaktrace: interrupted twice: what was judged until then is not reported")
+        return status
     finally:
         door.shared.drop()
-    return status
 
 
 def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
@@ -96,7 +90,7 @@ def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
     door.gather()
     if not door.parts:
         for text in door.shared.warnings:
-            _say(door, f"leaktrace: warning: {text}")
+            door.say(f"leaktrace: warning: {text}")
         return status
     found = unreplayed(door.parts, asked=True)
     if status in FINISHED:
@@ -162,13 +156,6 @@ class _Progress:
         """Leave nothing."""
         if self._reporter is not None:
             self._reporter.rewrite("", erase=True)
-
-
-def _say(door: ReportDoor, text: str) -> None:
-    reporter = door.terminal()
-    if reporter is not None:
-        reporter.write_line(escaped(text))
-        _flush(reporter)
 
 
 def _flush(reporter: Any) -> None:

@@ -187,6 +187,26 @@ class ReportDoor:
             self.write_status()
             self.shared.drop()
 
+    def after(self, status: int) -> int:
+        """Once pytest has finished: replay, judge and report where that is wanted; the exit status of the whole."""
+        if not confirms(self.shared.options) or not self.shared.start.is_here:
+            return status  # a test's fork that went on running pytest judges nothing
+        try:
+            with self.shared.start.restored():
+                from leaktrace.plugin.after import after_pytest  # noqa: PLC0415 - nothing of it is needed before
+
+                return after_pytest(self, status)
+        except Exception as exc:  # noqa: BLE001 - a fault of ours costs our report
+            self.say(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
+        return status
+
+    def say(self, text: str) -> None:
+        """One line, whatever else may have failed."""
+        reporter = self.terminal()
+        if reporter is not None:
+            reporter.write_line(escaped(text))
+            reporter.flush()
+
     def write_status(self) -> None:
         """Say so where the exit status is ours."""
         reporter = self.terminal()
