@@ -57,18 +57,27 @@ _CALLED = rf"(?i)(?<![\w.-])(?:{_PROGRAM})(?![\w-])"
 _OPENSSL = r"(?P<begin>\b(?:pass|env):)(?P<secret>\S+)"
 
 
+_BEFORE = tuple(vars(re).items())
+
+
+def _is_patched() -> bool:
+    """Whether a suite has left `re` patched: then nothing is shown, rather than a secret."""
+    now = vars(re)
+    return any(now.get(name) is not value for name, value in _BEFORE)
+
+
 def masked_command(words: Sequence[str]) -> str:
     """A command line as one text, with its passwords, tokens and keys masked."""
     try:
-        return _masked_command(words)
-    except Exception:  # noqa: BLE001 - a suite may have left `re` patched: then nothing is shown, rather than a secret
+        return MASK if words and _is_patched() else _masked_command(words)
+    except Exception:  # noqa: BLE001 - what cannot be looked through is not shown
         return MASK
 
 
 def masked(text: str) -> str:
     """A text (a line of a log, the name of a process) with what is surely a secret in it masked."""
     try:
-        return _masked(text)
+        return MASK if text and _is_patched() else _masked(text)
     except Exception:  # noqa: BLE001 - as above
         return MASK
 
@@ -90,10 +99,10 @@ def _masked_command(words: Sequence[str]) -> str:
 
 def _masked(text: str) -> str:
     text = _commands(re.sub(_PEM, MASK, text))
-    text = re.sub(_URL, rf"\g<begin>\g<who>:{MASK}@", text)
-    text = re.sub(_URL_TOKEN, rf"\g<begin>{MASK}@", text)
-    text = re.sub(_HEADER, rf"\g<begin>{MASK}", text)
-    text = re.sub(_COOKIE, rf"\g<begin>{MASK}", text)
+    text = re.sub(_URL, lambda found: f"{found['begin']}{found['who']}:{MASK}@", text)
+    text = re.sub(_URL_TOKEN, lambda found: f"{found['begin']}{MASK}@", text)
+    text = re.sub(_HEADER, lambda found: f"{found['begin']}{MASK}", text)
+    text = re.sub(_COOKIE, lambda found: f"{found['begin']}{MASK}", text)
     text = _pairs(_OPTION, _pairs(_PAIR, text))
     return re.sub(_SHAPES, MASK, text)
 
@@ -142,7 +151,7 @@ def _short(program: str, word: str) -> tuple[str, str]:
     for option in _USERS.get(program, ()):
         if word.startswith(option):
             return (word, "user") if word == option else (f"{option}{_after('user', word[len(option) :])}", "")
-    return (re.sub(_OPENSSL, rf"\g<begin>{MASK}", word) if program == "openssl" else word), ""
+    return (re.sub(_OPENSSL, lambda found: f"{found['begin']}{MASK}", word) if program == "openssl" else word), ""
 
 
 def _after(following: str, word: str) -> str:
