@@ -77,9 +77,10 @@ class Base:
         self.why = ""
         """Why it cannot fork, or what went wrong."""
         self.log, self.answer = folder / f"log-{name}", folder / f"answer-{name}"
-        self._own = None if shared is not None else temporary_folder("lt-")
-        self._shared = shared or self._own
+        self._shared = temporary_folder("lt-") if shared is None else shared
+        self._own = self._shared if shared is None else None
         self.temporary = str(private_folder(f"{self._shared}/{name}"))
+        _let_through(self._shared, self.temporary)
         self._rest = b""
         self._process: OwnProcess | None = None
         self._socket, theirs = socket.socketpair()
@@ -188,8 +189,19 @@ def environment(settings: Settings, temporary: str, *, metered: bool) -> tuple[d
     # What tests leave in a temporary folder goes with the child, and what others write there is not taken for theirs.
     own = Path(temporary, "tmp")
     own.mkdir(mode=0o700)
+    _let_through(own)
     environ["TMPDIR"] = str(own)
     return environ, restore
+
+
+def _let_through(*folders: Path | str) -> None:
+    """Let a program that root starts as another user reach what is made for it here, as it would below `/tmp`.
+
+    It can be entered then, and not be looked through; what is ours in it lies in folders of its own.
+    """
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        for folder in folders:
+            Path(folder).chmod(0o711)
 
 
 def last_words(status: int | None, log: Path) -> str:
