@@ -1,6 +1,6 @@
 """Hunt the specimens over and over, and tell whether the answers stay the same.
 
-usage: python bench/accuracy/repeats.py [--repeats 20] [--python 3.10 ...] [--cache FOLDER] [--answers FOLDER]
+usage: python bench/accuracy/repeats.py [--repeats 20] [--python 3.11 ...] [--cache FOLDER] [--answers FOLDER]
 
 Each repeat is one run of all specimens together, in random order, with a random hash seed, in two workers; the Pythons
 take turns. An answer that is kept in the folder of answers is not asked for again. Nothing is written to the page.
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> int:
 def _parse(argv: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=20)
-    parser.add_argument("--python", nargs="+", default=["3.10", "3.11", "3.12", "3.13"])
+    parser.add_argument("--python", nargs="+", default=["3.11", "3.12", "3.13"])
     parser.add_argument("--cache", type=Path, default=Path.home() / ".cache" / "leaktrace-accuracy")
     parser.add_argument("--answers", type=Path, default=Path.home() / ".cache" / "leaktrace-accuracy" / "repeats")
     return parser.parse_args(argv)

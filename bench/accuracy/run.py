@@ -196,7 +196,7 @@ def _tail(path: Path) -> str:
 
 
 def _heading(argv: list[str], used: dict[str, str], sections: Sections) -> str:
-    today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     # Folders of one machine say nothing to a reader of the page.
     shown = [word if not word.startswith(os.sep) else "FOLDER" for word in argv]
     lines = [f"- {name}: {what}; load {_load(name, sections)}" for name, what in used.items()]

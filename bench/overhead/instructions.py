@@ -62,7 +62,7 @@ def instructions(contender: Contender, suite: Suite, environ: Mapping[str, str])
 
 def section(counts: Mapping[str, list[int]], tests: int, command: str) -> str:
     """Markdown, from the heading to the table."""
-    today = dt.datetime.now(tz=dt.timezone.utc).date()
+    today = dt.datetime.now(tz=dt.UTC).date()
     versions = f"CPython {platform.python_version()}, pytest {version('pytest')}, psutil {version('psutil')}"
     lines = [
         "## Overhead of watching, in instructions",

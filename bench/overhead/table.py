@@ -72,7 +72,7 @@ def write_section(page: Path, text: str) -> None:
 
 
 def _where() -> str:
-    today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     return (
         f"{today}, {platform.python_implementation()} {platform.python_version()}, pytest {version('pytest')}, "
         f"psutil {version('psutil')}, {platform.system()} {platform.machine()}, {os.cpu_count()} cores; load at the end "

@@ -116,7 +116,7 @@ def _tests(specimen: str) -> set[str]:
 
 
 def _heading(versions: dict[str, str]) -> str:
-    today = dt.datetime.now(tz=dt.timezone.utc).date().isoformat()
+    today = dt.datetime.now(tz=dt.UTC).date().isoformat()
     held = dict.fromkeys(part for text in versions.values() for part in text.split(", "))
     return "\n".join(
         [

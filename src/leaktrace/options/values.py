@@ -129,7 +129,7 @@ def parse_patterns(text: str) -> tuple[str, ...]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # a warning of `re` is no error, not even under `-W error`
                 re.compile(pattern)
-        except (re.error, RecursionError, OverflowError) as error:  # noqa: PERF203 - a handful, once
+        except (re.error, RecursionError, OverflowError) as error:
             raise ValueError(
                 f"{pattern[:80]!r} is no regular expression ({error}); write one such as ^/dev/"
             ) from error

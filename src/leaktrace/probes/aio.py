@@ -140,7 +140,7 @@ def _members(registries: tuple[Any, ...]) -> list[Any]:
     for _ in range(_TRIES):
         try:
             return [task for registry in registries for task in registry]
-        except RuntimeError:  # noqa: PERF203 - another thread has made a task meanwhile
+        except RuntimeError:
             continue
     raise RuntimeError("another thread makes tasks all the time")
 

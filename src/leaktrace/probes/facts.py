@@ -35,7 +35,7 @@ def facts_now(*, ignored_variables: Collection[str]) -> dict[tuple[str, str, Has
     for reader in READERS:
         try:
             facts.update({(noun, name, which): value for noun, name, value, which in reader()})
-        except Exception as exc:  # noqa: BLE001, PERF203 - the state is the user's: it may raise anything
+        except Exception as exc:  # noqa: BLE001 - the state is the user's: it may raise anything
             facts[f"state ({reader.__name__.strip('_')})", "", None] = f"cannot be read: {exc!r}"
     for name in ignored_variables:
         facts.pop((SECRET_NOUN, name, None), None)

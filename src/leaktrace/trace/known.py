@@ -1,6 +1,6 @@
 """Leaks of third parties and of the interpreter that are known already: whose they are, and what to do.
 
-The table is JSON and not TOML, because CPython 3.10 has no `tomllib`, and the measured process imports nobody else's.
+The table is JSON, read within the same bounds as every other file of ours.
 """
 
 from __future__ import annotations
