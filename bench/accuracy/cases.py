@@ -81,8 +81,13 @@ def _verity(path: Path, nodeid: str, rates: dict[str, float]) -> Verity:
         kinds=KINDS[truth.kind],
         names=truth.holders,
         line=f"{path.name}:{lines.index(truth.adds) + 1}" if truth.adds else None,
-        rates={truth.counter: rates[truth.counter]} if truth.counter in rates and not truth.keeps_frames else {},
+        rates={} if truth.keeps_frames else {name: rates[name] for name in _shown_by(truth.counter) if name in rates},
     )
+
+
+def _shown_by(counter: str) -> tuple[str, ...]:
+    """The counters that show the same growth: a detector counts Python's blocks, or the bytes that malloc gave for them."""
+    return (counter, "heap_bytes") if counter == "blocks" else (counter,)
 
 
 def _corpus_verity(row: dict, which: str) -> Verity:
@@ -97,7 +102,7 @@ def _corpus_verity(row: dict, which: str) -> Verity:
     if leaky["blocks"] >= 15 + fixed["blocks"] or leaky["heap_bytes"] > 10_000 or not kinds:
         kinds |= KINDS["memory"]
     rates = {name: leaky[name] for name in ("blocks", "fds", "threads") if name in grew}
-    if "blocks" not in rates and leaky["heap_bytes"] > 10_000:
+    if "blocks" in rates or leaky["heap_bytes"] > 10_000:
         rates["heap_bytes"] = leaky["heap_bytes"]
     return Verity(leak=True, kinds=frozenset(kinds), names=_names(row["holder"]), rates=rates)
 
