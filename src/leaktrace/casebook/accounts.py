@@ -38,7 +38,6 @@ def process_of(ledger: Ledger) -> Process:
             "imports": total([_nothing(ledger), *imports]),
             "harness": ledger.named(ledger.harness),
             "collection": ledger.named(ledger.collection),
-            "repeats": ledger.named(ledger.repeats),
         },
         slope_bytes_per_test=slope(ledger),
         complete=ledger.complete,

@@ -82,7 +82,6 @@ class Ledger:
     unread: dict[str, str] = field(default_factory=dict)
     harness: array[int] = field(default_factory=lambda: array("q"))
     collection: array[int] = field(default_factory=lambda: array("q"))
-    repeats: array[int] = field(default_factory=lambda: array("q"))
     first: dict[str, Value] = field(default_factory=dict)
     last: dict[str, Value] = field(default_factory=dict)
     peak_rss_bytes: Value = 0

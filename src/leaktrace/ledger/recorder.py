@@ -78,7 +78,7 @@ class Recorder:
         self._loans = Loans(n, self._row, self._setup, self._credit)
         # Where in the row growth is credited now.
         self._at = self._first_at = self._setup if detailed else self._call
-        self._in_test = self._paused = False
+        self._in_test = False
         self._still = False  # whether no counter has moved and no fixture was at work since the row was begun
         self._apart = True  # whether the counters have moved since the last row by what is no test's
         self._apart_before = True
@@ -142,8 +142,6 @@ class Recorder:
 
     def start(self, nodeid: str) -> None:
         """A test begins: before its first fixture."""
-        if self._paused:
-            return  # a repeat in place
         began_ns = self._clock_ns()
         if self.detailed or began_ns - self._ended_ns > GAP_NS:
             self._between(began_ns)
@@ -198,32 +196,6 @@ class Recorder:
             self.told = 0 if code == _PASSED else code  # a rerun's setup begins anew
         elif code > _PASSED or not self.told:
             self.told = code
-
-    # --- repeats in place ---------------------------------------------------------------------------------------
-
-    def pause(self) -> None:
-        """Look away: what follows is a repeat of the test that has just ended."""
-        self._harness()
-        self._paused = True
-
-    def resume(self) -> None:
-        """Look again; what the repeats left behind has an account of its own."""
-        self._credit(self.ledger.repeats, 0)
-        self._apart = True
-        if self._keeper is not None:
-            self._kept(self._keeper.forget_repeats)
-            self._harness()
-        self._paused = self._still = False
-        self._peak_bytes = sys.maxsize
-
-    def last_outcome(self) -> str:
-        """The outcome of the test that ended last."""
-        return OUTCOMES[self.told]
-
-    def last_duration_s(self) -> float:
-        """How long the test that ended last took."""
-        count = self._rows.count
-        return self.ledger.cells[(count - 1) * self.ledger.width + 1] / 1e6 if count else 0.0
 
     def _kept(self, ask: Callable[..., T], *args: object) -> T | None:
         """What the keeper says; whatever fails in it, or in what a test has patched, costs the things alone."""

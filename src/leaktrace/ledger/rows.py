@@ -24,7 +24,6 @@ class Rows:
             pid=os.getpid(),
             harness=array("q", zeros),
             collection=array("q", zeros),
-            repeats=array("q", zeros),
         )
         self.count = 0
         self._journal = journal

@@ -232,12 +232,6 @@ class ThingsKeeper:
             unpaid.update({(number, key): thing for key, thing in lent.items() if here and key in here})
         return unpaid
 
-    def forget_repeats(self) -> None:
-        """A test was repeated in place: what that left behind is nobody's in this run."""
-        self._take({})
-
-    # --- looking -------------------------------------------------------------------------------------------------
-
     def _take(self, owner: _Born, *, patient: bool = False) -> bool:
         """Give what is new to `owner`; whether anything had to be listed."""
         looked = False

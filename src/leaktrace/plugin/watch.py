@@ -15,7 +15,7 @@ from leaktrace.errors import LeaktraceError
 from leaktrace.ledger.model import FixtureAccount, Ledger
 from leaktrace.ledger.recorder import Recorder
 from leaktrace.named import plain_name, where_of
-from leaktrace.options import Mode, Options
+from leaktrace.options import Options
 from leaktrace.plugin.frames import FramesDoor
 
 
@@ -201,11 +201,6 @@ class WatchDoor:
         return recorder.account(
             name=plain_name(fixturedef.argname), scope=fixturedef.scope, where=where_of(fixturedef.func, self._rootpath)
         )
-
-    def is_left_out(self, nodeid: str) -> bool:
-        """Whether a marker leaves a test out."""
-        own = self.marked.get(nodeid)
-        return own is not None and own.mode is Mode.OFF
 
     def grown_bytes(self) -> int:
         """What the running test has grown by so far, its teardown included."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import types
 from collections.abc import Iterator, Mapping, Sequence
 
-from leaktrace.pristine import gc, sys
-from leaktrace.probes.model import OBJECTS, REFS, Counter, Unread, Value
+from leaktrace.pristine import sys
+from leaktrace.probes.model import REFS, Counter, Unread, Value
 
 
 FICKLE = frozenset(
@@ -14,16 +14,6 @@ FICKLE = frozenset(
     | {types.BuiltinFunctionType, types.CodeType}
 )
 """Types of globals whose reference counts say nothing: shared by everyone, or counted already."""
-
-
-class ObjectsProbe:
-    """Objects that the collector tracks; after `gc.freeze()` only those born since, so that counting them is cheap."""
-
-    counter: Counter = OBJECTS
-
-    def read(self) -> Value:
-        """Tracked objects that are not frozen."""
-        return len(gc.get_objects())
 
 
 class RefsProbe:

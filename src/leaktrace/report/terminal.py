@@ -244,9 +244,9 @@ def _accounts(book: Casebook, peaks: Sequence[tuple[str, int]]) -> Iterator[str]
     name = RSS_BYTES.name
     for process in book.processes:
         parts = []
-        for account in ("tests", "fixtures", "imports", "harness", "collection", "repeats"):
+        for account in ("tests", "fixtures", "imports", "harness", "collection"):
             value = process.accounts.get(account, {}).get(name)
-            if isinstance(value, int) and (value or account != "repeats"):
+            if isinstance(value, int):
                 parts.append(f"{account} {value / 1e6:+.1f}")
         first, last = process.first.get(name), process.last.get(name)
         if not parts or not isinstance(first, int):
