@@ -169,12 +169,28 @@ def repeatable(item: pytest.Item) -> Iterator[None]:
                 cache.clear()
 
 
+@contextlib.contextmanager
+def with_request(item: pytest.Item) -> Iterator[None]:
+    """Give an item of another collector (Sybil's) the request of its first run again: pytest drops it with each run."""
+    if hasattr(item, "_initrequest") or not getattr(item, "_request", None):
+        yield
+        return
+    request, arguments = item._request, dict(getattr(item, "funcargs", None) or {})  # type: ignore[attr-defined]  # noqa: SLF001
+    names = {name: dict(value) if type(value) is dict else value for name, value in vars(request).items()}
+    try:
+        yield
+    finally:
+        vars(request).update(names)
+        item._request, item.funcargs = request, arguments  # type: ignore[attr-defined]  # noqa: SLF001
+
+
 def run_phases(item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> list[pytest.TestReport]:
     """Set up, call and tear down an item once, without `pytest_runtest_logreport`; a fresh request each time.
 
     `nextitem` may be any node: what is above it stays set up. That it is not an item, pytest does not check.
     """
-    return runtestprotocol(item, log=False, nextitem=nextitem)  # type: ignore[arg-type]
+    with with_request(item):
+        return runtestprotocol(item, log=False, nextitem=nextitem)  # type: ignore[arg-type]
 
 
 def tear_down(session: pytest.Session, nextitem: pytest.Item | None) -> None:
