@@ -52,8 +52,10 @@ def failures(scenario: Scenario, seen: dict) -> dict[str, str]:
         found["status"] = found["lost"] = ""
     if not found["hang"] and not broken:
         found |= _pytest_part(scenario, plains, ours)
-    if ours["spoiled"]:
-        found["files"] = f"written into the user's files {ours['spoiled'][:3]}"
+    # Where pytest's own output goes into a user's file, which took the number of its descriptor, so does ours.
+    spoiled = set(ours["spoiled"]).difference(*(plain["spoiled"] for plain in plains))
+    if spoiled:
+        found["files"] = f"written into the user's files {sorted(spoiled)[:3]}"
     return {check: text for check, text in found.items() if text}
 
 

@@ -69,6 +69,7 @@ def run(scenario: Scenario, folder: Path, *, ours: bool, limit_s: float) -> dict
         each.mkdir(parents=True, exist_ok=True)
     mounted = _places(scenario, root, tmp)
     suite.write(root)
+    (root / ".pytest_cache").mkdir(exist_ok=True)  # as in any folder in which pytest has run before
     try:
         status, took_s, output, left = _follow(scenario, root, notes, ours=ours, limit_s=limit_s)
         return {
@@ -217,14 +218,15 @@ def _notes(notes: Path) -> dict:
         "finished": [each for each in finished if each[1] != "child"],
         "fired": _lines(notes / "fired"),
         "called": sorted(set(_lines(notes / "called"))),
-        "spoiled": [each.name for each in users.iterdir() if each.stat().st_size] if users.exists() else [],
+        "spoiled": [each.name.rpartition("-")[2] for each in users.iterdir() if each.stat().st_size] if users.exists() else [],
     }
 
 
 def _counts(output: str) -> str:
     """The line that pytest ends with, without the time."""
     found = re.findall(r"^=*\s*((?:\d+ \w+(?:, )?)+) in [\d.]+s", output, flags=re.MULTILINE)
-    lines = re.findall(r"^(?:FAILED|ERROR|SKIPPED|XFAIL) .*", output, flags=re.MULTILINE)
+    # A line of ours begins with the same word, and goes on with a size.
+    lines = re.findall(r"^(?:FAILED|ERROR|SKIPPED|XFAIL) (?![\d.]+\wB in ).*", output, flags=re.MULTILINE)
     # What a message says may hold an address.
     return "\n".join([*found[-1:], *sorted(line.partition(" - ")[0] for line in lines)])
 

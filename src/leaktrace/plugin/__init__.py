@@ -11,6 +11,7 @@ import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
+import pluggy
 import pytest
 
 
@@ -38,12 +39,16 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
-@pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
-    """Around all of pytest: what only children can tell is found out once it has finished and said all."""
-    status = yield
+@pytest.hookimpl(hookwrapper=True, tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> Generator[None, pluggy.Result[Any], None]:
+    """Around all of pytest: what only children can tell is found out once it has finished and said all.
+
+    A wrapper of the old style: an exception that ends pytest does not come through it, and shows no frame of ours.
+    """
+    outcome = yield
     door = config.pluginmanager.get_plugin("leaktrace-report")
-    return status if door is None else door.after(status)
+    if door is not None and outcome.excinfo is None:
+        outcome.force_result(door.after(outcome.get_result()))
 
 
 @pytest.hookimpl(trylast=True)
