@@ -3,6 +3,10 @@
 A test that keeps 100 MB a run has to be run several times to tell a leak from growth that comes once. What it keeps is
 written into an unlinked file, and the file is mapped in its place (mmap(2), MAP_FIXED and MAP_PRIVATE): every pointer
 and every byte stays what it was, and what is touched again comes back page by page. It is swap, made by hand.
+
+Nothing may write to a block between its copy and the mapping. So it is done while no other thread is there and
+`tracemalloc` is off, whose tables change with every object; and only to what malloc has mapped as one block, never to
+the interpreter's own stack, which lies in such memory, too.
 """
 
 from __future__ import annotations
@@ -10,6 +14,7 @@ from __future__ import annotations
 import ctypes
 import os
 import tempfile
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +27,9 @@ LEAST_BYTES = 1 << 20
 """Smaller pieces are shared with much else; malloc maps each block of this size for itself in a child."""
 ROOM = 8
 """A block that grows is moved with its mapping (mremap(2)), which must not outreach the file; holes cost nothing."""
+PAGE = 4096
+FLAGS, IS_MAPPED = 7, 2
+"""The lowest bits of the size before each block, and what they say of one that is mapped for itself."""
 PROT_READ_WRITE = 3
 MAP_PRIVATE_FIXED = 0x12
 
@@ -49,11 +57,11 @@ class Parking:
     def park(self) -> None:
         """Move what is new out of memory; another thread could write to it meanwhile, so that there must be none."""
         try:
-            if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names are all that is needed
+            if tracemalloc.is_tracing() or len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names are enough
                 return
             for start, end in without(list(anonymous()), self._before):
-                if end - start >= LEAST_BYTES:
-                    self._move(start, end)
+                for low, high in blocks(start, end):
+                    self._move(low, high)
         except OSError:
             return  # a full disk, or no /proc: it stays in memory
 
@@ -118,6 +126,19 @@ def anonymous() -> Iterator[Range]:
         if fields[1] == b"rw-p" and len(fields) == 5:  # noqa: PLR2004 - place, mode, offset, device, inode
             start, _, end = fields[0].partition(b"-")
             yield int(start, 16), int(end, 16)
+
+
+def blocks(start: int, end: int) -> Iterator[Range]:
+    """The large blocks that malloc has mapped in a range, each of whole pages (malloc.c, `IS_MMAPPED`)."""
+    at = start
+    while at + LEAST_BYTES <= end:
+        before, size = (ctypes.c_size_t * 2).from_address(at)
+        length = size & ~FLAGS
+        if before == 0 and size & FLAGS == IS_MAPPED and length % PAGE == 0 and LEAST_BYTES <= length <= end - at:
+            yield at, at + length
+            at += length
+        else:
+            at += PAGE
 
 
 def without(ranges: list[Range], known: list[Range]) -> Iterator[Range]:
