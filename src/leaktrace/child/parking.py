@@ -4,9 +4,9 @@ A test that keeps 100 MB a run has to be run several times to tell a leak from g
 written into an unlinked file, and the file is mapped in its place (mmap(2), MAP_FIXED and MAP_PRIVATE): every pointer
 and every byte stays what it was, and what is touched again comes back page by page. It is swap, made by hand.
 
-Nothing may write to a block between its copy and the mapping. So it is done while no other thread is there and
-`tracemalloc` is off, whose tables change with every object; and only to what malloc has mapped as one block, never to
-the interpreter's own stack, which lies in such memory, too.
+Nothing may write to a block between its copy and the mapping. So it is done while no other thread is there; never to
+the tables of `tracemalloc`, which change with every object; and only to what malloc has mapped as one block, not to the
+interpreter's own stack, which lies in such memory, too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Parking:
 
     def __init__(self, folder: str | None = None) -> None:
         self._folder = folder
-        self._before = list(anonymous())
+        self._before = frozenset(blocks())
         self._fd, self._inode, self._end = -1, "", 0
         self._mmap: Any = None
 
@@ -57,11 +57,12 @@ class Parking:
     def park(self) -> None:
         """Move what is new out of memory; another thread could write to it meanwhile, so that there must be none."""
         try:
-            if tracemalloc.is_tracing() or len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names are enough
+            if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names are all that is needed
                 return
-            for start, end in without(list(anonymous()), self._before):
-                for low, high in blocks(start, end):
-                    self._move(low, high)
+            tracing = tracemalloc.is_tracing()
+            for start, end in list(blocks()):
+                if (start, end) not in self._before and not (tracing and _may_be_a_table(end - start)):
+                    self._move(start, end)
         except OSError:
             return  # a full disk, or no /proc: it stays in memory
 
@@ -128,28 +129,21 @@ def anonymous() -> Iterator[Range]:
             yield int(start, 16), int(end, 16)
 
 
-def blocks(start: int, end: int) -> Iterator[Range]:
-    """The large blocks that malloc has mapped in a range, each of whole pages (malloc.c, `IS_MMAPPED`)."""
-    at = start
-    while at + LEAST_BYTES <= end:
-        before, size = (ctypes.c_size_t * 2).from_address(at)
-        length = size & ~FLAGS
-        if before == 0 and size & FLAGS == IS_MAPPED and length % PAGE == 0 and LEAST_BYTES <= length <= end - at:
-            yield at, at + length
-            at += length
-        else:
-            at += PAGE
-
-
-def without(ranges: list[Range], known: list[Range]) -> Iterator[Range]:
-    """The parts of ranges that no known one covers; the kernel joins neighbours."""
-    for start, end in ranges:
+def blocks() -> Iterator[Range]:
+    """The large blocks that malloc has mapped for themselves, each of whole pages (malloc.c, `IS_MMAPPED`)."""
+    for start, end in anonymous():
         at = start
-        for low, high in sorted(known):
-            if high <= at or low >= end:
-                continue
-            if low > at:
-                yield at, low
-            at = max(at, high)
-        if at < end:
-            yield at, end
+        while at + LEAST_BYTES <= end:
+            before, size = (ctypes.c_size_t * 2).from_address(at)
+            length = size & ~FLAGS
+            if before == 0 and size & FLAGS == IS_MAPPED and length % PAGE == 0 and LEAST_BYTES <= length <= end - at:
+                yield at, at + length
+                at += length
+            else:
+                at += PAGE
+
+
+def _may_be_a_table(length: int) -> bool:
+    """Whether a block is of the size of a hash table of CPython's own in C: a power of two, and malloc's header."""
+    size = length - PAGE
+    return size & (size - 1) == 0
