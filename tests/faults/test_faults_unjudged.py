@@ -6,13 +6,13 @@ import re
 
 
 SLOW = """
-import time
-KEPT = []
+import os, time
+KEPT, SLEEP_S = [], float(os.environ.get("SLEEP_S", "0.4"))
 def test_slow_and_leaking():
-    time.sleep(0.4)
+    time.sleep(SLEEP_S)
     KEPT.append(object())
 def test_note():
-    time.sleep(0.4)
+    time.sleep(SLEEP_S)
     KEPT.append(object())
 """
 
@@ -47,7 +47,7 @@ def test_what_was_not_judged_is_gone_on_with_and_nothing_else(suite):
         "conftest.py": f"import os, shutil\nif not os.path.exists({str(cache / 'd')!r}): shutil.copytree({str(kept)!r}, {str(cache)!r}, dirs_exist_ok=True)\n"
     }
 
-    ours = suite.run("--leaktrace-hunt", "--leaktrace-resume", files=files)
+    ours = suite.run("--leaktrace-hunt", "--leaktrace-resume", files=files, env={"SLEEP_S": "0"})
 
     assert "test_budget.py::test_note" in ours.ours
     assert "not judged" not in ours.output
