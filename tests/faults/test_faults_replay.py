@@ -151,6 +151,9 @@ def test_a_fork_that_goes_on_running_pytest_judges_nothing_and_starts_nothing(su
     assert re.findall("^=+ leaktrace: (.*?) =+$", ours.output, re.MULTILINE) == ["1 suspect, to be replayed", "1 LEAK"]
     assert ours.recorded == ["test_after", "test_forks"]
     assert forks.stat().st_size < 100
+    # A fork that went on in a child would repeat the test in that one's place.
+    assert ours.cases == ["LEAK test_forks.py::test_forks"]
+    assert "3.0 MB a run" in ours.ours
 
 
 def test_a_thread_that_works_on_after_the_last_test_is_waited_for(suite, spread):
