@@ -101,7 +101,7 @@ def test_last(): pass
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
 def test_a_test_that_fails_only_when_run_again_changes_nothing_but_its_own_case(suite, spread, mode):
     plain = suite.plain(*spread, files={"test_again.py": AGAIN})
-    ours = suite.run(*spread, mode, "--leaktrace-timeout=2s")
+    ours = suite.run(*spread, mode, "--leaktrace-timeout=1s")
 
     unharmed(plain, ours)
     assert plain.status == 0

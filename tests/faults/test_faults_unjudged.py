@@ -63,8 +63,8 @@ def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite):
         n = next(RUNS)
         KEPT.append(bytearray(60_000 // (1 + n // 12)))
     """
-    short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1500ms", files={"test_time.py": body})
-    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=8s")
+    short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1s", files={"test_time.py": body})
+    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=4s")
 
     assert [case["verdict"] in {"UNDECIDED", "UNREPLAYABLE"} for case in short.book["cases"]] == [True]
     assert longer.book["cases"][0]["verdict"] != "UNDECIDED" or runs(longer) > 1.5 * runs(short), longer.output
