@@ -218,7 +218,9 @@ def _notes(notes: Path) -> dict:
         "finished": [each for each in finished if each[1] != "child"],
         "fired": _lines(notes / "fired"),
         "called": sorted(set(_lines(notes / "called"))),
-        "spoiled": [each.name.rpartition("-")[2] for each in users.iterdir() if each.stat().st_size] if users.exists() else [],
+        "spoiled": [each.name.rpartition("-")[2] for each in users.iterdir() if each.stat().st_size]
+        if users.exists()
+        else [],
     }
 
 

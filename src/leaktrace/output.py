@@ -16,6 +16,8 @@ from leaktrace.files import BINARY, CLOEXEC, NOFOLLOW, NONBLOCK, PRIVATE_FILE, f
 
 
 _MOST_LINKS = 40
+_KERNELS = ("/proc/", "/sys/")
+"""Nobody makes a file there, though root is told that it may."""
 _EFFECTIVE = access in os.supports_effective_ids
 _set_blocking: Callable[[int, bool], None] | None = getattr(os, "set_blocking", None)
 _give: Callable[[int, int, int], None] | None = getattr(os, "fchown", None)
@@ -109,6 +111,8 @@ def _check_place(folder: str) -> None:
         status = _status(folder)
     if not stat.S_ISDIR(status.st_mode):
         raise NotADirectoryError(f"{folder} is no folder")
+    if f"{folder}/".startswith(_KERNELS):
+        raise PermissionError(f"{folder} is the kernel's: no file can be made there")
     if not _may(folder, os.W_OK | os.X_OK):
         raise PermissionError(f"{folder} may not be written")
 

@@ -7,6 +7,7 @@ import sys
 import types
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from os import _exit, getpid
 from typing import Any
 
 import pytest
@@ -36,14 +37,19 @@ class QuietRuns:
             self._wide[fixturedef] = None
 
     def run(self, item: pytest.Item, nextitem: pytest.Item | pytest.Collector | None) -> list[pytest.TestReport]:
-        """Set up, call and tear down an item once more; what is above `nextitem` stays set up."""
-        self._quiet = True
+        """Set up, call and tear down an item once more; what is above `nextitem` stays set up.
+
+        A fork of the test that comes back from it ends here: it would repeat the test as if it were the first process.
+        """
+        self._quiet, pid = True, getpid()
         try:
             with _all_of(item):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
         finally:
             self._quiet = False
             reports, self._reports = self._reports, []
+            if getpid() != pid:
+                _exit(int(failure_of(reports) is not None))
         return reports
 
     @pytest.hookimpl(tryfirst=True)

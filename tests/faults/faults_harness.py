@@ -48,7 +48,7 @@ class Seen:
         peaks: the peak of resident memory of each process, in bytes.
         journals: the text of each journal, by the name of its file.
         book: the casebook as it was read, or None.
-        junit: pytest's own junit file, times and places left out.
+        junit: pytest's own junit file, times and places left out; of two workers, whose order is chance, sorted.
     """
 
     status: int | None
@@ -143,12 +143,13 @@ class Suite:
             )
         )
         subprocess.run([*self.wrapper, sys.executable, str(FIRST), str(told)], check=True, timeout=limit_s + 60)
-        return self._seen(json.loads(told.with_suffix(".seen").read_text()), output, junit)
+        return self._seen(json.loads(told.with_suffix(".seen").read_text()), output, junit, in_order=not xdist)
 
-    def _seen(self, seen, output, junit):
+    def _seen(self, seen, output, junit, *, in_order):
         book = self.path / "book.json"
         journals = {path.name: path.read_text(errors="replace") for path in self.path.rglob("runs/*/*.jsonl")}
         text = junit.read_text(encoding="utf-8", errors="replace") if junit.exists() else ""
+        text = re.sub(r' (time|timestamp|hostname)="[^"]*"', "", text)
         return Seen(
             status=seen["status"],
             output=output.read_text(encoding="utf-8", errors="replace"),
@@ -157,7 +158,7 @@ class Suite:
             peaks=seen["peaks"],
             journals=journals | {Path(name).name: text for name, text in seen["contents"].items()},
             book=json.loads(book.read_text()) if book.is_file() and not book.is_symlink() else None,
-            junit=re.sub(r' (time|timestamp|hostname)="[^"]*"', "", text),
+            junit=text if in_order else "".join(sorted(re.split("(?=<testcase)", text.partition("</testsuite>")[0]))),
         )
 
     def _environ(self, more):

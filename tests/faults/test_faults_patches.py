@@ -76,7 +76,9 @@ DANGEROUS = (
 def run(suite, patch, mode, *args):
     files = {"test_patch.py": BODY, "patches.py": PATCHES}
     calls = suite.path / "calls"
-    ours = suite.run(*args, mode, files=files, env={"CALLS": str(calls), "PATCH": patch, "PYTHONPATH": path(suite)})
+    env = {"CALLS": str(calls), "PATCH": patch, "PYTHONPATH": path(suite)}
+    # Without pytest's cache, which itself fails where `json.dumps` or `Path.mkdir` is a mock.
+    ours = suite.run(*args, mode, "-p", "no:cacheprovider", "--leaktrace-dir=kept", files=files, env=env)
     called = sorted(set(calls.read_text().split())) if calls.exists() else []
     calls.unlink(missing_ok=True)
     return ours, called

@@ -6,13 +6,13 @@ import re
 
 
 SLOW = """
-import time
-KEPT = []
+import os, time
+KEPT, SLEEP_S = [], float(os.environ.get("SLEEP_S", "0.4"))
 def test_slow_and_leaking():
-    time.sleep(0.4)
+    time.sleep(SLEEP_S)
     KEPT.append(object())
 def test_note():
-    time.sleep(0.4)
+    time.sleep(SLEEP_S)
     KEPT.append(object())
 """
 
@@ -47,7 +47,7 @@ def test_what_was_not_judged_is_gone_on_with_and_nothing_else(suite):
         "conftest.py": f"import os, shutil\nif not os.path.exists({str(cache / 'd')!r}): shutil.copytree({str(kept)!r}, {str(cache)!r}, dirs_exist_ok=True)\n"
     }
 
-    ours = suite.run("--leaktrace-hunt", "--leaktrace-resume", files=files)
+    ours = suite.run("--leaktrace-hunt", "--leaktrace-resume", files=files, env={"SLEEP_S": "0"})
 
     assert "test_budget.py::test_note" in ours.ours
     assert "not judged" not in ours.output
@@ -63,8 +63,8 @@ def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite):
         n = next(RUNS)
         KEPT.append(bytearray(60_000 // (1 + n // 12)))
     """
-    short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1500ms", files={"test_time.py": body})
-    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=8s")
+    short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1s", files={"test_time.py": body})
+    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=4s")
 
     assert [case["verdict"] in {"UNDECIDED", "UNREPLAYABLE"} for case in short.book["cases"]] == [True]
     assert longer.book["cases"][0]["verdict"] != "UNDECIDED" or runs(longer) > 1.5 * runs(short), longer.output

@@ -154,6 +154,13 @@ def test_what_cannot_be_written_is_told_before(tmp_path, name):
             check(f"{tmp_path}/{name}")
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="a file system of Linux")
+def test_the_kernels_own_files_take_no_new_one_whoever_asks():
+    for check in (check_output, check_folder):
+        with pytest.raises(PermissionError):
+            check("/proc/nothing/book.json")
+
+
 def test_a_folder_for_journals_that_is_a_file_is_told(tmp_path):
     (tmp_path / "file").write_bytes(b"")
 

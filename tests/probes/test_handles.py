@@ -5,11 +5,13 @@ import select
 import socket
 import tempfile
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
 from leaktrace.probes.handles import HandlesProbe
 from leaktrace.probes.model import NamingProbe
+from leaktrace.probes.procfs import HeldFile
 
 
 @pytest.fixture
@@ -192,3 +194,13 @@ def test_a_number_used_again_for_another_file_is_a_new_thing(probe, tmp_path):
 
 def test_our_own_windows_on_proc_are_not_listed(probe):
     assert not [thing for thing in probe.inventory().values() if thing.name.endswith(("/fd", "/task"))]
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/children").exists(), reason="a window of Linux")
+def test_the_window_on_our_children_that_a_test_made_us_open_anew_is_not_listed(probe):
+    before = probe.inventory()
+    window = HeldFile("/proc/thread-self/children")
+    try:
+        assert new_things(probe, before) == []
+    finally:
+        window.close()

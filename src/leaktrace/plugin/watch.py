@@ -64,7 +64,9 @@ class WatchDoor:
         self._tell_of_forks(session)
         try:
             if self._recorder is not None:
-                self._recorder.collected(len(session.items), session.items[0].nodeid if session.items else None)
+                # In a worker, which of them comes first is for the controller to say.
+                known = bool(session.items) and not hasattr(session.config, "workerinput")
+                self._recorder.collected(len(session.items), session.items[0].nodeid if known else None)
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
 

@@ -119,15 +119,20 @@ def _links(folders: frozenset[str]) -> dict[int, str]:
     """
     own = f"/proc/{os.getpid()}/"
     windows = {own + name for name in ("fd", "task", "statm", "clear_refs")}
-    ours, high = windows | folders, floor()
+    high = floor()
     links = {int(name): link_of(f"{_PROC_FD}/{name}") for name in names_in(_PROC_FD)}
     return {
         fd: link
         for fd, link in links.items()
         if link is not None
         and link not in windows
-        and not (fd >= high and (link in ours or link.endswith(JOURNAL_SUFFIX)))
+        and not (fd >= high and (link in folders or link.endswith(JOURNAL_SUFFIX) or _lists_children(link, own)))
     }
+
+
+def _lists_children(link: str, own: str) -> bool:
+    """Whether it is the list of the children of one of our threads."""
+    return link.startswith(f"{own}task/") and link.endswith("/children")
 
 
 def _access(fd: int) -> str:
