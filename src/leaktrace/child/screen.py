@@ -35,6 +35,8 @@ HEAVY_BYTES = 32_000_000
 LEAST_HEAVY = 2
 ROUNDING = 32
 """A fall of malloc's bytes up to this, alone, hides nothing: a chunk is reused whole where its rest is too small."""
+LEAST: Mapping[str, int] = {RSS_BYTES.name: RSS_STEP, HEAP_BYTES.name: ROUNDING}
+"""Growth in a batch that counts: pages come and go, and malloc hands out no chunk below 32 bytes."""
 GRACE_S, LEAST_GRACE_S = 0.2, 0.0125
 FULL_EVERY = 30
 """A full collection may come again after this many times its own duration: what died frozen has to go some time."""
@@ -209,7 +211,7 @@ class Screen:
         risen = 0
         for i, probe in enumerate(self._probes):
             grace.settle(readings, i)
-            least = RSS_STEP if probe.counter.name == RSS_BYTES.name else 1
+            least = LEAST.get(probe.counter.name, 1)
             risen |= (readings.step(i) >= least) << i
         return risen
 
