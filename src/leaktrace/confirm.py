@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 import psutil
 
@@ -22,7 +23,7 @@ from leaktrace.native import followed
 from leaktrace.options import Mode, Options, Source
 from leaktrace.order import Hearing, heard_again
 from leaktrace.probes.model import REFS
-from leaktrace.replay.letters import Answer, Task, targets_of
+from leaktrace.replay.letters import Answer, Task, placed, targets_of
 from leaktrace.replay.runner import Bounds, Outcome, Pool, replay
 from leaktrace.session import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
 from leaktrace.suspects.groups import group_names
@@ -59,7 +60,15 @@ class Deadline:
 class Passes:
     """Runs the tasks of each pass within what is left of the budget; a pass that cannot be run is told once."""
 
-    def __init__(self, pool: Pool, options: Options, deadline: Deadline, progress: Progress) -> None:
+    def __init__(
+        self,
+        pool: Pool,
+        options: Options,
+        deadline: Deadline,
+        progress: Progress,
+        paths: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self._paths = paths
         self._pool, self._options, self._deadline, self._progress = pool, options, deadline, progress
         self.warnings: list[str] = []
         self.jobs = options.jobs
@@ -74,7 +83,7 @@ class Passes:
         bounds = Bounds(jobs=self.jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
         try:
             outcome = replay(
-                tasks,
+                placed(tasks, self._paths),
                 self._pool,
                 bounds,
                 kinds=tuple(sorted(self._options.kinds)) if kinds is None else kinds,
@@ -116,7 +125,7 @@ def confirm(
     known = {key_of(each) for each in watched}
     watched += [each for each in context.resumed if key_of(each) not in known]
     with Pool(context.settings, context.folder, stopped) as pool:
-        passes = Passes(pool, options, Deadline(options.budget_s, clock, clock()), progress)
+        passes = Passes(pool, options, Deadline(options.budget_s, clock, clock()), progress, paths)
         found = Screened()
         if options.mode is Mode.HUNT:
             found = _screen(parts, watched, options, passes, clock)

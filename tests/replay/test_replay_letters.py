@@ -17,6 +17,7 @@ from leaktrace.replay.letters import (
     Share,
     Target,
     Task,
+    placed,
     read_answers,
     read_order,
     tail_of,
@@ -294,3 +295,11 @@ def test_what_a_screening_found_is_told_in_one_line_that_ends_the_task(path):
     assert (clean.screened, clean.ended, clean.retired) == ("clean", True, False)
     assert (grown.screened, grown.runs, grown.batch_runs, grown.harmless) == ("grown", 40, 3, "a.B")
     assert (grown.ended, grown.retired) == (True, True)
+
+
+def test_a_target_has_its_place_among_the_variants_of_its_function():
+    names = ("t.py::test_a[1]", "t.py::test_b", "t.py::test_a[12:30:05]", "u.py::test_a[1]")
+    paths = {name: name.partition("::")[0] for name in names}
+    tasks = [Task(ident=number, targets=targets_of((name,), paths)) for number, name in enumerate(names)]
+
+    assert [task.targets[0].place for task in placed(tasks, paths)] == [0, 0, 1, 0]

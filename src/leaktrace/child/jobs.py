@@ -22,7 +22,7 @@ from leaktrace.probes.model import Probe, Unread
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
-from leaktrace.replay.letters import Share, Target, Task
+from leaktrace.replay.letters import Share, Target, Task, function_of
 from leaktrace.seam import QuietRuns, forget_run, namespaces_of, tear_down
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import group_of, judge_kinds
@@ -68,12 +68,8 @@ class Jobs:
             if not items:
                 tell("failure", {"why": self._why_missing(task.targets)})
             elif task.screening:
-                behind = (
-                    self._items.get((t.path, t.tail)) for later in share.tasks[number + 1 :] for t in later.targets
-                )
-                if not screening.screen(
-                    task, items[0], next((item for item in behind if item is not None), None), tell
-                ):
+                later = (self._item(target) for each in share.tasks[number + 1 :] for target in each.targets)
+                if not screening.screen(task, items[0], next((item for item in later if item is not None), None), tell):
                     return  # it has outgrown its bound: another worker goes on
                 continue
             else:
@@ -82,7 +78,18 @@ class Jobs:
 
     def _found(self, targets: Sequence[Target]) -> list[pytest.Item]:
         """The items of those targets that were collected."""
-        return [item for target in targets if (item := self._items.get((target.path, target.tail))) is not None]
+        return [item for target in targets if (item := self._item(target)) is not None]
+
+    def _item(self, target: Target) -> pytest.Item | None:
+        """The very item; of one whose name is another at each collection, the variant that stands in its place."""
+        found = self._items.get((target.path, target.tail))
+        if found is not None or target.place < 0 or "[" not in target.tail:
+            return found
+        function = function_of(target.tail)
+        variants = [
+            item for (path, tail), item in self._items.items() if (path, function_of(tail)) == (target.path, function)
+        ]
+        return variants[target.place] if target.place < len(variants) else None
 
     def _task(self, task: Task, items: Sequence[pytest.Item], tell: Tell) -> None:
         self._precede([*self._found(task.before), items[0]], tell)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,16 @@ MAX_ANSWER_BYTES = 256 << 20
 class Target:
     """One test to run: its node id, its file, and the node id's part behind the file.
 
-    A node id's path depends on what was collected with it; file and tail do not.
+    A node id's path depends on what was collected with it; file and tail do not, unless a parameter is the time.
+
+    Attributes:
+        place: which variant of its function it was, for one whose tail is another at each collection; or -1.
     """
 
     nodeid: str
     path: str
     tail: str
+    place: int = -1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -306,6 +310,28 @@ def _row(answer: Answer, event: Mapping[str, Any]) -> list[int | None]:
 def tail_of(nodeid: str) -> str:
     """What follows the file in a node id."""
     return nodeid.partition("::")[2]
+
+
+def function_of(tail: str) -> str:
+    """The part of a tail that all variants of a function share."""
+    return tail.partition("[")[0]
+
+
+def placed(tasks: Sequence[Task], path_of: Mapping[str, str]) -> list[Task]:
+    """The tasks, with the place of each target among the variants of its function, as they were collected."""
+    seen: dict[tuple[str, str], int] = {}
+    places: dict[str, int] = {}
+    for nodeid, path in path_of.items():
+        function = (path, function_of(tail_of(nodeid)))
+        places[nodeid] = seen[function] = seen.get(function, -1) + 1
+    return [
+        replace(
+            task,
+            targets=tuple(replace(each, place=places.get(each.nodeid, -1)) for each in task.targets),
+            before=tuple(replace(each, place=places.get(each.nodeid, -1)) for each in task.before),
+        )
+        for task in tasks
+    ]
 
 
 def targets_of(nodeids: Sequence[str], path_of: Mapping[str, str]) -> tuple[Target, ...]:
