@@ -18,7 +18,7 @@ from leaktrace.casebook.cases import as_known, askable, case_of, is_borne, who, 
 from leaktrace.casebook.model import Case
 from leaktrace.changes import credited
 from leaktrace.errors import LeaktraceError
-from leaktrace.hunt import Screened, decided, hunted, screened, screenings, variants_last
+from leaktrace.hunt import HEAVY_BYTES, Screened, decided, hunted, screened, screenings, variants_last
 from leaktrace.native import followed
 from leaktrace.options import Mode, Options, Source
 from leaktrace.order import Hearing, heard_again
@@ -33,7 +33,6 @@ from leaktrace.verdict.judge import group_of
 from leaktrace.verdict.model import Verdict
 
 
-HEAVY_BYTES = 32_000_000
 PARKED_BYTES = 4_000_000
 SLOW_S = 0.5
 MOST_MEMORY_BYTES = 4 << 30
@@ -71,7 +70,6 @@ class Passes:
         self._paths = paths
         self._pool, self._options, self._deadline, self._progress = pool, options, deadline, progress
         self.warnings: list[str] = []
-        self.jobs = options.jobs
 
     def run(
         self, doing: str, tasks: Sequence[Task], *, kinds: Sequence[str] | None = None, trace: bool = True
@@ -80,7 +78,7 @@ class Passes:
         if not tasks:
             return Outcome()
         names: dict[int | None, str] = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
-        bounds = Bounds(jobs=self.jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
+        bounds = Bounds(jobs=self._options.jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
         try:
             outcome = replay(
                 placed(tasks, self._paths),

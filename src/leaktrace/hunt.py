@@ -51,7 +51,6 @@ class Screened:
     failed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """By node id: the process that had run it, and why it could not be repeated."""
     left_out: tuple[str, ...] = ()
-    runs: int = 0
 
     def unclear(self) -> set[str]:
         """The tests that grew, but not steadily."""
@@ -70,10 +69,7 @@ def screenings(
     suspects: Sequence[Suspect],
     first: int,
 ) -> list[Task]:
-    """A task for each test that passed and that no marker leaves out, those of a file together, numbered from `first`.
-
-    One variant of each function comes before the others, file by file: where time runs out, that finds most.
-    """
+    """A task for each test that passed and that no marker leaves out, those of a file together, from number `first`."""
     heavy = {
         each.name for each in suspects if each.subject == "test" and each.grew_by > HEAVY_BYTES and not each.things
     }
@@ -100,13 +96,12 @@ def screenings(
 
 def screened(tasks: Sequence[tuple[Task, str]], answers: Mapping[int, Answer]) -> Screened:
     """What the answers say of the tests that were hunted; each task comes with the process that had run its test."""
-    clean, grown, failed, left_out, runs = [], {}, {}, [], 0
+    clean, grown, failed, left_out = [], {}, {}, []
     for task, worker in tasks:
         name, answer = task.targets[0].nodeid, answers.get(task.ident)
         if answer is None:
             left_out.append(name)
             continue
-        runs += answer.runs
         if answer.failure is not None:
             failed[name] = (worker, answer.failure)
         elif answer.screened == "grown" and answer.readings:
@@ -115,7 +110,7 @@ def screened(tasks: Sequence[tuple[Task, str]], answers: Mapping[int, Answer]) -
             clean.append(name)
         else:
             failed[name] = (worker, "its worker ended without a word")
-    return Screened(clean=frozenset(clean), grown=grown, failed=failed, left_out=tuple(left_out), runs=runs)
+    return Screened(clean=frozenset(clean), grown=grown, failed=failed, left_out=tuple(left_out))
 
 
 def _grown(name: str, worker: str, task: Task, answer: Answer) -> Grown:
@@ -203,7 +198,7 @@ def decided(suspects: Sequence[Suspect], found: Screened, *, limit_bytes: int) -
 
 
 def variants_last(tasks: Sequence[Task]) -> list[Task]:
-    """The tasks of each file, one variant of each function before the others."""
+    """The tasks, one variant of each function before the others: where time runs out, that finds most."""
     seen: set[str] = set()
     order: dict[int, bool] = {}
     for task in tasks:

@@ -100,7 +100,7 @@ TELLING = frozenset(
         "pytest_warning_recorded",
     }
 )
-"""Hooks that tell of a test; subtests call them in the middle of a run."""
+"""Hooks that tell of a test, subtests in the middle of a run. Nobody hears of a replay, pytest itself included."""
 
 
 @contextlib.contextmanager

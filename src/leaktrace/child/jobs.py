@@ -11,7 +11,7 @@ import pytest
 from leaktrace.child.answers import AnswerFile
 from leaktrace.child.explain import follow_native, name_left, trace
 from leaktrace.child.left import RUNS
-from leaktrace.child.measure import Readings, Tell, measure
+from leaktrace.child.measure import Readings, Tell, measure, record
 from leaktrace.child.parking import ParkedRssProbe, Parking
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.rest import Row, rest
@@ -24,7 +24,6 @@ from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.replay.letters import Share, Target, Task, function_of
 from leaktrace.seam import QuietRuns, forget_run, namespaces_of, tear_down
-from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import group_of, judge_kinds
 from leaktrace.verdict.model import Record, Ruling, Verdict
 
@@ -185,16 +184,7 @@ class Jobs:
 
 
 def _record(task: Task, readings: Readings, spent: str | None, rested: Row | None = None) -> Record:
-    return record_of(
-        [probe.counter.name for probe in readings.probes],
-        [readings.row(number) for number in range(readings.taken)],
-        warmups=task.warmups,
-        batch_runs=task.batch_runs,
-        unread=readings.unread,
-        spent=spent,
-        known={probe.counter.name: probe.counter for probe in readings.probes},
-        rested=rested,
-    )
+    return record(readings, warmups=task.warmups, batch_runs=task.batch_runs, spent=spent, rested=rested)
 
 
 def _accused(ruling: Ruling) -> bool:

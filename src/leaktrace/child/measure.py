@@ -14,6 +14,8 @@ from leaktrace.codec import encode
 from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe, Unread
 from leaktrace.probes.settle import clear_caches, collect, has_users_freeze, trim
 from leaktrace.replay.letters import Task
+from leaktrace.verdict.evidence import record_of
+from leaktrace.verdict.model import Record
 
 
 MAX_READINGS = 512
@@ -141,6 +143,41 @@ def settle() -> None:
     trim()
 
 
+def begin(tell: Tell, probes: Sequence[Probe], *, warmups: int, batch_runs: int, unread: Mapping[str, str]) -> None:
+    """Tell what the readings that follow are of."""
+    tell(
+        "begin",
+        {
+            "counters": [probe.counter.name for probe in probes],
+            "warmups": warmups,
+            "batch_runs": batch_runs,
+            "unread": dict(unread),
+            "defined": {probe.counter.name: encode(probe.counter) for probe in probes},
+        },
+    )
+
+
+def record(
+    readings: Readings,
+    *,
+    warmups: int,
+    batch_runs: int,
+    spent: str | None,
+    rested: Sequence[int | None] | None = None,
+) -> Record:
+    """What a judge is shown of some readings."""
+    return record_of(
+        [probe.counter.name for probe in readings.probes],
+        [readings.row(number) for number in range(readings.taken)],
+        warmups=warmups,
+        batch_runs=batch_runs,
+        unread=readings.unread,
+        spent=spent,
+        known={probe.counter.name: probe.counter for probe in readings.probes},
+        rested=rested,
+    )
+
+
 def measure(
     task: Task,
     run: Callable[[], None],
@@ -158,16 +195,7 @@ def measure(
     cannot read. What stopped the readings, if not the judge, is told as `spent` or `failure`.
     """
     readings = Readings(probes)
-    tell(
-        "begin",
-        {
-            "counters": [probe.counter.name for probe in probes],
-            "warmups": task.warmups,
-            "batch_runs": task.batch_runs,
-            "unread": dict(unread),
-            "defined": {probe.counter.name: encode(probe.counter) for probe in probes},
-        },
-    )
+    begin(tell, probes, warmups=task.warmups, batch_runs=task.batch_runs, unread=unread)
     effort, grace, runs = Effort(clock), Grace(GRACE_S, GRACE_S), 0
     frozen = False
     try:

@@ -15,17 +15,9 @@ from typing import Any
 
 import pytest
 
+from leaktrace.seam import TELLING
 
-TELLING = frozenset(
-    {
-        "pytest_exception_interact",
-        "pytest_runtest_logfinish",
-        "pytest_runtest_logreport",
-        "pytest_runtest_logstart",
-        "pytest_warning_recorded",
-    }
-)
-"""Hooks that tell of a test. Nobody hears of a replay, pytest's own terminal and counts included."""
+
 ENDING = frozenset(
     {
         "pytest_assertion_pass",

@@ -10,10 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from leaktrace.child.measure import Readings, RunFailed, Tell
+from leaktrace.child.measure import Readings, RunFailed, Tell, begin, record
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.screen import Grown, Patience, Screen
-from leaktrace.codec import encode
 from leaktrace.probes.handles import HandlesProbe
 from leaktrace.probes.memory import HeapProbe, RssProbe
 from leaktrace.probes.model import REFS
@@ -23,7 +22,6 @@ from leaktrace.replay.letters import Task
 from leaktrace.seam import QuietRuns, namespaces_of, tear_down
 from leaktrace.trace.refs import is_installed
 from leaktrace.trace.safe import class_name
-from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import is_suspicious, judge_kinds
 from leaktrace.verdict.model import Ruling
 from leaktrace.verdict.rules import SCREENING
@@ -93,16 +91,7 @@ class Screening:
             tell("screened", {"as": "clean", "runs": 0})
             return
         readings = grown.readings
-        tell(
-            "begin",
-            {
-                "counters": [probe.counter.name for probe in readings.probes],
-                "warmups": 0,
-                "batch_runs": grown.batch_runs,
-                "unread": dict(readings.unread),
-                "defined": {probe.counter.name: encode(probe.counter) for probe in readings.probes},
-            },
-        )
+        begin(tell, readings.probes, warmups=0, batch_runs=grown.batch_runs, unread=readings.unread)
         for number in range(readings.taken):
             tell("reading", {"values": readings.row(number), "runs": grown.runs})
         tell("spent", {"why": grown.spent})
@@ -195,14 +184,4 @@ def often_rises(readings: Readings) -> bool:
 
 def rulings_of(readings: Readings, batch: int, spent: str | None) -> dict[str, Ruling]:
     """What the readings of a screen say, by kind of leak."""
-    return judge_kinds(
-        record_of(
-            [probe.counter.name for probe in readings.probes],
-            [readings.row(number) for number in range(readings.taken)],
-            warmups=0,
-            batch_runs=batch,
-            unread=readings.unread,
-            spent=spent,
-        ),
-        SCREENING,
-    )
+    return judge_kinds(record(readings, warmups=0, batch_runs=batch, spent=spent), SCREENING)

@@ -24,7 +24,7 @@ from leaktrace.probes.descriptor import keep_high
 from leaktrace.replay.launcher import become_reaper, die_with_parent
 from leaktrace.replay.letters import Share
 from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd, parent_of, reap_strays, send
-from leaktrace.replay.restore import restore
+from leaktrace.replay.restore import restore_and_remove
 
 
 STANDARD = (1, 2)
@@ -110,8 +110,7 @@ def serve(channel: Channel, temporary: Path, carry_out: Callable[[Share], None])
         if not forks.run(share):
             break
     # The parent has gone: nobody else would clean up.
-    restore(str(temporary.parent))
-    shutil.rmtree(temporary.parent, ignore_errors=True)
+    restore_and_remove(str(temporary.parent))
 
 
 class _Forks:

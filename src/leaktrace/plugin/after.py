@@ -12,11 +12,11 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
-from leaktrace.plugin.report import ReportDoor, write_section
+from leaktrace.plugin.report import ReportDoor, flush, write_section
 from leaktrace.words import escaped
 
 
@@ -40,7 +40,7 @@ class Interruptions:
         self.by = ""
         """The signal that came, or ""."""
 
-    def __enter__(self) -> Interruptions:  # noqa: PYI034 - typing has no Self before 3.11
+    def __enter__(self) -> Self:
         """Take over the two signals, if this is the main thread."""
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
@@ -109,7 +109,7 @@ def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
     if reporter is not None:
         door.write(reporter)
         door.write_status()
-        _flush(reporter)
+        flush(reporter)
     return int(pytest.ExitCode.TESTS_FAILED) if door.failed_on else status
 
 
@@ -137,7 +137,7 @@ def _announce(door: ReportDoor, found: Findings) -> None:
     if len(suspects) > SHOWN:
         lines.append(f"and {len(suspects) - SHOWN} more")
     write_section(reporter, f"leaktrace: {plural(len(suspects), 'suspect')}, to be replayed", lines)
-    _flush(reporter)
+    flush(reporter)
 
 
 class _Progress:
@@ -156,9 +156,3 @@ class _Progress:
         """Leave nothing."""
         if self._reporter is not None:
             self._reporter.rewrite("", erase=True)
-
-
-def _flush(reporter: Any) -> None:
-    flush = getattr(reporter, "flush", None)
-    if flush is not None:
-        flush()

@@ -55,7 +55,6 @@ class Shared:
     watch: WatchDoor | None = None
     resumed: Sequence[Suspect] = ()
     base: Path | None = None
-    pid: int = field(default_factory=os.getpid)
 
     def complain(self, text: str) -> None:
         """Keep a warning for the report; one that was given already is not repeated."""

@@ -205,7 +205,7 @@ class ReportDoor:
         reporter = self.terminal()
         if reporter is not None:
             reporter.write_line(escaped(text))
-            reporter.flush()
+            flush(reporter)
 
     def write_status(self) -> None:
         """Say so where the exit status is ours."""
@@ -219,3 +219,10 @@ def write_section(reporter: Any, title: str, lines: Sequence[str]) -> None:
     reporter.section(title, sep="=")
     for line in lines:
         reporter.write_line(line)
+
+
+def flush(reporter: Any) -> None:
+    """Let out what was written, where the reporter keeps it: a kill may come next."""
+    out = getattr(reporter, "flush", None)
+    if out is not None:
+        out()

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 from typing import NoReturn
 
 from leaktrace.replay.process import end_orphans, opened_pidfd, parent_of, reap_strays, send
-from leaktrace.replay.restore import restore
+from leaktrace.replay.restore import restore_and_remove
 
 
 GRACE_S = 1.0
@@ -32,8 +31,7 @@ def keep(pid: int, channel: int, parent: int, undo: str) -> NoReturn:
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     end_orphans((), grace_s=0.0 if let_go else GRACE_S)
     if os.getppid() != parent:  # nobody else is there to do it
-        restore(undo)
-        shutil.rmtree(undo, ignore_errors=True)
+        restore_and_remove(undo)
     _end_as(status)
 
 

@@ -35,12 +35,9 @@ def _prctl(option: int, value: int) -> None:
 def leave(shared: str) -> None:
     """End at once, with all put back and the temporary folder removed: the parent has gone."""
     with contextlib.suppress(Exception):
-        import shutil  # noqa: PLC0415 - only where it comes to that
+        from leaktrace.replay.restore import restore_and_remove  # noqa: PLC0415 - only where it comes to that
 
-        from leaktrace.replay.restore import restore  # noqa: PLC0415
-
-        restore(shared)
-        shutil.rmtree(shared, ignore_errors=True)
+        restore_and_remove(shared)
     os._exit(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 from collections.abc import Callable
 from os import (
     O_CREAT,
@@ -74,6 +75,12 @@ def restore(folder: str, *, ended_ns: int | None = None) -> list[str]:
             untold += _put_back_all(f"{folder}/{UNDOING}", ended_ns)
             _remove_tree(f"{folder}/{UNDOING}")
     return untold
+
+
+def restore_and_remove(folder: str) -> None:
+    """Put back what can be, and remove the folder: the parent has gone, and nobody is left to be told."""
+    restore(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _put_back_all(root: str, ended_ns: int | None) -> list[str]:

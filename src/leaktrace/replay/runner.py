@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Self
 
 from leaktrace.errors import ReplayError
 from leaktrace.files import remove_tree, temporary_folder
@@ -111,7 +112,7 @@ class Pool:
         self._fresh = False
         self._shared: Path | None = None
 
-    def __enter__(self) -> Pool:  # noqa: PYI034 - typing has no Self before 3.11
+    def __enter__(self) -> Self:
         """Nothing is started before there is something to run."""
         return self
 
