@@ -117,6 +117,21 @@ def test_a_patched_call_that_starts_or_ends_processes_is_never_reached(example, 
     assert ran.verdicts["test_leaks"] == "LEAK", ran.text
 
 
+@pytest.mark.parametrize("where", ["", "def pytest_configure(config): "], ids=["imported", "configured"])
+def test_modules_that_a_conftest_replaces_do_not_reach_us(spread, where):
+    fake = 'sys.modules.update({name: mock.MagicMock() for name in ("gc", "psutil", "time")})'
+    suite = "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 20_000_000)\ndef test_b(): pass\n"
+    spread.write({"plugins/reports_recorder.py": ""})
+    calm = ("-p", "no:cacheprovider", "-p", "no:logging", "--leaktrace-dir=kept", "--leaktrace")
+
+    without = spread.run(*calm, files={"test_a.py": suite}, expect=0)
+    ran = spread.run(*calm, files={"conftest.py": f"import sys\nfrom unittest import mock\n{where}{fake}\n"}, expect=0)
+
+    assert ran.verdicts == {"test_leaks": "LEAK"}, ran.text
+    assert told(ran) == told(without)
+    assert ran.book.warnings == ()
+
+
 def test_what_the_suite_had_is_put_in_again_exactly():
     script = """
         import json, pathlib, statistics, sys, warnings

@@ -7,6 +7,8 @@ xdist's controller) prints; a worker ships what it found. A replay child opens n
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import os
 from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
@@ -39,6 +41,19 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Before the first line of the suite is run: keep the standard library as it is, and bind what the watch needs.
+
+    A conftest that patches or replaces modules when it is imported does not reach us either.
+    """
+    if early_config.pluginmanager.hasplugin(CHILD_PLUGIN) or _is_off(early_config):
+        return
+    from leaktrace.plugin import doors  # noqa: PLC0415 - nothing is kept where leaktrace is off
+
+    doors.keep(early_config)
+
+
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, pluggy.Result[Any], None]:
     """Around all of pytest: what only children can tell is found out once it has finished and said all.
@@ -57,7 +72,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", MARKER)
     if config.pluginmanager.hasplugin(CHILD_PLUGIN):
         return
-    options = resolve_options(config)
+    options = resolve_options(config, config.option)
     if options.mode.value == "off" or config.option.collectonly:
         return
     try:
@@ -90,14 +105,21 @@ class Excuse:
         terminalreporter.write_line(self._why)
 
 
-def resolve_options(config: pytest.Config) -> Options:
+def _is_off(early_config: pytest.Config) -> bool:
+    """Whether there is nothing to do; a bad option is told when pytest is configured."""
+    with contextlib.suppress(pytest.UsageError):
+        return resolve_options(early_config, early_config.known_args_namespace).mode.value == "off"
+    return True
+
+
+def resolve_options(config: pytest.Config, given: argparse.Namespace) -> Options:
     """This run's options; a bad value is pytest's own usage error."""
     from leaktrace import options as table  # noqa: PLC0415 - see pytest_addoption
     from leaktrace.errors import LeaktraceError  # noqa: PLC0415
 
     try:
         return table.resolve(
-            command_line=vars(config.option),
+            command_line=vars(given),
             ini=config.getini,
             ini_name=config.inipath.name if config.inipath else None,
             environ=os.environ,

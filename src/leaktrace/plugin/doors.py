@@ -20,6 +20,7 @@ from leaktrace.options import Mode, Options, Source, refused
 from leaktrace.output import check_folder, check_output
 from leaktrace.plugin.start import Start
 from leaktrace.plugin.watch import PhaseDoor, WatchDoor
+from leaktrace.snapshot import Snapshot
 
 
 if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process
 
 
 WORKER_KEY = "leaktrace"
+SNAPSHOT = pytest.StashKey[Snapshot]()
 MAX_KNOWN_BYTES = 16 << 20
 
 
@@ -110,8 +112,21 @@ class Shared:
             write_unjudged(self.base, found, self.complain)
 
 
+def keep(config: pytest.Config) -> None:
+    """Keep the standard library's names as they are before any conftest is imported."""
+    config.stash[SNAPSHOT] = Snapshot()
+
+
 def open_doors(config: pytest.Config, options: Options) -> None:
     """Register the doors that this process needs: of the only process, of an xdist controller, or of a worker."""
+    # Who is named by a conftest's `pytest_plugins` comes too late to be asked before.
+    start = Start(config, config.stash.get(SNAPSHOT, None) or Snapshot())
+    given = config.hook.pytest_leaktrace_probes(config=config)
+    with start.restored():
+        _open_doors(config, options, start, given)
+
+
+def _open_doors(config: pytest.Config, options: Options, start: Start, given: Sequence[Any]) -> None:
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is None:
         check_paths(config, options)
@@ -122,7 +137,7 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         options=options,
         folder=folder,
         temporary=temporary,
-        start=Start(config),
+        start=start,
         warnings=warnings,
         known=known,
     )
@@ -133,7 +148,7 @@ def open_doors(config: pytest.Config, options: Options) -> None:
         from leaktrace.plugin.xdist import WorkerDoor  # noqa: PLC0415 - only under xdist
 
         shared.worker, shared.workers = str(worker_input["workerid"]), int(worker_input["workercount"])
-        _watch(config, shared)
+        _watch(config, shared, given)
         register(WorkerDoor(config, shared), "leaktrace-worker")
         return
     from leaktrace.plugin.report import GrowthDoor, ReportDoor  # noqa: PLC0415 - a worker reports nothing
@@ -147,7 +162,7 @@ def open_doors(config: pytest.Config, options: Options) -> None:
 
         register(ControllerDoor(shared, report), "leaktrace-controller")
     else:
-        _watch(config, shared)
+        _watch(config, shared, given)
         if config.option.verbose > 0 and shared.watch is not None:
             register(GrowthDoor(config, shared.watch), "leaktrace-growth")
 
@@ -182,9 +197,8 @@ def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
         raise pytest.UsageError(f"leaktrace: the known leaks in {path} cannot be read: {exc}") from exc
 
 
-def _watch(config: pytest.Config, shared: Shared) -> None:
+def _watch(config: pytest.Config, shared: Shared, given: Sequence[Any]) -> None:
     journal = Journal(shared.folder / f"{shared.worker}.jsonl", shared.complain)
-    given = config.hook.pytest_leaktrace_probes(config=config)
     recorder = open_recorder(shared.options, journal, shared.worker, shared.complain, given=given)
     shared.watch = WatchDoor(recorder, shared.options, config.rootpath, shared.complain)
     config.pluginmanager.register(shared.watch, "leaktrace-watch")

@@ -79,6 +79,6 @@ class RollDoor:
 def folder_of(config: pytest.Config) -> str | None:
     """Where runs keep their journals, "" where they do not; None where leaktrace is not among the plugins."""
     try:
-        return str(base_folder(config, resolve_options(config)) or "")
+        return str(base_folder(config, resolve_options(config, config.option)) or "")
     except (pytest.UsageError, ValueError):  # its ini keys are not known
         return None

@@ -22,14 +22,14 @@ class Start:
         pid: the process that pytest was started in, the only one that watches, judges and reports.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, snapshot: Snapshot) -> None:
         self.args = (*config.invocation_params.args, *carried(config.option))
         self.cwd = str(config.invocation_params.dir)
         self.sys_path = tuple(str(entry) for entry in sys.path)
         self.environ = dict(os.environ)
         self.pid = pristine.os.getpid()
         self._manager = config.pluginmanager
-        self._snapshot = Snapshot()
+        self._snapshot = snapshot
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=_forked(weakref.WeakMethod(self._leave)))
 

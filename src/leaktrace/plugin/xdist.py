@@ -77,10 +77,11 @@ class ControllerDoor:
         if f"{WORKER_KEY}_error" in output:
             self._shared.complain(f"worker {worker} could not report: {output[WORKER_KEY + '_error']}")
         try:
-            if WORKER_KEY in output:
-                self._take(worker, json.loads(output[WORKER_KEY]))
-            elif not (self._shared.folder / f"{worker}.jsonl").exists():
-                self._shared.complain(f"worker {worker} died ({error}) and left no journal")
+            with self._shared.start.restored():
+                if WORKER_KEY in output:
+                    self._take(worker, json.loads(output[WORKER_KEY]))
+                elif not (self._shared.folder / f"{worker}.jsonl").exists():
+                    self._shared.complain(f"worker {worker} died ({error}) and left no journal")
         except Exception as exc:  # noqa: BLE001 - what a worker sent must not break the controller's loop
             self._shared.complain(f"worker {worker} sent nothing that could be read: {exc}")
 
@@ -95,7 +96,8 @@ class ControllerDoor:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self) -> None:
         """All workers that will ever report have done so."""
-        self.gather()
+        with self._shared.start.restored():
+            self.gather()
 
     def gather(self) -> None:
         """Read the journals of workers that sent nothing: they died, or the run was interrupted."""
