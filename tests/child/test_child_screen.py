@@ -153,6 +153,9 @@ class Scripted:
         ((0,), (0, 2, 1, 2), False),
         ((0,), (0, 24, 8, 12), True),
         ((0,), (0, 1, 0, 1), False),
+        ((0, 9000, 9040, 9040), (0, 20), False),
+        ((0, 9000, 9040, 9080), (0, 20), True),
+        ((0, 48, 16, 64), (0,), False),
     ],
 )
 def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, followed):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
 
+from leaktrace.child import gaps
 from leaktrace.child.answers import AnswerFile
 from leaktrace.child.explain import follow_native, name_left, trace
 from leaktrace.child.left import RUNS
@@ -56,6 +57,12 @@ class Jobs:
         self._idle = idle
         self._kinds: Sequence[str] = ("memory",)
         self._trace = True
+        self._fillers: list[object] = []
+
+    def prepare(self) -> None:
+        """Do in the base what each of its workers would do first: make what readings make, and quicken the readings."""
+        Screening(self._session, self._quiet).rehearse()
+        self._fillers = gaps.fill()
 
     def carry_out(self, share: Share) -> None:
         """Every task of a share in turn."""

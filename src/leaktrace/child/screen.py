@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import gc
 import time
+from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -27,7 +28,9 @@ FOLLOW_BATCH = 3
 LEAST_BATCHES = 3
 """Batches that the judge gets however long they take."""
 ROUNDS = 3
-"""Batches at most before a test is let go or followed."""
+"""Batches before a test is let go or followed; one more where the first rise was a warm-up's."""
+WARMING = 8
+"""A rise of bytes this many times as large as the next was the last of warming up, and no first of many."""
 RSS_STEP = 512 * 1024
 """Growth of resident memory in one batch below which it is not looked at: pages come and go."""
 HEAVY_BYTES = 32_000_000
@@ -38,7 +41,7 @@ ROUNDING = 32
 LEAST: Mapping[str, int] = {RSS_BYTES.name: RSS_STEP, HEAP_BYTES.name: ROUNDING}
 """Growth in a batch that counts: pages come and go, and malloc hands out no chunk below 32 bytes."""
 GRACE_S, LEAST_GRACE_S = 0.2, 0.0125
-FULL_EVERY = 30
+FULL_EVERY = 100
 """A full collection may come again after this many times its own duration: what died frozen has to go some time."""
 
 
@@ -100,7 +103,9 @@ class Screen:
         self._patience = Patience(batch=1)
         self._next_full = 0.0
         self._rss = next(i for i, probe in enumerate(self._probes) if probe.counter.name == RSS_BYTES.name)
-        self._two = Readings(self._probes, rows=ROUNDS + 1)
+        self._heap = next((i for i, probe in enumerate(self._probes) if probe.counter.name == HEAP_BYTES.name), None)
+        self._rise = array("q", [0])  # a number kept as an int would be growth itself
+        self._two = Readings(self._probes, rows=ROUNDS + 2)
         self._followed = Readings(self._probes, rows=2 + follow_runs)
 
     def thaw(self) -> None:
@@ -108,6 +113,11 @@ class Screen:
         if self._ours:
             gc.unfreeze()
             self._ours = False
+
+    def close(self) -> None:
+        """Give the probes' descriptors back."""
+        for probe in self._probes:
+            getattr(probe, "close", int)()
 
     def screen(
         self,
@@ -160,9 +170,9 @@ class Screen:
         malloc's bytes grew alone, for those of a small native leak waver, or where it has gained as if it had grown in
         each batch: what fell may have come and gone beside the test.
         """
-        two, risen, native, grace = self._two, 0, 0, Grace(GRACE_S, LEAST_GRACE_S)
-        rounds = iter(range(ROUNDS))  # made before the first reading: an iterator is a block
-        two.taken = 0
+        two, risen, native, warming, grace = self._two, 0, 0, 0, Grace(GRACE_S, LEAST_GRACE_S)
+        rounds = iter(range(ROUNDS + 1))  # made before the first reading: an iterator is a block
+        two.taken = self._rise[0] = 0
         caches.empty(thoroughly=False)
         # Not to count: it may set wider fixtures up again, and draw other examples than the run before. It is called
         # from here, for an exception that is kept makes an object of each frame that has called it.
@@ -172,20 +182,35 @@ class Screen:
         batch = self._patience.batch
         heavy = self._probes[self._rss].read() + HEAVY_BYTES  # type: ignore[operator]  # before the first reading, too
         self._read(two)
-        for _ in rounds:
+        for number in rounds:
+            if number == ROUNDS and not warming:
+                break
             for _ in range(batch):
                 run()
                 if self._probes[self._rss].read() > heavy:  # type: ignore[operator]  # resident memory can be read
                     return False
             self._read(two)
             now = self._risen(two, grace)
+            alike = self._is_alike(two)
+            warming += not alike
             native += now > 0 and self._grew_outside(two)
-            if native > 1 or now & risen:
+            if alike and (now & risen or (native > 1 and self._has_gained(two))):
                 return False
             risen = risen & ~self._fallen(two) | now
             if not risen and not native and not self._fell(two):
                 return True
         return not self._gained(two)
+
+    def _is_alike(self, readings: Readings) -> bool:
+        """Whether malloc's bytes, where they alone rose, rose by not much less than they did before."""
+        if self._heap is None or (now := readings.step(self._heap)) <= 0:
+            return True
+        before, self._rise[0] = self._rise[0], now
+        return WARMING * now >= before or not self._grew_outside(readings)
+
+    def _has_gained(self, readings: Readings) -> bool:
+        """Whether malloc's bytes have risen by a chunk for each batch, in all: what went up and down has not."""
+        return readings.grown(HEAP_BYTES.name) >= ROUNDING * (readings.taken - 1)
 
     def _gained(self, readings: Readings) -> bool:
         """Whether a counter that fell at the second reading of three is higher by three at the end."""

@@ -27,6 +27,7 @@ from leaktrace.verdict.model import Ruling
 from leaktrace.verdict.rules import SCREENING
 
 
+REHEARSALS = 3
 SHORT_S = 0.001
 LONG_S = 0.02
 SLOW_S = 0.25
@@ -54,8 +55,7 @@ class Screening:
     def screen(self, task: Task, item: pytest.Item, following: pytest.Item | None, tell: Tell) -> bool:
         """Screen a test and tell what came of it; returns whether this worker can go on to the next."""
         if self._screen is None:
-            probes = (HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
-            self._screen = Screen(probes, self._judged)
+            self._screen = self._made()
         screen, since = self._screen, self._clock()
         self._plain_s += task.duration_s
         try:
@@ -81,6 +81,17 @@ class Screening:
             tell("retired", {})
             return False
         return True
+
+    def rehearse(self) -> None:
+        """Screen what does nothing, so that what this makes for itself is not made in the first test of each worker."""
+        screen = self._made()
+        for _ in range(REHEARSALS):
+            screen.screen(_nothing, patience=lambda _s: Patience(1))
+            screen.thaw()
+        screen.close()
+
+    def _made(self) -> Screen:
+        return Screen((HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe()), self._judged)
 
     def _resident(self) -> int:
         value = self._rss.read()
@@ -141,6 +152,10 @@ class Screening:
         if not more and {ruling.counter for ruling in suspicious} == {REFS.name}:
             self._harmless.explain(readings.grown(REFS.name))
         return bool(suspicious), more
+
+
+def _nothing() -> None:
+    """A test without a body."""
 
 
 class Harmless:
