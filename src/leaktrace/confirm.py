@@ -22,7 +22,7 @@ from leaktrace.hunt import HEAVY_BYTES, Screened, decided, hunted, screened, scr
 from leaktrace.native import followed
 from leaktrace.options import Mode, Options, Source
 from leaktrace.order import Hearing, heard_again
-from leaktrace.probes.model import REFS
+from leaktrace.probes.model import REFS, RSS_BYTES
 from leaktrace.replay.letters import Answer, Task, placed, targets_of
 from leaktrace.replay.runner import Bounds, Outcome, Pool, replay
 from leaktrace.session import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
@@ -36,6 +36,8 @@ from leaktrace.verdict.model import Verdict
 PARKED_BYTES = 4_000_000
 SLOW_S = 0.5
 MOST_MEMORY_BYTES = 4 << 30
+SHARES_A_JOB = 6
+"""Memory that has to be free for a base and its worker, as a multiple of what a process held before its tests."""
 FOLLOW_S = 15.0
 FOLLOW_SHARE = 0.05
 """The part of a suspect's time-out after which one that could be ruled on is followed no further."""
@@ -66,8 +68,10 @@ class Passes:
         deadline: Deadline,
         progress: Progress,
         paths: Mapping[str, str] = MappingProxyType({}),
+        *,
+        jobs: int = 1,
     ) -> None:
-        self._paths = paths
+        self._paths, self._jobs = paths, jobs
         self._pool, self._options, self._deadline, self._progress = pool, options, deadline, progress
         self.warnings: list[str] = []
 
@@ -78,7 +82,7 @@ class Passes:
         if not tasks:
             return Outcome()
         names: dict[int | None, str] = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
-        bounds = Bounds(jobs=self._options.jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
+        bounds = Bounds(jobs=self._jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
         try:
             outcome = replay(
                 placed(tasks, self._paths),
@@ -122,8 +126,9 @@ def confirm(
     watched = [*(each for part in parts for each in part.suspects)]
     known = {key_of(each) for each in watched}
     watched += [each for each in context.resumed if key_of(each) not in known]
+    jobs = jobs_of(options, context, parts)
     with Pool(context.settings, context.folder, stopped) as pool:
-        passes = Passes(pool, options, Deadline(options.budget_s, clock, clock()), progress, paths)
+        passes = Passes(pool, options, Deadline(options.budget_s, clock, clock()), progress, paths, jobs=jobs)
         found = Screened()
         if options.mode is Mode.HUNT:
             found = _screen(parts, watched, options, passes, clock)
@@ -132,7 +137,7 @@ def confirm(
                 passes.within(Deadline(options.budget_s, clock, clock()))
         cleared = decided(watched, found, limit_bytes=options.limit_bytes)
         open_ones = [number for number in range(len(watched)) if number not in cleared and is_replayed(watched[number])]
-        tasks = plans([(number, watched[number]) for number in open_ones], paths, options, found, context.workers)
+        tasks = plans([(number, watched[number]) for number in open_ones], paths, options, found, jobs + context.beside)
         outcome = passes.run("replaying", soonest_first(_distinct(tasks), watched))
         heard = {
             number: Hearing(suspect=watched[number], task=task, case=case)
@@ -220,7 +225,7 @@ def plans(
     paths: Mapping[str, str],
     options: Options,
     found: Screened,
-    workers: int,
+    side_by_side: int,
 ) -> dict[int, Task]:
     """A task for each suspect, by its number; those of one test or fixture share one, whatever kinds they are of."""
     shared: dict[tuple[str, str, str], list[tuple[int, Suspect]]] = {}
@@ -230,7 +235,7 @@ def plans(
     for several in shared.values():
         first, suspect = several[0]
         task = replace(
-            plan(first, suspect, paths, options, workers),
+            plan(first, suspect, paths, options, side_by_side),
             kinds=tuple({each.kind for _number, each in several}),
             references=any(_by_references(each, found) for _number, each in several),
         )
@@ -260,10 +265,19 @@ def _by_references(suspect: Suspect, found: Screened) -> bool:
     return suspect.counter == REFS.name or (rate is not None and rate.low > 0)
 
 
-def plan(number: int, suspect: Suspect, paths: Mapping[str, str], options: Options, workers: int = 1) -> Task:
+def jobs_of(options: Options, context: Context, parts: Sequence[Part]) -> int:
+    """How many children run at a time: as many as the user says, else as could run before and find memory."""
+    if options.jobs is not None:
+        return options.jobs
+    read = [part.ledger.first.get(RSS_BYTES.name) for part in parts]
+    resident = max((value for value in read if isinstance(value, int)), default=0)
+    return max(1, min(context.jobs, psutil.virtual_memory().available // max(SHARES_A_JOB * resident, 1)))
+
+
+def plan(number: int, suspect: Suspect, paths: Mapping[str, str], options: Options, side_by_side: int = 1) -> Task:
     """How a suspect is run again: heavy or slow ones with a reading after each run, and fewer runs."""
     heavy = suspect.grew_by > HEAVY_BYTES or suspect.duration_s > SLOW_S
-    memory = min(MOST_MEMORY_BYTES, psutil.virtual_memory().available // (2 * options.jobs * max(1, workers)))
+    memory = min(MOST_MEMORY_BYTES, psutil.virtual_memory().available // (2 * side_by_side))
     return Task(
         ident=number,
         targets=targets_of(suspect.nodeids, paths),

@@ -77,14 +77,16 @@ class Context:
     Attributes:
         folder: where the letters of this run go.
         settings: the process's own, taken before the first test.
-        workers: how many processes ran tests side by side.
+        beside: how many other processes replay on this machine meanwhile.
+        jobs: how many children may run at a time where the user has not said.
         known: known leaks of others that the user has added.
         resumed: suspects that an earlier run had left unjudged.
     """
 
     folder: Path
     settings: Settings
-    workers: int = 1
+    beside: int = 0
+    jobs: int = 1
     known: tuple[KnownLeak, ...] = ()
     resumed: tuple[Suspect, ...] = ()
 

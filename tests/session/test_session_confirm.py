@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from array import array
+from dataclasses import replace
 
-from leaktrace.confirm import Deadline, confirm, plan
+import pytest
+
+from leaktrace.confirm import Deadline, confirm, jobs_of, plan
 from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.options import Mode, Options
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
@@ -106,3 +109,16 @@ def test_a_budget_that_ran_out_is_told(tmp_path):
 
     assert found.left_out == ("t.py::test_a",)
     assert "--leaktrace-budget ran out while replaying" in found.warnings
+
+
+@pytest.mark.parametrize(
+    ("given", "ran", "resident", "jobs"),
+    [(None, 1, 10**6, 1), (None, 4, 10**6, 4), (3, 1, 10**6, 3), (None, 4, 10**15, 1), (3, 4, 10**15, 3)],
+    ids=["one process", "four workers", "as told", "too little memory", "as told, whatever the memory"],
+)
+def test_as_many_children_run_at_a_time_as_tests_did_before_or_as_the_user_says(tmp_path, given, ran, resident, jobs):
+    options = Options(mode=Mode.CONFIRM, jobs=given)
+    part, context = suite(tmp_path, options)
+    part.ledger.first["rss_bytes"] = resident
+
+    assert jobs_of(options, replace(context, jobs=ran), [part]) == jobs

@@ -17,6 +17,7 @@ from leaktrace.options.values import (
     Mode,
     format_allowances,
     format_budget,
+    format_jobs,
     format_kinds,
     format_path,
     format_switch,
@@ -25,6 +26,7 @@ from leaktrace.options.values import (
     parse_budget,
     parse_count,
     parse_fail_on,
+    parse_jobs,
     parse_kinds,
     parse_mode,
     parse_path,
@@ -169,14 +171,14 @@ class Options:
         rule="none, or words such as leak,undecided",
         help=f"Exit with status 1 if any of these was found in a passing run: {', '.join(FAIL_ON_WORDS)}.",
     )
-    jobs: int = _option(
+    jobs: int | None = _option(
         "jobs",
-        default=1,
-        parse=parse_count,
-        format=str,
+        default=None,
+        parse=parse_jobs,
+        format=format_jobs,
         metavar="N",
-        rule="a whole number from 1",
-        help="How many replay children run at the same time.",
+        rule="auto, or a whole number from 1",
+        help="How many replay children run at the same time; auto: as many as xdist had workers, else one.",
     )
     budget_s: float | None = _option(
         "budget",

@@ -68,6 +68,19 @@ def parse_count(text: str) -> int:
     return int(text)
 
 
+def parse_jobs(text: str) -> int | None:
+    """A whole number from 1, or None for `auto`."""
+    try:
+        return None if text.strip().lower() == "auto" else parse_count(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, or auto") from error
+
+
+def format_jobs(jobs: int | None) -> str:
+    """The way back."""
+    return "auto" if jobs is None else str(jobs)
+
+
 def parse_budget(text: str) -> float | None:
     """Seconds, or None for `none`."""
     try:

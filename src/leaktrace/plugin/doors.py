@@ -99,7 +99,8 @@ class Shared:
                 environ=environ,
                 interpreter=interpreter(),
             ),
-            workers=self.workers,
+            beside=self.workers - 1 if self.watch is not None else 0,
+            jobs=self.workers if self.watch is None else 1,  # tests that ran side by side can do so again
             known=self.known,
             resumed=tuple(self.resumed),
         )
