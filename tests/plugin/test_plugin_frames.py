@@ -151,3 +151,21 @@ def test_an_interruption_shows_no_frame_of_ours(example, where):
     without, watched = compared(example, "--full-trace", files=STOPPING, env={"WHERE": where})
 
     assert watched == without
+
+
+def test_pytest_itself_breaking_down_shows_no_frame_of_ours(example):
+    files = {
+        "test_a.py": """
+            import sys
+            from unittest import mock
+
+            def test_breaks_pytest():
+                sys.exc_info = mock.MagicMock()
+                assert 0
+            """
+    }
+
+    without, watched = compared(example, files=files)
+
+    assert "exc_info" in str(without[1]) or "Traceback" in str(without[1])
+    assert watched == without

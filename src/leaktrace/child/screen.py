@@ -84,6 +84,7 @@ class Screen:
     Args:
         probes: exact counters, and RSS.
         judged: asked after each batch of a test that is followed.
+        collected_s: seconds that a full collection took where one has just been made; None where none was.
     """
 
     def __init__(
@@ -93,6 +94,7 @@ class Screen:
         *,
         follow_runs: int = 60,
         follow_s: float = 3.0,
+        collected_s: float | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._probes, self._judged, self._clock = list(probes), judged, clock
@@ -101,7 +103,7 @@ class Screen:
         """How long the last test was followed, after it had grown."""
         self._ours = False
         self._patience = Patience(batch=1)
-        self._next_full = 0.0
+        self._next_full = 0.0 if collected_s is None else clock() + collected_s * FULL_EVERY
         self._rss = next(i for i, probe in enumerate(self._probes) if probe.counter.name == RSS_BYTES.name)
         self._heap = next((i for i, probe in enumerate(self._probes) if probe.counter.name == HEAP_BYTES.name), None)
         self._rise = array("q", [0])  # a number kept as an int would be growth itself

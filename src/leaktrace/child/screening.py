@@ -40,11 +40,23 @@ OUTGROWN = 0.25
 
 
 class Screening:
-    """Screens one test after the other, each at most a few times."""
+    """Screens one test after the other, each at most a few times.
+
+    Args:
+        session: pytest's own, with everything collected.
+        quiet: runs items so that no other plugin hears of it.
+        collected_s: seconds that a full collection took where one has just been made; None where none was.
+    """
 
     def __init__(
-        self, session: pytest.Session, quiet: QuietRuns, clock: Callable[[], float] = time.perf_counter
+        self,
+        session: pytest.Session,
+        quiet: QuietRuns,
+        *,
+        collected_s: float | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._collected_s = collected_s
         self._session, self._quiet, self._clock = session, quiet, clock
         self._harmless = Harmless()
         self._rss = RssProbe()
@@ -91,7 +103,8 @@ class Screening:
         screen.close()
 
     def _made(self) -> Screen:
-        return Screen((HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe()), self._judged)
+        probes = (HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
+        return Screen(probes, self._judged, collected_s=self._collected_s)
 
     def _resident(self) -> int:
         value = self._rss.read()

@@ -62,8 +62,12 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, pluggy.Result[
     """
     outcome = yield
     door = config.pluginmanager.get_plugin("leaktrace-report")
-    if door is not None and outcome.excinfo is None:
+    if door is None:
+        return
+    if outcome.exception is None:
         outcome.force_result(door.after(outcome.get_result()))
+    else:  # pytest itself has broken down: the interpreter will show how
+        door.clean(outcome.exception)
 
 
 @pytest.hookimpl(trylast=True)

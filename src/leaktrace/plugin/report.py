@@ -5,6 +5,7 @@ What only children can tell comes after pytest has finished altogether: see `lea
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -18,6 +19,7 @@ from leaktrace.errors import LeaktraceError
 from leaktrace.ledger.model import Ledger, is_uneventful
 from leaktrace.options import Mode
 from leaktrace.plugin.doors import Shared, confirms
+from leaktrace.plugin.frames import without_ours
 from leaktrace.plugin.watch import WatchDoor
 from leaktrace.words import escaped
 
@@ -199,6 +201,12 @@ class ReportDoor:
         except Exception as exc:  # noqa: BLE001 - a fault of ours costs our report
             self.say(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
         return status
+
+    @staticmethod
+    def clean(exc: BaseException) -> None:
+        """Take our frames out of what ends pytest."""
+        with contextlib.suppress(Exception):  # it is shown as it is
+            without_ours(exc)
 
     def say(self, text: str) -> None:
         """One line, whatever else may have failed."""
