@@ -27,6 +27,7 @@ CHECKS = (
 SIGNALLED = {"sigkill": -9, "sigsegv": -11, "sigabrt": -6}
 ENDED_BY = ("sigkill", "sigterm", "sigint", "sigint2", "sigsegv", "sigabrt", "os._exit", "sys.exit")
 FRAME = re.compile(r"leaktrace/(?:\w+/)*\w+\.py[\":]")
+XDIST_BROKE = re.compile(r"^  File .*/(?:execnet|xdist)/", re.MULTILINE)
 DEGRADED = re.compile(r"leaktrace: .*(?:the watch stopped|the watch could not end|the report failed|the hunt failed).*")
 NO_ROOM = ("full", "read-only", "vanish", "RLIMIT_AS", "RLIMIT_NOFILE", "RLIMIT_FSIZE", "umask")
 """Where a journal may not be possible: then it has to be said."""
@@ -47,7 +48,9 @@ def failures(scenario: Scenario, seen: dict) -> dict[str, str]:
         "report": _report(scenario, plains, ours),
     }
     # Where xdist itself breaks down, how far its workers had come is chance: there is nothing to compare with.
-    broken = scenario.spread == "n2" and any(plain["status"] == 3 for plain in plains)
+    broken = scenario.spread == "n2" and any(
+        plain["status"] == 3 or XDIST_BROKE.search(plain["output"]) for plain in plains
+    )
     if broken:
         found["status"] = found["lost"] = ""
     if not found["hang"] and not broken:

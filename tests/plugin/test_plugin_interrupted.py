@@ -26,7 +26,13 @@ SUITE = """
     def test_fails(): assert 0, "of the user's"
     """
 MAIN = {"conftest.py": "import os\nos.environ.setdefault('MAIN', str(os.getpid()))\n"}
-ARGS = ("--leaktrace", "--leaktrace-limit=1MB", "--leaktrace-json=book.json", "--junitxml=junit.xml")
+ARGS = (
+    "--leaktrace",
+    "--leaktrace-jobs=1",
+    "--leaktrace-limit=1MB",
+    "--leaktrace-json=book.json",
+    "--junitxml=junit.xml",
+)
 
 
 def replaying(example, process):
