@@ -169,3 +169,20 @@ def test_pytest_itself_breaking_down_shows_no_frame_of_ours(example):
 
     assert "exc_info" in str(without[1]) or "Traceback" in str(without[1])
     assert watched == without
+
+
+def test_what_the_watch_saw_is_told_though_a_hook_behind_the_last_test_breaks_down(spread):
+    files = {
+        "conftest.py": """
+            def pytest_unconfigure(config):
+                if not hasattr(config, "workerinput"): raise OSError("hook")
+            """,
+        "test_a.py": "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 20_000_000)\n",
+    }
+
+    ran = spread.run("--leaktrace", files=files, expect=1)
+
+    assert "OSError: hook" in ran.text
+    assert "LEAKED 20MB in test_a.py::test_leaks" in ran.text
+    assert "leaktrace: not judged: 1" in ran.text
+    assert "/leaktrace/" not in ran.text

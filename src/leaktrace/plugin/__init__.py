@@ -66,8 +66,8 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, pluggy.Result[
         return
     if outcome.exception is None:
         outcome.force_result(door.after(outcome.get_result()))
-    else:  # pytest itself has broken down: the interpreter will show how
-        door.clean(outcome.exception)
+    else:  # a hook behind the last test has failed, or pytest itself: the interpreter will show how
+        door.broken_down(outcome.exception)
 
 
 @pytest.hookimpl(trylast=True)

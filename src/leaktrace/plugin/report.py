@@ -202,11 +202,12 @@ class ReportDoor:
             self.say(f"leaktrace: the report failed: {type(exc).__name__}: {exc}")
         return status
 
-    @staticmethod
-    def clean(exc: BaseException) -> None:
-        """Take our frames out of what ends pytest."""
+    def broken_down(self, exc: BaseException) -> None:
+        """Pytest ends by an exception: take our frames out of it, and say what the watch has seen."""
         with contextlib.suppress(Exception):  # it is shown as it is
             without_ours(exc)
+        if self.parts and isinstance(exc, Exception):
+            self.after(int(pytest.ExitCode.INTERNAL_ERROR))
 
     def say(self, text: str) -> None:
         """One line, whatever else may have failed."""
