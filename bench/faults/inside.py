@@ -246,8 +246,17 @@ def _tree(root: Path) -> dict[str, str]:
         if name.startswith(".pytest_cache/d/leaktrace") or path.name in SHOWN or name.endswith("filler"):
             continue
         if path.is_file() and not path.is_symlink():
-            found[name] = "" if name.endswith(".pyc") else hashlib.sha1(path.read_bytes()).hexdigest()
+            found[name] = "" if name.endswith(".pyc") else hashlib.sha1(_content(path)).hexdigest()
     return found
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file; of the failures that pytest remembers, which of two workers told first is chance."""
+    content = path.read_bytes()
+    if path.name == "lastfailed":
+        with contextlib.suppress(ValueError):
+            return json.dumps(json.loads(content), sort_keys=True).encode()
+    return content
 
 
 def _names(folder: Path) -> list[str]:
