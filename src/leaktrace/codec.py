@@ -60,7 +60,7 @@ def loads(data: bytes | str) -> Any:
 @lru_cache(maxsize=1)
 def _decoder() -> json.JSONDecoder:
     # Where somebody has lifted Python's own bound of digits, a number of millions of them would take hours.
-    unbounded = getattr(sys, "get_int_max_str_digits", lambda: 0)() == 0
+    unbounded = sys.get_int_max_str_digits() == 0
     return json.JSONDecoder(parse_constant=_no_number, parse_int=_bounded if unbounded else None)
 
 
