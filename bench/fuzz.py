@@ -42,7 +42,7 @@ def main():
             path = Path(folder) / "spoiled-file"
             for number in range(options.files):
                 rng = Random(f"{options.seed}/{kind.name}/{number}")
-                path.write_bytes(spoiled(rng, rng.choice(kind.valid)))
+                path.write_bytes(spoiled(rng, kind, rng.choice(kind.valid)))
                 start = time.perf_counter()
                 tally[outcome(kind, path, number)] += 1
                 slowest = max(slowest, time.perf_counter() - start)
@@ -72,7 +72,7 @@ def outcome(kind, path, number):
     try:
         kind.read(path)
     except LeaktraceError as exc:
-        if kind.name == "known" or path.name in str(exc):
+        if kind.name.startswith("known") or path.name in str(exc):
             return "refused"
         print(f"{kind.name} {number}: refused without its name: {exc}")
     except Exception:

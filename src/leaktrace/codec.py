@@ -1,4 +1,4 @@
-"""Frozen dataclasses to plain JSON values and back, validated by their own type hints.
+"""Frozen dataclasses to plain JSON values and back, validated by their own type hints; TOML to plain values.
 
 Reading is lenient where the future may differ (unknown keys are ignored) and strict where a program would break: a
 missing key without default, a value of another type, a number that is not finite or has more than 64 bits, or a text
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import re
 import reprlib
 import sys
 import types
@@ -29,6 +30,9 @@ LONGEST = 1_000_000
 NUMBER_BOUND = 1 << 63
 """No whole number in a file of ours reaches it."""
 _LONGEST_PLACE, _LONGEST_SHOWN = 200, 60
+_MOST_DOTS = 300
+"""In a line of TOML: for a key of n parts `tomllib` takes n² steps, and thousands of such keys would take hours."""
+_LONG_NUMBER = re.compile("[0-9_]{1000}")
 
 
 class Bounds(NamedTuple):
@@ -60,7 +64,7 @@ def loads(data: bytes | str) -> Any:
 @lru_cache(maxsize=1)
 def _decoder() -> json.JSONDecoder:
     # Where somebody has lifted Python's own bound of digits, a number of millions of them would take hours.
-    unbounded = getattr(sys, "get_int_max_str_digits", lambda: 0)() == 0
+    unbounded = sys.get_int_max_str_digits() == 0
     return json.JSONDecoder(parse_constant=_no_number, parse_int=_bounded if unbounded else None)
 
 
@@ -72,6 +76,27 @@ def _bounded(text: str) -> int:
     if len(text) > _LONGEST_SHOWN:
         raise ValueError(f"a number of {len(text)} digits")
     return int(text)
+
+
+def loads_toml(text: str) -> dict[str, Any]:
+    """Plain values from TOML, for data that nobody vouches for.
+
+    Raises:
+        ValueError: it is no TOML, is nested too deep to be ours, or has a number or a key that would take hours.
+    """
+    import tomllib  # noqa: PLC0415 - only for who has such a file, and where a known leak is looked for
+
+    if _LONG_NUMBER.search(text):
+        raise ValueError("a number of over 1,000 digits")
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.count(".") > _MOST_DOTS:
+            raise ValueError(f"line {number} has more than {_MOST_DOTS} dots")
+    try:
+        return tomllib.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    except ValueError as exc:  # it may show a key of any length
+        raise ValueError(str(exc)[:_LONGEST_PLACE]) from None
 
 
 def encode(value: object) -> Any:

@@ -21,7 +21,8 @@ OURS = ("builtins", "leaktrace", "psutil")
 LATE = frozenset(
     {
         *("_compat_pickle", "_pydecimal", "contextvars", "decimal", "fractions", "hashlib", "numbers", "pickle"),
-        *("platform", "random", "shlex", "shutil", "statistics", "subprocess", "textwrap", "tokenize", "tracemalloc"),
+        *("platform", "random", "shlex", "shutil", "statistics", "subprocess", "textwrap", "tokenize", "tomllib"),
+        *("tomllib._parser", "tomllib._re", "tomllib._types", "tracemalloc"),
     }
 )
 """Modules that the rooms import, of which some may be loaded only after the configuration. Where the suite has loaded

@@ -14,6 +14,9 @@ from leaktrace.child.records import Records
 from leaktrace.replay.neutral import NEUTRAL, carried, set_back
 
 
+pytestmark = pytest.mark.versions
+
+
 NOTE = """
     import pytest
 

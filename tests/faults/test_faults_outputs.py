@@ -66,11 +66,11 @@ def test_a_casebook_that_a_full_disk_refuses_is_told(suite):
 
 @pytest.mark.parametrize(
     "known",
-    ["[" * 100_000, '{"known": ' + "9" * 5000 + "}", '[{"name": "a", "holder": "' + "(a" * 2000 + '"}]'],
+    ["known = " + "[" * 100_000, "known = " + "9" * 5000, '[[known]]\nid = "a"\nholder = "' + "(a" * 2000 + '"'],
     ids=["deep", "long number", "deep pattern"],
 )
 def test_a_hostile_table_of_known_leaks_is_a_usage_error(suite, known):
-    ours = suite.run("--leaktrace", "--leaktrace-known=known.json", files={**ONE, "known.json": known}, book=False)
+    ours = suite.run("--leaktrace", "--leaktrace-known=known.toml", files={**ONE, "known.toml": known}, book=False)
 
     assert ours.status == 4
     assert not OUR_FRAME.search(ours.output)

@@ -6,7 +6,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -51,16 +51,29 @@ VALUES: Sequence[object] = (
     "leaktrace/²", "leaktrace/2", "a{9999999}", "a{99999999999}", "(" * 500, "(?i)x|(", "gremlins", "test", "x" * 100_001, [], {}, [[]], [None],
     {"unread": 5}, {"unread": "why"}, {"a": {"b": 1}}, [0] * 20_000,
 )  # fmt: skip
+TOML_VALUES = (
+    "1" + "0" * 400, "9" * 5_000, "9" * 100_000, "0x" + "f" * 5_000, "nan", "-inf", "1e999", "-0.0", "[" * DEEP + "]" * DEEP, "[" * DEEP,
+    "{a = " * 3_000 + "1" + "}" * 3_000, "{" + "a." * 5_000 + "a = 1}", "1979-05-27T07:32:00Z", "1979-13-45", "23:59:60", "9999-12-31T23:59:59+24:00",
+    r'"\ud800"', '"\0"', '"\x1b[2J"', r'"a{99999999999}"', '"' + "(" * 500 + '"', '"' + "x" * 100_001 + '"', '"""', "'''", "true", "{}", "[]", "[[]]",
+    "[" + "0," * 20_000 + "]", "",
+)  # fmt: skip
+TOML_LINES = (
+    "a." * 100_000 + "a = 1", "[" + "a." * 2_000 + "a]", "[[known]]", "[known]", "[[known.known]]", "[known.a]", "known = 5", "[[other]]", "id = 5",
+    "x" * 100_000 + " = 1", '"" = 1', "= 1", "\t", "# \x00", "]",
+)  # fmt: skip
 KEYS = ("t", "event", "task", "schema", "kind", "next", "row", "gone", "things", "unread", "batch_runs", "later")
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of file: a few valid ones, and who reads one and makes of it all that is ever made."""
+    """One kind of file: a few valid ones, who reads one and makes of it all that is ever made, and who spoils its values."""
 
     name: str
     valid: tuple[bytes, ...]
     read: Callable[[Path], object]
+    spoilers: tuple[Callable[[Random, bytes], bytes], ...] = field(
+        default_factory=lambda: (value_put, value_put, value_put, value_put, key_doubled)
+    )
 
 
 def kinds() -> tuple[Kind, ...]:
@@ -68,10 +81,9 @@ def kinds() -> tuple[Kind, ...]:
         Kind("journal", journals(), reads_journal),
         Kind("casebook", casebooks(), reads_casebook),
         Kind(
-            "known",
-            (json.dumps([KNOWN]).encode(), json.dumps([encode_shipped(row) for row in table()]).encode()),
-            reads_known,
+            "known", (toml([KNOWN]), toml(shipped())), reads_known, (line_put, line_put, toml_value_put, toml_value_put)
         ),
+        Kind("known-json", (json.dumps([KNOWN]).encode(), json.dumps(shipped()).encode()), reads_known_json),
         Kind("answer", (lines(EVENTS), lines([*EVENTS[:2], *OTHERS])), reads_answers),
         Kind("order", orders(), read_order),
         Kind("roll", (json.dumps(encode(ROLL)).encode(),), read_roll),
@@ -79,12 +91,10 @@ def kinds() -> tuple[Kind, ...]:
     )
 
 
-def spoiled(rng: Random, data: bytes) -> bytes:
+def spoiled(rng: Random, kind: Kind, data: bytes) -> bytes:
     """A valid file with one to three things wrong with it."""
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        data = rng.choice(
-            (bytes_flipped, cut, doubled, spliced, value_put, value_put, value_put, value_put, key_doubled)
-        )(rng, data)
+        data = rng.choice((bytes_flipped, cut, doubled, spliced, *kind.spoilers))(rng, data)
     return data
 
 
@@ -144,6 +154,29 @@ def value_put(rng, data):
         holder[key] = rng.choice(VALUES)
     pieces[number] = raw(json.dumps(holder[0] if root else tree))
     return b"\n".join(pieces)
+
+
+def toml_value_put(rng, data):
+    """One value of one of its lines of TOML exchanged, or the key of one."""
+    lines = data.split(b"\n")
+    number = rng.randrange(len(lines))
+    key, equals, value = lines[number].partition(b" = ")
+    if rng.random() < 0.8:
+        value = rng.choice(TOML_VALUES).encode()
+    else:
+        key = rng.choice(KEYS).encode()
+    lines[number] = key + equals + value
+    return b"\n".join(lines)
+
+
+def line_put(rng, data):
+    """One line left out, doubled, put elsewhere, or one put in."""
+    lines = data.split(b"\n")
+    number, other = rng.randrange(len(lines)), rng.randrange(len(lines))
+    line = lines.pop(number) if rng.random() < 0.5 else lines[number]
+    if rng.random() < 0.7:
+        lines.insert(other, rng.choice((line, rng.choice(TOML_LINES).encode())))
+    return b"\n".join(lines)
 
 
 def _is_in(holder, tree):
@@ -232,15 +265,23 @@ KNOWN = {
 }  # fmt: skip
 
 
-def encode_shipped(row):
-    told = {**asdict(row), "from": row.since}
-    del told["since"]
-    return {key: value for key, value in told.items() if value is not None}
+def shipped():
+    rows = [{**asdict(row), "from": row.since} for row in table()]
+    return [{key: value for key, value in row.items() if value is not None and key != "since"} for row in rows]
 
 
-def reads_known(path):
+def toml(rows):
+    text = ["\n".join(["[[known]]", *(f"{key} = {json.dumps(row[key])}" for key in row)]) for row in rows]
+    return "\n\n".join(text).encode()
+
+
+def reads_known_json(path):
+    reads_known(path, is_json=True)
+
+
+def reads_known(path, *, is_json=False):
     try:
-        rows = table(path.read_bytes().decode("utf-8"))
+        rows = table(path.read_bytes().decode("utf-8"), is_json=is_json)
     except UnicodeDecodeError:
         return
     match(exhibit(), {**installed(rows), "pytest": "9.0"}, rows)

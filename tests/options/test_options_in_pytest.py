@@ -7,6 +7,9 @@ import pytest
 from leaktrace.options import Mode, Source, declare, resolve
 
 
+pytestmark = pytest.mark.versions
+
+
 class Door:
     """The plugin's part, as small as it can be."""
 

@@ -109,11 +109,11 @@ NAMES_PATCHED = (
     RECORDING
     + """
     def test_patches():
+        real = {module: importlib.import_module(module) for module in NAMES}  # all before the first is patched
         for module, names in NAMES.items():
-            real = importlib.import_module(module)
             for name in names:
                 try:
-                    patch(real, name, f"{module}.{name}")
+                    patch(real[module], name, f"{module}.{name}")
                 except TypeError:
                     pass  # a class that cannot be derived from, so nobody puts anything in its place
         patch(builtins, "open", "builtins.open")

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from plugin_harness import known_toml
 
 from leaktrace.ledger.journal import read_journal
 
@@ -66,31 +67,38 @@ def test_a_casebook_that_could_not_be_written_is_told_and_never_named(example):
     assert stat.S_ISCHR((example.path / "link.json").stat().st_mode)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "[" * 100_000,
-        "9" * 5_000,
-        "NaN",
-        "\ufeff[]",
-        json.dumps([{"id": "a", "package": "a", "from": "1", "blame": "", "remedy": "", "holder": "a{99999999999}"}]),
-        json.dumps([{"id": "a", "package": "a", "from": "1", "blame": "", "remedy": "", "holder": "(" * 900}]),
-        json.dumps([{"id": "a", "package": "", "from": "1", "blame": "", "remedy": "", "holder": "a"}]),
-    ],
-    ids=["deep", "digits", "nan", "mark", "repeat", "groups", "package"],
-)
-def test_a_hostile_table_of_known_leaks_is_a_usage_error(example, text):
-    ran = example.run("--leaktrace-known=mine.json", files={**ONE, "mine.json": text}, book=False, expect=4)
+KNOWN = {"id": "a", "package": "a", "from": "1", "blame": "", "remedy": "", "holder": "a"}
 
-    assert "mine.json cannot be read: " in ran.text
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("mine.json", "[" * 100_000),
+        ("mine.json", "9" * 5_000),
+        ("mine.json", "NaN"),
+        ("mine.json", "\ufeff[]"),
+        ("mine.toml", "known = " + "[" * 100_000),
+        ("mine.toml", "a." * 100_000 + "a = 1"),
+        ("mine.toml", "known = " + "9" * 1_000_000),
+        ("mine.toml", "# " + "x" * (1 << 20)),
+        ("mine.toml", known_toml({**KNOWN, "holder": "a{99999999999}"})),
+        ("mine.toml", known_toml({**KNOWN, "holder": "(" * 900})),
+        ("mine.toml", known_toml({**KNOWN, "package": ""})),
+    ],
+    ids=["deep", "digits", "nan", "mark", "deep toml", "key", "number", "size", "repeat", "groups", "package"],
+)
+def test_a_hostile_table_of_known_leaks_is_a_usage_error(example, name, text):
+    ran = example.run(f"--leaktrace-known={name}", files={**ONE, name: text}, book=False, expect=4)
+
+    assert f"{name} cannot be read: " in ran.text
     assert "Traceback" not in ran.text
 
 
 def test_a_pattern_that_only_warns_is_taken_where_warnings_are_errors(example):
     row = {"id": "a", "package": "pytest", "from": "1", "blame": "b", "remedy": "c", "holder": "[[a]"}
-    args = ("-W", "error", "--leaktrace-known=mine.json", "--leaktrace-ignore=[[a]")
+    args = ("-W", "error", "--leaktrace-known=mine.toml", "--leaktrace-ignore=[[a]")
 
-    example.run(*args, files={**ONE, "mine.json": json.dumps([row])}, expect=0)
+    example.run(*args, files={**ONE, "mine.toml": known_toml(row)}, expect=0)
 
 
 def test_a_folder_that_another_has_prepared_among_the_temporary_files_is_not_used(example):

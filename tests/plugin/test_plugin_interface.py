@@ -11,6 +11,9 @@ import pytest
 from leaktrace.casebook import wire
 
 
+pytestmark = pytest.mark.versions
+
+
 LEAKY = """
     import pytest
     KEPT = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from plugin_harness import known_toml
 
 
 POOL = "somelib keeps each request"
@@ -29,7 +30,7 @@ FILES = {
         def test_theirs(): somelib.get()
         def test_ours(): OWN.append(bytearray(3_000_000))
         """,
-    "known.json": json.dumps([ROW]),
+    "known.toml": known_toml(ROW),
 }
 CONFIRM = ("--leaktrace", "--leaktrace-limit=1MB")
 
@@ -37,7 +38,7 @@ CONFIRM = ("--leaktrace", "--leaktrace-limit=1MB")
 def test_a_known_leak_of_another_is_shown_apart_and_fails_nothing(spread):
     ran = spread.run(
         *CONFIRM,
-        "--leaktrace-known=known.json",
+        "--leaktrace-known=known.toml",
         "--leaktrace-fail-on=leak,suspect,undecided",
         "-k",
         "theirs",
@@ -56,23 +57,31 @@ def test_a_known_leak_of_another_is_shown_apart_and_fails_nothing(spread):
 
 def test_a_leak_of_ones_own_beside_it_comes_first_and_still_fails_the_run(example):
     ran = example.run(
-        *CONFIRM, "--leaktrace-known=known.json", "--leaktrace-fail-on=leak", files=FILES, expect=1, book=False
+        *CONFIRM, "--leaktrace-known=known.toml", "--leaktrace-fail-on=leak", files=FILES, expect=1, book=False
     )
 
     assert "= leaktrace: 1 LEAK, 1 KNOWN =" in ran.text
     assert ran.report.index("LEAK  test_a.py::test_ours") < ran.report.index("KNOWN test_a.py::test_theirs")
 
 
+def test_a_table_named_as_json_is_read_as_json(example):
+    args = (*CONFIRM, "--leaktrace-known=known.json", "-k", "theirs")
+
+    ran = example.run(*args, files={**FILES, "known.json": json.dumps([ROW])}, expect=0)
+
+    assert ran.case("test_theirs").status == "known"
+
+
 def test_the_version_that_is_installed_may_have_it_mended(example):
-    table = json.dumps([{**ROW, "fixed": "2.1"}])
+    table = known_toml({**ROW, "fixed": "2.1"})
 
     ran = example.run(
         *CONFIRM,
-        "--leaktrace-known=known.json",
+        "--leaktrace-known=known.toml",
         "--leaktrace-fail-on=leak",
         "-k",
         "theirs",
-        files={**FILES, "known.json": table},
+        files={**FILES, "known.toml": table},
         expect=1,
     )
 
@@ -81,7 +90,7 @@ def test_the_version_that_is_installed_may_have_it_mended(example):
 
 def test_a_path_in_an_ini_file_begins_at_its_folder(example):
     (example.path / "below").mkdir()
-    files = {**FILES, "tox.ini": "[pytest]\nleaktrace_known = known.json\n"}
+    files = {**FILES, "tox.ini": "[pytest]\nleaktrace_known = known.toml\n"}
     args = (*CONFIRM, f"--rootdir={example.path}", "-c", "../tox.ini", "../test_a.py", "-k", "theirs")
 
     ran = example.run(*args, files=files, expect=0, cwd="below")
@@ -89,12 +98,13 @@ def test_a_path_in_an_ini_file_begins_at_its_folder(example):
     assert ran.case("test_theirs").status == "known"
 
 
-@pytest.mark.parametrize("text", [None, "{", json.dumps([{**ROW, "holder": "("}])])
+@pytest.mark.parametrize("text", [None, "{", known_toml({**ROW, "holder": "("}), json.dumps([ROW])])
 def test_a_table_that_cannot_be_read_is_a_usage_error(example, text):
-    files = {"test_a.py": "def test_a(): pass", **({} if text is None else {"mine.json": text})}
+    files = {"test_a.py": "def test_a(): pass", **({} if text is None else {"mine.toml": text})}
 
-    ran = example.run("--leaktrace-known=mine.json", files=files, expect=4)
+    ran = example.run("--leaktrace-known=mine.toml", files=files, expect=4)
 
     assert "leaktrace: the known leaks in" in ran.text
-    assert "mine.json cannot be read: " in ran.text
+    assert "mine.toml cannot be read: " in ran.text
+    assert ("must be TOML, or JSON in a file named *.json" in ran.text) is (text in ("{", json.dumps([ROW])))
     assert "Traceback" not in ran.text

@@ -7,6 +7,9 @@ from collections import Counter
 import pytest
 
 
+pytestmark = pytest.mark.versions
+
+
 NOTES = '''
 import os
 

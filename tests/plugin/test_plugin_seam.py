@@ -7,6 +7,9 @@ import pytest
 from leaktrace import seam
 
 
+pytestmark = pytest.mark.versions
+
+
 SUITE = """
     import pytest
 
@@ -39,6 +42,7 @@ class Door:
     def __init__(self):
         self.quiet = seam.QuietRuns()
         self.told, self.reports, self.lengths, self.sections, self.properties = [], [], [], [], []
+        self.ends = []
 
     def pytest_runtest_logreport(self, report):
         self.told.append(report.nodeid)
@@ -51,9 +55,11 @@ class Door:
                 self.reports += self.quiet.run(item, item.parent)
                 seam.forget_run(item, 0)
                 lists.trim()
+                seam.forget_ends(session)
                 self.sections += item._report_sections
                 self.properties += item.user_properties
                 self.lengths.append([len(each._finalizers) for each in self.quiet.wide])
+                self.ends.append([len(ends) for ends, _ in session._setupstate.stack.values()])
         seam.tear_down(session, None)
         return True
 
@@ -94,6 +100,13 @@ def test_the_finalizers_of_wider_fixtures_do_not_grow(door):
     first, second, third = door.lengths[:3]
 
     assert first
+    assert first == second == third
+
+
+def test_the_ends_of_wider_fixtures_that_nodes_keep_do_not_grow(door):
+    first, second, third = door.ends[:3]
+
+    assert sum(first) > 0
     assert first == second == third
 
 

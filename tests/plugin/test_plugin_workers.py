@@ -6,6 +6,9 @@ import pytest
 from plugin_harness import Example
 
 
+pytestmark = pytest.mark.versions
+
+
 FILES = {
     f"test_{letter}.py": f"""
         KEPT = []

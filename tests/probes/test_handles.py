@@ -14,6 +14,9 @@ from leaktrace.probes.model import NamingProbe
 from leaktrace.probes.procfs import HeldFile
 
 
+pytestmark = pytest.mark.versions
+
+
 @pytest.fixture
 def probe():
     probe = HandlesProbe()

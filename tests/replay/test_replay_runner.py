@@ -11,6 +11,9 @@ from leaktrace.replay.letters import Target, Task
 from leaktrace.replay.runner import SCREENED_A_SHARE, shares
 
 
+pytestmark = pytest.mark.versions
+
+
 SUITE = """
 import ctypes, os, sys, subprocess, time
 import pytest

@@ -638,9 +638,6 @@ print(json.dumps([exhibit.holder.name, exhibit.proof.status, exhibit.proof.detai
 """
 
 
-@pytest.mark.skipif(
-    sys.version_info < (3, 11), reason="each code object keeps a frame of its first call: that weighs more"
-)
 @pytest.mark.parametrize("value", ["object()", "1.5 + len(PAPERS)", "10_000 + len(PAPERS)"])
 def test_five_plain_values_are_weighed_where_malloc_serves_them(value):
     source = IN_A_CHILD.format(path=sys.path, value=value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,9 @@ from leaktrace.trace.known import installed, match, table
 from leaktrace.trace.labels import grows_here, propagate
 from leaktrace.trace.model import Exhibit, Frame, Holder, Hop, Site
 from leaktrace.trace.sites import Places
+
+
+LONG_KEY = "k" * 100_000
 
 
 def hops(*labels):
@@ -142,6 +146,48 @@ def test_a_row_may_ask_for_a_type_on_the_path():
 @pytest.mark.parametrize(
     "text",
     [
+        "known",
+        "known = 1",
+        "known = [1]",
+        "[[leak]]",
+        "[known]",
+        "[[known]]",
+        "[[known]]\nid = 1979-05-27T07:32:00Z",
+        "[[known]]\nid = 1" + "0" * 400,
+        "known = 0x" + "f" * 5_000,
+        "known = " + "[" * 100_000,
+        "known = " + "{a = " * 5_000,
+        "a." * 1_000 + "a = 1",
+        "[" + "a." * 1_000 + "a]",
+        "{" + LONG_KEY + " = 1",
+        f"known = {{ {LONG_KEY} = 1, {LONG_KEY} = 2 }}",
+        '[{"id": "x"}]',
+    ],
+)
+def test_a_table_in_toml_that_is_none_is_refused_in_few_words(text):
+    with pytest.raises(FileError) as caught:
+        table(text)
+
+    assert len(str(caught.value)) < 400
+
+
+def test_a_number_of_many_digits_is_refused_where_python_would_read_any():
+    before = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        with pytest.raises(FileError, match="a number of over 1,000 digits"):
+            table("known = " + "9" * 1_000_000)
+    finally:
+        sys.set_int_max_str_digits(before)
+
+
+def test_a_table_without_rows_knows_nothing():
+    assert table("") == table("known = []") == table("[]", is_json=True) == ()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "{",
         "{}",
         "[1]",
@@ -152,9 +198,9 @@ def test_a_row_may_ask_for_a_type_on_the_path():
         '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "typo": ""}]',
     ],
 )
-def test_a_table_of_known_leaks_that_is_none_is_refused(text):
+def test_a_table_in_json_that_is_none_is_refused(text):
     with pytest.raises(FileError):
-        table(text)
+        table(text, is_json=True)
 
 
 def mixed(*frames):

@@ -247,7 +247,7 @@ class Options:
         format=format_path,
         metavar="PATH",
         rule="the path of a file",
-        help="JSON file of known leaks of others, beside those that come with leaktrace.",
+        help="TOML file of known leaks of others, beside those that come with leaktrace.",
     )
     json_path: Path | None = _option(
         "json",

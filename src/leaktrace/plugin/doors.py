@@ -32,7 +32,7 @@ if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process
 
 WORKER_KEY = "leaktrace"
 SNAPSHOT = pytest.StashKey[Snapshot]()
-MAX_KNOWN_BYTES = 16 << 20
+MAX_KNOWN_BYTES = 1 << 20
 
 
 @dataclass(slots=True, eq=False, repr=False)  # what is not needed is not made: every session waits for it
@@ -193,7 +193,8 @@ def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
         base = config.inipath.parent
     path = Path(base, options.known_path)
     try:
-        return table(read_bounded(path, MAX_KNOWN_BYTES).decode("utf-8"))
+        text = read_bounded(path, MAX_KNOWN_BYTES).decode("utf-8")
+        return table(text, is_json=path.suffix.lower() == ".json")
     except (OSError, ValueError, FileError) as exc:
         raise pytest.UsageError(f"leaktrace: the known leaks in {path} cannot be read: {exc}") from exc
 

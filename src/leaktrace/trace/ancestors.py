@@ -7,11 +7,9 @@ object are found by asking the collector, which does not allocate anything for t
 from __future__ import annotations
 
 import gc
-import sys
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 from leaktrace.trace import safe
@@ -77,7 +75,7 @@ def ancestors(
 def _holders(objects: list[Any]) -> list[Any]:
     """All that refers to one of some objects."""
     if len(objects) <= _FEW:
-        return [*gc.get_referrers(*objects), *_running(set(map(id, objects)))]
+        return gc.get_referrers(*objects)
     keys = set(map(id, objects))
     everything = gc.get_objects()
     if dangerous := safe.never_asked():
@@ -87,16 +85,4 @@ def _holders(objects: list[Any]) -> list[Any]:
         chunk = everything[start : start + _CHUNK]
         if not keys.isdisjoint(map(id, gc.get_referents(*chunk))):
             found += [obj for obj in chunk if not keys.isdisjoint(map(id, gc.get_referents(obj)))]
-    return [*found, *_running(keys)]
-
-
-def _running(keys: set[int]) -> list[FrameType]:
-    """The running frames that refer to one of some objects: up to CPython 3.10, where the collector misses them."""
-    found: list[FrameType] = []
-    for top in sys._current_frames().values():  # noqa: SLF001 - the only way to see running frames
-        frame: FrameType | None = top
-        while frame is not None:
-            if not keys.isdisjoint(map(id, gc.get_referents(frame))):
-                found.append(frame)
-            frame = frame.f_back
     return found

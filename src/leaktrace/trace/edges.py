@@ -227,14 +227,10 @@ def _lru_cache(parent: Any, rest: Sequence[Any]) -> Edge | None:
 
 def _suspended(prefix: str, noun: str) -> Namer:
     def name(parent: Any, rest: Sequence[Any]) -> Edge:
-        code, frame = getattr(parent, f"{prefix}_code"), getattr(parent, f"{prefix}_frame")
-        function = parent.__qualname__.replace(".<locals>", "") or code.co_name
-        if rest[0] is frame and len(rest) > 1:
-            local, takes = _local(frame, rest[1]), 2  # CPython 3.10 keeps the locals in a frame object
-        else:
-            local, takes = _local(frame, rest[0]), 1
+        function = parent.__qualname__.replace(".<locals>", "") or getattr(parent, f"{prefix}_code").co_name
+        local = _local(getattr(parent, f"{prefix}_frame"), rest[0])
         where = f": local {local!r}" if local else ""
-        return Edge(f" ({noun} {function}(){where})", "generator", takes)
+        return Edge(f" ({noun} {function}(){where})", "generator")
 
     return name
 
@@ -251,7 +247,7 @@ def _frame(parent: types.FrameType, rest: Sequence[Any]) -> Edge:
     if rest[0] is parent.f_back:
         return Edge(".f_back", "frame")
     local = _local(parent, rest[0])
-    function = getattr(parent.f_code, "co_qualname", parent.f_code.co_name).replace(".<locals>", "")
+    function = parent.f_code.co_qualname.replace(".<locals>", "")
     return Edge(f": local {local!r} in {function}()" if local else f": {function}()", "frame")
 
 

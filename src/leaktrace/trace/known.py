@@ -1,6 +1,6 @@
 """Leaks of third parties and of the interpreter that are known already: whose they are, and what to do.
 
-The table is JSON, read within the same bounds as every other file of ours.
+The table is TOML, read within the same bounds as every other file of ours. JSON is read, too: it was the form of 0.1.0.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import re
 import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib import metadata, resources
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
-from leaktrace.codec import loads
+from leaktrace.codec import loads, loads_toml
 from leaktrace.errors import FileError
 from leaktrace.trace.model import Exhibit
 
@@ -58,23 +59,42 @@ class KnownLeak:
     remedy: str
 
 
-def table(text: str | None = None) -> tuple[KnownLeak, ...]:
-    """The rows of a table in JSON; without one, those that come with us.
+def table(text: str | None = None, *, is_json: bool = False) -> tuple[KnownLeak, ...]:
+    """The rows of a table in TOML or JSON; without one, those that come with us.
 
     Raises:
         FileError: when a row is not what it must be.
     """
     if text is None:
-        text = (resources.files("leaktrace.trace") / "known.json").read_text("utf-8")
-    try:
-        rows = loads(text)
-    except ValueError as error:
-        raise FileError(f"a table of known leaks must be JSON: {error}", slug="known-leaks") from error
-    if not isinstance(rows, list):
-        raise FileError(f"a table of known leaks must be a list, got {type(rows).__name__}", slug="known-leaks")
+        text = Path(__file__).with_name("known.toml").read_text("utf-8")
+    rows = _rows_of_json(text) if is_json else _rows_of_toml(text)
     if len(rows) > _MOST_ROWS:
         raise FileError(f"a table of known leaks holds at most {_MOST_ROWS} rows, got {len(rows)}", slug="known-leaks")
     return tuple(_row(row) for row in rows)
+
+
+def _rows_of_json(text: str) -> list[Any]:
+    try:
+        rows = loads(text)
+    except ValueError as error:
+        raise FileError(f"a table of known leaks named *.json must be JSON: {error}", slug="known-leaks") from error
+    if not isinstance(rows, list):
+        raise FileError(f"a table of known leaks must be a list, got {type(rows).__name__}", slug="known-leaks")
+    return rows
+
+
+def _rows_of_toml(text: str) -> list[Any]:
+    try:
+        found = loads_toml(text)
+    except ValueError as error:
+        raise FileError(
+            f"a table of known leaks must be TOML, or JSON in a file named *.json: {error}", slug="known-leaks"
+        ) from error
+    rows = found.pop("known", [])
+    if found or not isinstance(rows, list):
+        key = next(iter(found), "known")
+        raise FileError(f"a table of known leaks is made of [[known]] alone, got {key[:60]!r}", slug="known-leaks")
+    return rows
 
 
 def installed(rows: Iterable[KnownLeak]) -> dict[str, str]:

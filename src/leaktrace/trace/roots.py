@@ -131,7 +131,7 @@ def _locals(frame: types.FrameType, thread: str, own: tuple[str, ...]) -> list[R
         return []
     if type(held) is not dict and type(held).__name__ != "FrameLocalsProxy":
         return []  # a class body may run in a namespace of the user's own making
-    function = getattr(frame.f_code, "co_qualname", frame.f_code.co_name).replace(".<locals>", "")
+    function = frame.f_code.co_qualname.replace(".<locals>", "")
     place = f"thread {thread!r} in {function}()"
     return [
         Root(f"{place}: local {name!r}", value, "thread-frame", "it is running", place)

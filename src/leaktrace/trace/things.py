@@ -29,7 +29,7 @@ def is_of_interest(obj: Any) -> bool:
 def is_interesting_type(cls: type) -> bool:
     """Whether instances of `cls` mean something to the user, unlike builtin containers, functions and our own things.
 
-    Up to CPython 3.10 the frame of a suspended generator still holds the trace function that it was watched with.
+    The frame of a suspended generator, for one, still holds the trace function that it was watched with.
     """
     module = safe.module_of(cls)
     return module not in _PLUMBING and not safe.is_within(module, ("leaktrace",))
@@ -70,5 +70,5 @@ def doing(thread: threading.Thread) -> str | None:
         frame = frame.f_back
     if best is None:
         return None
-    function = getattr(best.f_code, "co_qualname", best.f_code.co_name).replace(".<locals>", "")
+    function = best.f_code.co_qualname.replace(".<locals>", "")
     return f"{function}() at {os.path.basename(best.f_code.co_filename)}:{best.f_lineno}"  # noqa: PTH119 - one name
