@@ -248,8 +248,9 @@ def _way_to_most(ids: set[int], newborn: set[int], search: Search) -> tuple[root
     Not every survivor is what grows: of what each run replaces there is always a new one. And full caches keep new
     entries, too.
     """
-    best: tuple[roots.Root | None, list[Any]] = (None, [])
-    left, most = set(ids), 0
+    ways: dict[object, tuple[roots.Root | None, list[Any]]] = {}
+    kept: dict[object, int] = {}
+    left = set(ids)
     for _ in range(_MOST_TRIES):
         root, path = search.nearest(left)
         if root is None:
@@ -258,20 +259,17 @@ def _way_to_most(ids: set[int], newborn: set[int], search: Search) -> tuple[root
         if full is not None:
             search.avoid(full)
             continue
-        kept = _kept(path, ids, newborn)
-        if len(kept) > most:
-            best, most = (root, path), len(kept)
-        if 2 * most >= len(ids) or not kept:
+        first = next((i for i, obj in enumerate(path) if id(obj) in newborn), len(path) - 1)
+        owner = id(path[first - 1]) if first else root.place
+        # With its fellows that the same owner refers to.
+        fellows = [child for child in _children(path[first - 1]) if id(child) in ids] if first else []
+        found = retained([path[first], *fellows], newborn).objects & ids
+        ways.setdefault(owner, (root, path))
+        kept[owner] = kept.get(owner, 0) + len(found)
+        if 2 * kept[owner] >= len(ids) or not found:
             break
-        left -= kept
-    return best
-
-
-def _kept(path: list[Any], ids: set[int], newborn: set[int]) -> set[int]:
-    """Which of the survivors the first new object of a way keeps, with the others that its owner refers to."""
-    split = next((i for i, obj in enumerate(path) if id(obj) in newborn), len(path) - 1)
-    beside = [child for child in _children(path[split - 1]) if id(child) in ids] if split else []
-    return retained([path[split], *beside], newborn).objects & ids
+        left -= found
+    return ways[max(kept, key=kept.__getitem__)] if kept else (None, [])
 
 
 def _is_full(obj: object) -> bool:
