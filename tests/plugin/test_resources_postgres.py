@@ -13,10 +13,10 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "postgres_probe"
 
 @pytest.fixture
 def project(example):
-    pytest.importorskip("psycopg", reason="the example talks to PostgreSQL by psycopg")
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not (shutil.which("initdb") or debian):
         pytest.skip("no PostgreSQL is installed: neither `initdb` on PATH nor Debian's /usr/lib/postgresql/*/bin")
+    pytest.importorskip("psycopg", reason="the example talks to PostgreSQL by psycopg")
     example.write({path.name: path.read_text(encoding="utf-8") for path in EXAMPLE.glob("*.py")})
     return example
 

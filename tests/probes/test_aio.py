@@ -8,12 +8,11 @@ import threading
 
 import pytest
 
+from leaktrace.probes import loops as loops_module
 from leaktrace.probes.aio import AioProbe, loops_by_fd
 from leaktrace.probes.handles import HandlesProbe
+from leaktrace.probes.loops import Loops
 from leaktrace.probes.model import NamingProbe, Unread
-
-
-seen_from_outside = pytest.mark.skipif(sys.version_info >= (3, 14), reason="3.14 hides its tasks")
 
 
 @pytest.fixture
@@ -64,7 +63,6 @@ def test_without_asyncio_there_are_no_tasks_and_it_is_not_imported():
     assert done.stdout == "0 {} False\n"
 
 
-@seen_from_outside
 def test_a_pending_task_is_counted_until_it_is_done(probe, loop):
     before = probe.read()
     event = asyncio.Event()
@@ -76,7 +74,6 @@ def test_a_pending_task_is_counted_until_it_is_done(probe, loop):
     assert (during, probe.read()) == (before + 1, before)
 
 
-@seen_from_outside
 def test_a_done_task_that_is_still_referenced_is_not_counted(probe, loop):
     before = probe.read()
     task = loop.run_until_complete(start(asyncio.sleep(0)))
@@ -95,7 +92,6 @@ def test_a_pending_task_is_named_by_its_coroutine_and_where_it_waits(probe, loop
     assert f"waits in wait_inside at {__file__}:" in thing.detail
 
 
-@seen_from_outside
 def test_a_frozen_task_is_named_all_the_same(probe, loop):
     before = probe.inventory()
     loop.run_until_complete(start(worker(asyncio.Event())))
@@ -168,7 +164,6 @@ def test_an_unfinished_async_generator_is_named(probe, loop):
     assert f"not finalised, stopped at {__file__}:" in thing.detail
 
 
-@seen_from_outside
 def test_a_task_of_another_threads_loop_is_waited_for(probe):
     before = probe.read()
     started = threading.Event()
@@ -197,3 +192,21 @@ def test_the_descriptors_of_an_open_loop_are_said_to_be_its(loop):
     assert loop._selector.fileno() in loops_by_fd()
     assert nouns.count("event loop's epoll") >= 1
     assert nouns.count("event loop's socket") >= 2
+
+
+def test_the_living_are_searched_only_when_there_must_be_a_new_loop(loop, monkeypatch):
+    loops = Loops()
+    known = loops.alive()
+    searched = []
+    monkeypatch.setattr(loops_module.gc, "get_objects", lambda generation: searched.append(generation) or [])
+    again = loops.alive()
+    assert (again, searched) == (known, [])
+
+    asyncio.new_event_loop().close()
+    assert loops.alive() == known
+    assert searched == []
+
+    monkeypatch.undo()
+    other = asyncio.new_event_loop()
+    assert [each for each in loops.alive() if each not in known] == [other]
+    other.close()

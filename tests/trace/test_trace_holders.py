@@ -23,6 +23,23 @@ class Specimen:
 
 
 SPECIMENS = [
+    # As logging does from CPython 3.14 on: a list that each run replaces is new, and nearer than what grows.
+    Specimen(
+        "beside_a_list_that_is_replaced",
+        """
+        class Box: ...
+        HANDLING, STATE = Box(), Box()
+        HANDLING.handlers = []
+        STATE.inner = Box()
+        STATE.inner.last = None
+        def run():
+            STATE.inner.last = [STATE.inner.last]
+            HANDLING.handlers = HANDLING.handlers.copy()
+        """,
+        "{m}.STATE.inner.last",
+        "chain",
+        "STATE.inner.last = [STATE.inner.last]",
+    ),
     Specimen(
         "bus",
         """

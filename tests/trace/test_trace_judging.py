@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -228,3 +229,15 @@ def test_of_a_mixed_stack_the_interpreters_own_frames_and_ours_are_left_out(tmp_
         "test_load",
     ]
     assert native.telling(mixed(("reserve", "a.c"), ("memray_sites", native.__file__)), Places(())) == ()
+
+
+def test_where_the_interpreter_has_no_symbols_the_c_frames_before_its_own_are_told_all_the_same():
+    python = [("load", "shop/load.py", 6), ("test_load", "test_a.py", 2)]
+    in_c = [("reserve", "blob.c", 3), ("blob_open", "blob.c", 4), ("<unknown>", "<unknown>", 0), ("main", "", 0)]
+    record = SimpleNamespace(
+        stack_trace=lambda max_stacks: python,
+        hybrid_stack_trace=lambda max_stacks: python,
+        native_stack_trace=lambda max_stacks: in_c,
+    )
+
+    assert [frame.function for frame in native._mixed(record)] == ["reserve", "blob_open", "load", "test_load"]

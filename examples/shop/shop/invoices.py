@@ -56,15 +56,18 @@ class ConnectionPool:
 
 
 POOL = ConnectionPool()
+PART = 3_900
 
 
 def create_archive(path: Path, documents: Iterable[tuple[int, bytes]]) -> None:
-    """Write a new archive of numbered documents to `path`."""
+    """Write a new archive of numbered documents to `path`, in parts that fit into a page."""
     connection = sqlite3.connect(path)
     try:
         with connection:
-            connection.execute("CREATE TABLE documents (number INTEGER PRIMARY KEY, content BLOB NOT NULL)")
-            connection.executemany("INSERT INTO documents VALUES (?, ?)", documents)
+            connection.execute("CREATE TABLE parts (number INTEGER NOT NULL, content BLOB NOT NULL)")
+            for number, document in documents:
+                parts = ((number, document[at : at + PART]) for at in range(0, len(document), PART))
+                connection.executemany("INSERT INTO parts VALUES (?, ?)", parts)
     finally:
         connection.close()
 
@@ -73,16 +76,15 @@ def read_document(path: Path, number: int) -> bytes:
     """One document of the archive; KeyError if there is none of that number."""
     connection = POOL.lend(path)
     try:
-        row = connection.execute("SELECT content FROM documents WHERE number = ?", (number,)).fetchone()
+        rows = connection.execute("SELECT content FROM parts WHERE number = ? ORDER BY rowid", (number,)).fetchall()
     finally:
         POOL.take_back(connection)
-    if row is None:
+    if not rows:
         raise KeyError(number)
-    content: bytes = row[0]
-    return content
+    return b"".join(content for (content,) in rows)
 
 
 def yearly_volume(path: Path) -> int:
     """How many bytes all documents of the archive have together."""
     connection = POOL.lend(path)
-    return sum(len(content) for (content,) in connection.execute("SELECT content FROM documents"))
+    return sum(len(content) for (content,) in connection.execute("SELECT content FROM parts"))

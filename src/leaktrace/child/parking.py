@@ -27,7 +27,7 @@ LEAST_BYTES = 1 << 20
 """Smaller pieces are shared with much else; malloc maps each block of this size for itself in a child."""
 ROOM = 8
 """A block that grows is moved with its mapping (mremap(2)), which must not outreach the file; holes cost nothing."""
-PAGE = 4096
+PAGE, HEADER = 4096, 16
 FLAGS, IS_MAPPED = 7, 2
 """The lowest bits of the size before each block, and what they say of one that is mapped for itself."""
 PROT_READ_WRITE = 3
@@ -41,7 +41,8 @@ class Parking:
 
     def __init__(self, folder: str | None = None) -> None:
         self._folder = folder
-        self._before = frozenset(blocks())
+        self._beside = beside()
+        self._before = frozenset(blocks(self._beside))
         self._fd, self._inode, self._end = -1, "", 0
         self._mmap: Any = None
 
@@ -60,7 +61,7 @@ class Parking:
             if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names are all that is needed
                 return
             tracing = tracemalloc.is_tracing()
-            for start, end in list(blocks()):
+            for start, end in list(blocks(self._beside)):
                 if (start, end) not in self._before and not (tracing and _may_be_a_table(end - start)):
                     self._move(start, end)
         except OSError:
@@ -129,13 +130,38 @@ def anonymous() -> Iterator[Range]:
             yield int(start, 16), int(end, 16)
 
 
-def blocks() -> Iterator[Range]:
-    """The large blocks that malloc has mapped for themselves, each of whole pages (malloc.c, `IS_MMAPPED`)."""
-    for start, end in anonymous():
+def beside() -> int | None:
+    """How much of a mapping malloc does not count into its block's size: 0, from glibc 2.43 on 16, None: not known."""
+    try:
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, (ctypes.c_size_t,)
+        libc.free.argtypes = (ctypes.c_void_p,)
+        block = libc.malloc(2 * LEAST_BYTES)
+        if not block:
+            return None
+        found = None
+        if block % PAGE == HEADER:
+            before, size = (ctypes.c_size_t * 2).from_address(block - HEADER)
+            uncounted = -(size & ~FLAGS) % PAGE
+            if before == 0 and size & FLAGS == IS_MAPPED and uncounted in (0, HEADER):
+                found = uncounted
+        libc.free(block)
+    except (AttributeError, OSError):  # no such library, or not of this kind
+        return None
+    return found
+
+
+def blocks(beside: int | None) -> Iterator[Range]:
+    """The large blocks that malloc has mapped for themselves, each of whole pages (malloc.c, `IS_MMAPPED`).
+
+    Args:
+        beside: what `beside()` tells; of a malloc that is not known nothing is taken for a block.
+    """
+    for start, end in anonymous() if beside is not None else ():
         at = start
         while at + LEAST_BYTES <= end:
             before, size = (ctypes.c_size_t * 2).from_address(at)
-            length = size & ~FLAGS
+            length = (size & ~FLAGS) + (beside or 0)
             if before == 0 and size & FLAGS == IS_MAPPED and length % PAGE == 0 and LEAST_BYTES <= length <= end - at:
                 yield at, at + length
                 at += length

@@ -7,7 +7,7 @@ asyncio.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from itertools import chain, count
 from types import FrameType
 from typing import Any
@@ -15,18 +15,12 @@ from weakref import WeakKeyDictionary
 
 from leaktrace.pristine import gc, sys
 from leaktrace.probes.callables import is_users, telling_place
+from leaktrace.probes.loops import Loops
 from leaktrace.probes.model import Counter, Thing, Unread, Value
 from leaktrace.probes.waiting import wait_for_fall
 
 
 TASKS = Counter(name="tasks", unit="count", kind="tasks")
-
-_TRIES = 10
-_UNKNOWN_SINCE = (3, 14)
-_HIDDEN = Unread(
-    counter=TASKS.name,
-    why="since 3.14 asyncio keeps its tasks in lists of C, which only the running loop's thread can see",
-)
 
 
 class AioProbe:
@@ -39,21 +33,14 @@ class AioProbe:
 
     def __init__(self, *, deep: bool = True) -> None:
         self.deep = deep
+        self._loops = Loops()
         self._numbers = count()
         self._serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     def read(self) -> Value:
         """The number of pending tasks now; 0 where asyncio has not been imported."""
-        module = sys.modules.get("asyncio.tasks")
-        if module is None:
-            return 0
-        if sys.version_info >= _UNKNOWN_SINCE:
-            return _HIDDEN
         try:
-            registered = _registries(module)
-            if not any(map(len, registered)):
-                return 0
-            return sum(not task.done() for task in _members(registered))
+            return sum(map(len, self._pending()))
         except Exception as exc:  # noqa: BLE001 - a task may be of any third party's type
             return Unread(counter=TASKS.name, why=f"asyncio's tasks cannot be counted: {exc!r}")
 
@@ -62,7 +49,7 @@ class AioProbe:
         if "asyncio" not in sys.modules:
             return {}
         try:
-            found_tasks = list(_registered_tasks())
+            found_tasks = [(task, _task) for task in chain.from_iterable(self._pending())]
         except Exception as exc:  # noqa: BLE001 - as above; and a suite may put anything in asyncio's place
             return Unread(counter=TASKS.name, why=f"asyncio's tasks cannot be listed: {exc!r}")
         things: dict[Hashable, Thing] = {}
@@ -75,6 +62,11 @@ class AioProbe:
     def settle(self, grace_s: float, at_most: int | None = None) -> None:
         """Wait at most `grace_s` until at most `at_most` (by default no) tasks are left."""
         wait_for_fall(self.read, at_most or 0, grace_s)
+
+    def _pending(self) -> Iterator[Collection[Any]]:
+        """The pending tasks of each loop; asked of asyncio, for the collector does not show frozen ones."""
+        for loop in self._loops.alive():
+            yield sys.modules["asyncio.tasks"].all_tasks(loop)
 
     def _identity(self, found: Any) -> Hashable:
         try:
@@ -115,34 +107,11 @@ def _found_by_collector() -> Iterator[tuple[Any, _Describe]]:
             yield found, describe
 
 
-def _registered_tasks() -> Iterator[tuple[Any, _Describe]]:
-    """The tasks that asyncio itself knows, for the collector does not show what `gc.freeze()` has frozen."""
-    module = sys.modules.get("asyncio.tasks")
-    if module is not None and sys.version_info < _UNKNOWN_SINCE:
-        for task in _members(_registries(module)):
-            yield task, _task
-
-
 def _thing(found: Any, describe: _Describe) -> Thing | None:
     try:
         return describe(found)
     except Exception:  # noqa: BLE001 - a third party's loop or task may refuse any question
         return Thing(kind=TASKS.kind, noun="asyncio object", name=type(found).__name__)
-
-
-def _registries(module: Any) -> tuple[Any, ...]:
-    if hasattr(module, "_all_tasks"):
-        return (module._all_tasks,)  # noqa: SLF001 - 3.10, 3.11: there is no public list over all loops
-    return (module._scheduled_tasks, module._eager_tasks)  # noqa: SLF001 - 3.12, 3.13
-
-
-def _members(registries: tuple[Any, ...]) -> list[Any]:
-    for _ in range(_TRIES):
-        try:
-            return [task for registry in registries for task in registry]
-        except RuntimeError:
-            continue
-    raise RuntimeError("another thread makes tasks all the time")
 
 
 def _is_a(kind: type, module: str, name: str) -> bool:

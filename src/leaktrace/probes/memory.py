@@ -77,6 +77,9 @@ class HeapProbe:
     """Bytes that malloc counts as in use, its own mappings included (psutil's `heap_info`: glibc's mallinfo2).
 
     Python's small objects are not in it unless PYTHONMALLOC=malloc: pymalloc maps its arenas past malloc.
+
+    Mappings are whole pages. glibc 2.43 adds 16 bytes to their sum whenever one is resized, and never takes them off
+    again: we do, as long as fewer than 256 are resized between two readings.
     """
 
     counter: Counter = HEAP_BYTES
@@ -84,12 +87,18 @@ class HeapProbe:
     def __init__(self, heap_info: Callable[[], Sequence[int]] | None = None) -> None:
         # psutil's public call makes a named tuple of the two numbers, which costs half as much again.
         self._info = heap_info or getattr(getattr(psutil, "_psplatform", psutil), "heap_info", None)
+        self._page = os.sysconf("SC_PAGE_SIZE") if ON_LINUX else 1
+        self._excess = self._drift = 0
 
     def read(self) -> Value:
         """Bytes in use now."""
         try:
             info = self._info()  # type: ignore[misc]
-            return info[0] + info[1]
+            excess = info[1] % self._page
+            if excess != self._excess:
+                self._drift += (excess - self._excess) % self._page
+                self._excess = excess
+            return info[0] + info[1] - self._drift
         except Exception as exc:  # noqa: BLE001 - a platform's own failure must become Unread, whatever it raises
             return Unread(counter=self.counter.name, why=f"psutil.heap_info is not to be had on this platform ({exc})")
 

@@ -24,6 +24,7 @@ from leaktrace.trace.things import is_of_interest, label
 
 _CALLBACKS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
 _MOST_CALLBACKS = 50
+_ENTRY = 3  # function, arguments, keywords
 
 
 @dataclass(slots=True)
@@ -52,10 +53,10 @@ class Beyond:
 def at_exit(newborn: set[int], *, per_run: float) -> Beyond | None:
     """The functions registered for the interpreter's end, when their number rises.
 
-    The interpreter does not show them: they are the newborn callables to which nothing refers.
+    The interpreter does not show them: they are the newborn callables to which nothing but its own entries refers.
     """
     waiting = [obj for obj in living(newborn) if any(type(obj) is kind for kind in _CALLBACKS)][:_MOST_CALLBACKS]
-    callbacks = [obj for obj in waiting if all(holder is waiting for holder in gc.get_referrers(obj))]
+    callbacks = [obj for obj in waiting if _is_held_by_entries(obj, waiting)]
     del waiting
     if not callbacks:
         return None
@@ -81,6 +82,19 @@ def at_exit(newborn: set[int], *, per_run: float) -> Beyond | None:
             atexit.unregister(callbacks.pop())
 
     return Beyond(holder, type(way[-1]), label(way[-1]), kept, remove, count, atexit_callbacks)
+
+
+def _is_held_by_entries(callback: Any, ours: list[Any]) -> bool:
+    """Whether all that can be seen to refer to it is our list and, since CPython 3.14, the entry at the interpreter."""
+    for holder in gc.get_referrers(callback):
+        if holder is ours:
+            continue
+        if type(holder) is not tuple or len(holder) != _ENTRY or holder[0] is not callback:
+            return False
+        lists = [len(each) for each in gc.get_referrers(holder) if type(each) is list]
+        if atexit_callbacks() not in lists:
+            return False
+    return True
 
 
 def in_c_code(survivors: set[int], kind: str, *, per_run: float, sites: Sequence[Site]) -> Beyond | None:

@@ -68,6 +68,8 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
     if seen.atexit_per_run > 0:
         found = beyond.at_exit(newborn, per_run=seen.atexit_per_run)
         if found is not None:
+            for grower in seen.growers:  # the interpreter's list is among them since CPython 3.14: what it held
+                grower.content = None  # at first must not outlive its removal because of us
             return _beyond(found)
     search = search_of(seen, scope)
     if (chain := _of_survivors(risen, seen, search)) is not None:

@@ -24,8 +24,8 @@ from leaktrace.trace.slots import slot_of
 from leaktrace.trace.things import doing, is_of_interest, label
 
 
-_MOST_FULL = 4
-"""Full caches on the way to survivors that are walked around, each at the cost of a sweep."""
+_MOST_TRIES = 4
+"""Full caches on the way to survivors that are walked around, and things that are replaced; each costs a sweep."""
 _MOST_LOST = 1_000
 """Entries that no look-up can find again, and that still are a cache's overhead; a bound above it is none."""
 _MOST_TARGETS = 60
@@ -220,13 +220,7 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
         search: finds paths.
         per_run: survivors a run.
     """
-    root, path = search.nearest(ids)
-    for _ in range(_MOST_FULL):
-        full = next((obj for obj in path if _is_full(obj)), None)
-        if full is None:
-            break
-        search.avoid(full)
-        root, path = search.nearest(ids)
+    root, path = _way_to_most(ids, newborn, search)
     if root is None:
         return None
     named = naming.steps(root, path)
@@ -246,6 +240,36 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
     if slot is None:
         return Chain(holder, label(named[-1].obj), None, None)
     return Chain(holder, label(named[-1].obj), slot.cut, slot.changes, raised=slot.raised)
+
+
+def _way_to_most(ids: set[int], newborn: set[int], search: Search) -> tuple[roots.Root | None, list[Any]]:
+    """The way to the survivor nearest to a root, beyond which, or beside which, most of them are.
+
+    Not every survivor is what grows: of what each run replaces there is always a new one. And full caches keep new
+    entries, too.
+    """
+    ways: dict[object, tuple[roots.Root | None, list[Any]]] = {}
+    kept: dict[object, int] = {}
+    left = set(ids)
+    for _ in range(_MOST_TRIES):
+        root, path = search.nearest(left)
+        if root is None:
+            break
+        full = next((obj for obj in path if _is_full(obj)), None)
+        if full is not None:
+            search.avoid(full)
+            continue
+        first = next((i for i, obj in enumerate(path) if id(obj) in newborn), len(path) - 1)
+        owner = id(path[first - 1]) if first else root.place
+        # With its fellows that the same owner refers to.
+        fellows = [child for child in _children(path[first - 1]) if id(child) in ids] if first else []
+        found = retained([path[first], *fellows], newborn).objects & ids
+        ways.setdefault(owner, (root, path))
+        kept[owner] = kept.get(owner, 0) + len(found)
+        if 2 * kept[owner] >= len(ids) or not found:
+            break
+        left -= found
+    return ways[max(kept, key=kept.__getitem__)] if kept else (None, [])
 
 
 def _is_full(obj: object) -> bool:
@@ -273,8 +297,12 @@ def _attributes(above: list[Step], first: Step, root: roots.Root, per_run: float
 
 def _held(owner: Any, ids: set[int]) -> int:
     """How many of some objects an object refers to, by itself or by its dict."""
+    return sum(id(child) in ids for child in _children(owner))
+
+
+def _children(owner: Any) -> list[Any]:
     names = safe.instance_namespace(owner)
-    return sum(id(child) in ids for child in (gc.get_referents(owner) if names is None else dict.values(names)))
+    return gc.get_referents(owner) if names is None else list(dict.values(names))
 
 
 def _grows(step: Step, noun: str, per_run: float, unit: str = "") -> Hop:

@@ -128,9 +128,7 @@ def _sites(records: Iterable[Any], places: Places, runs: int) -> tuple[Site, ...
     """The stacks that took memory again and again, largest first; what came once is no leak."""
     found: list[Site] = []
     for record in records:
-        stack = telling(
-            tuple(Frame(file=file, line=line, function=name) for name, file, line in _hybrid(record)), places
-        )
+        stack = telling(_mixed(record), places)
         if record.n_allocations * 4 < runs or not stack:
             continue
         top = stack[0]
@@ -168,9 +166,23 @@ def _is_interpreters(frame: Frame) -> bool:
     return bool(_INTERPRETERS_FILE.search(frame.file) or _INTERPRETERS_NAME.match(frame.function))
 
 
-def _hybrid(record: Any) -> list[tuple[str, str, int]]:
-    """The stack of an allocation with C and Python frames mixed; the Python ones alone where C is not known."""
+def _mixed(record: Any) -> tuple[Frame, ...]:
+    """The stack of an allocation with C and Python frames mixed; the Python ones alone where C is not known.
+
+    Where an interpreter without symbols (as Debian's) runs, memray cannot tell where its Python frames belong among the
+    others, and leaves those out: what was called last is before the interpreter's own.
+    """
+    python = [_frame(each) for each in record.stack_trace(max_stacks=_DEEPEST)]
     try:
-        return list(record.hybrid_stack_trace(max_stacks=_DEEPEST))
+        mixed = [_frame(each) for each in record.hybrid_stack_trace(max_stacks=_DEEPEST)]
+        if mixed != python:
+            return tuple(mixed)
+        in_c = [_frame(each) for each in record.native_stack_trace(max_stacks=_DEEPEST)]
     except (NotImplementedError, RuntimeError):
-        return list(record.stack_trace(max_stacks=_DEEPEST))
+        return tuple(python)
+    return (*itertools.takewhile(lambda frame: not _is_interpreters(frame), in_c), *python)
+
+
+def _frame(told: tuple[str, str, int]) -> Frame:
+    function, file, line = told
+    return Frame(file=file, line=line, function=function)

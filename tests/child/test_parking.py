@@ -1,0 +1,30 @@
+"""Which memory is taken for a block that malloc has mapped, asked of this machine's own malloc."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from leaktrace.replay.base import METER
+
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="glibc's blocks are looked for on Linux alone")
+PARKED = """
+import sys
+from leaktrace.child.parking import Parking, beside, blocks
+parking = Parking()
+kept = bytearray(b"x" * 5_000_000)
+parking.park()
+print(beside() in (0, 16), parking.bytes_now() >= 5_000_000, kept.count(b"x"))
+"""
+
+
+def test_a_large_block_is_found_and_moved_out_of_memory_whichever_way_glibc_counts_its_size():
+    done = subprocess.run(
+        [sys.executable, "-c", PARKED], env=os.environ | METER, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "True True 5000000\n", done.stderr

@@ -1,0 +1,28 @@
+"""Which part of the tests is run, where several Pythons share them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from zlib import crc32
+
+
+START_PYTEST = Path(__file__).parent / "plugin"
+
+
+def pytest_addoption(parser):
+    parser.addoption("--share", metavar="K/N", help="of the modules in tests/plugin, one of N shares: the K-th from 0")
+
+
+def pytest_collection_modifyitems(config, items):
+    share = config.getoption("--share")
+    if not share:
+        return
+    which, shares = map(int, share.split("/"))
+    ours = [item for item in items if START_PYTEST not in item.path.parents or _share(item, shares) == which]
+    config.hook.pytest_deselected(items=set(items) - set(ours))
+    items[:] = ours
+
+
+def _share(item, shares):
+    """Tests of a module stay together, for they may share a run."""
+    return crc32(item.path.name.encode()) % shares
