@@ -172,13 +172,37 @@ def test_counters_that_rise_in_turn_are_let_go():
     assert scripted_screen(*probes).screen(lambda: None, patience=lambda _s: Patience(1)) is None
 
 
-def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_each_reading():
+def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_most_readings():
     runs = []
     probes = [Scripted(BLOCKS, 0, 2, 4, 4, 4, 6, 6, 8)]
     screen = scripted_screen(*probes, more=1)
 
     assert screen.screen(lambda: runs.append(0), patience=lambda _s: Patience(1, 1, hasty=True)) is None
     assert len(runs) == 6
+
+
+@pytest.mark.parametrize(
+    "heap",
+    [(0, 16, 64, 80, 112), (0, 32, 64, 96, 144), (0, 48, 64, 96, 128)],
+    ids=["a rounding first", "none", "a rounding next"],
+)
+def test_one_small_object_a_run_of_a_slow_test_is_followed_though_malloc_rounds(heap):
+    probes = [Scripted(BLOCKS, 0), Scripted(HEAP_BYTES, *heap, *(heap[-1] + 32 * n for n in range(1, 9)))]
+
+    assert scripted_screen(*probes).screen(lambda: None, patience=lambda _s: Patience(1, 1, hasty=True)) is not None
+
+
+def test_a_slow_tests_leak_is_followed_to_the_end_though_one_reading_does_not_rise():
+    heap = [0, 32, 64, *(100 + 32 * n for n in range(9)), 356, *(388 + 32 * n for n in range(60))]
+    screen = Screen(
+        [Scripted(HEAP_BYTES, *heap), Scripted(RSS_BYTES, 0)],
+        lambda readings, _batch, _spent: (True, readings.taken < 20),
+    )
+
+    grown = screen.screen(lambda: None, patience=lambda _s: Patience(1, 1, hasty=True))
+
+    assert grown is not None
+    assert grown.readings.taken == 20
 
 
 def test_growth_in_few_batches_is_no_suspicion_and_in_every_second_is_one():

@@ -31,6 +31,10 @@ ROUNDS = 3
 """Batches before a test is let go or followed; one more where the first rise was a warm-up's."""
 WARMING = 8
 """A rise of bytes this many times as large as the next was the last of warming up, and no first of many."""
+AMPLE_BATCH = 4
+"""Repeats in a batch from which on a leak rises above malloc's roundings."""
+MOSTLY = 0.75
+"""Share of the readings at which a slow test's counter must have risen: a rounding may hide a small object."""
 RSS_STEP = 512 * 1024
 """Growth of resident memory in one batch below which it is not looked at: pages come and go."""
 HEAVY_BYTES = 32_000_000
@@ -51,7 +55,7 @@ class Patience(NamedTuple):
     Attributes:
         batch: repeats before the reading that lets a clean test go; four meet every leak of 1 per 4 runs.
         follow_batch: repeats between two readings of one that is followed.
-        hasty: let go what is followed as soon as no counter has risen at each reading.
+        hasty: let go what is followed as soon as no counter has risen at most of the readings.
     """
 
     batch: int
@@ -199,9 +203,20 @@ class Screen:
             if alike and (now & risen or (native > 1 and self._has_gained(two))):
                 return False
             risen = risen & ~self._fallen(two) | now
-            if not risen and not native and not self._fell(two):
+            if not risen and not native and not self._fell(two) and (batch >= AMPLE_BATCH or not self._grew_a_bit(two)):
                 return True
-        return not self._gained(two)
+        return not self._gained(two) and (batch >= AMPLE_BATCH or not self._grew_each_time(two))
+
+    def _grew_a_bit(self, readings: Readings) -> bool:
+        """Whether malloc's bytes rose at all: in few runs, what one small object takes may hide behind a rounding."""
+        return self._heap is not None and readings.step(self._heap) > 0
+
+    def _grew_each_time(self, readings: Readings) -> bool:
+        """Whether malloc's bytes rose, by however little, in each batch."""
+        heap = self._heap
+        if heap is None:
+            return False
+        return all(readings.value(row, heap) > readings.value(row - 1, heap) for row in range(1, readings.taken))
 
     def _is_alike(self, readings: Readings) -> bool:
         """Whether malloc's bytes, where they alone rose, rose by not much less than they did before."""
@@ -272,7 +287,7 @@ class Screen:
             runs += batch
             self._read(followed, thoroughly=True)
             self._risen(followed, grace)
-            if patience.hasty and followed.rises() < followed.taken - 1:
+            if patience.hasty and followed.rises() < MOSTLY * (followed.taken - 1):
                 return None
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"
