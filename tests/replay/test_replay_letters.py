@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 
 import pytest
 
@@ -303,3 +304,23 @@ def test_a_target_has_its_place_among_the_variants_of_its_function():
     tasks = [Task(ident=number, targets=targets_of((name,), paths)) for number, name in enumerate(names)]
 
     assert [task.targets[0].place for task in placed(tasks, paths)] == [0, 0, 1, 0]
+
+
+def test_reading_a_short_answer_takes_little_memory(path):
+    path.write_bytes(b'{"event": "end", "task": 0}\n')
+    answers = Answers(path)
+    tracemalloc.start()
+    try:
+        assert answers.take()
+        assert not answers.take()
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_an_answer_longer_than_what_is_read_at_once_is_read_whole(path, monkeypatch):
+    lines = [json.dumps({"event": "end", "task": number}).encode() for number in range(50)]
+    path.write_bytes(b"\n".join([*lines, b""]))
+    monkeypatch.setattr(letters, "READ_BYTES", 7)
+
+    assert len(read_answers(path)) == 50

@@ -6,6 +6,7 @@ untrusted: validated here, never evaluated.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -21,7 +22,7 @@ from leaktrace.replay.events import LONGEST_LINE, event_of, missing_reading
 
 VERSION = 1
 ORDER_VARIABLE = "LEAKTRACE_REPLAY_ORDER"
-MAX_ANSWER_BYTES = 256 << 20
+MAX_ANSWER_BYTES, READ_BYTES = 256 << 20, 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,19 +225,21 @@ class Answers:
 
     def take(self) -> bool:
         """Read what has come since; returns whether anything has."""
-        try:
-            with self._path.open("rb") as file:
-                file.seek(self._read)
-                new = file.read(MAX_ANSWER_BYTES - self._read)
-        except OSError:
-            return False
+        before = self._read
+        with contextlib.suppress(OSError), self._path.open("rb") as file:
+            file.seek(self._read)
+            # A reader makes room for all that it is asked for, which is a lot where address space is short.
+            while new := file.read(min(READ_BYTES, MAX_ANSWER_BYTES - self._read)):
+                self._add(new)
+        return self._read > before
+
+    def _add(self, new: bytes) -> None:
         self._read += len(new)
         *lines, rest = (self._rest + new).split(b"\n")
         self._rest = rest[: LONGEST_LINE + 1]
         for line in lines:
             if line:
                 self._line(line)
-        return bool(new)
 
     def _line(self, line: bytes) -> None:
         try:
