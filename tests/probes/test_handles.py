@@ -14,9 +14,6 @@ from leaktrace.probes.model import NamingProbe
 from leaktrace.probes.procfs import HeldFile
 
 
-pytestmark = pytest.mark.versions
-
-
 @pytest.fixture
 def probe():
     probe = HandlesProbe()

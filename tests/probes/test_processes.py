@@ -16,9 +16,6 @@ from leaktrace.probes.procfs import ON_LINUX
 from leaktrace.probes.threads import ThreadsProbe
 
 
-pytestmark = pytest.mark.versions
-
-
 class Alone(ThreadsProbe):
     """Counted anew whenever somebody asks for children, as a keeper does."""
 
