@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 
 ROOT = Path(__file__).parents[2]
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 LOCKS = sorted((ROOT / "requirements").glob("*.lock"))
 
 
@@ -16,12 +18,16 @@ def plain(name):
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def asked(heading, key):
-    """Names of the distributions in a list of pyproject.toml; tomllib is not in every Python that we run on."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    table = text.partition(f"\n[{heading}]\n")[2].partition("\n[")[0]
-    items = re.search(rf"^{key} = \[(.*?)\]", table, flags=re.MULTILINE | re.DOTALL)[1]
-    return {plain(name) for name in re.findall(r'"([A-Za-z0-9._-]+)', items)} - {"run"}
+def names(requirements):
+    return {plain(re.match("[A-Za-z0-9._-]+", text)[0]) for text in requirements}
+
+
+def group(name):
+    """Names of the distributions in a group of pyproject.toml and in those that it includes."""
+    items = PYPROJECT["dependency-groups"][name]
+    return names(each for each in items if isinstance(each, str)).union(
+        *(group(each["include-group"]) for each in items if isinstance(each, dict))
+    )
 
 
 def locked(path):
@@ -29,14 +35,12 @@ def locked(path):
 
 
 def test_the_lock_of_a_run_holds_what_the_plugin_and_its_build_ask_for():
-    assert asked("project", "dependencies") | asked("dependency-groups", "run") <= locked(
-        ROOT / "requirements/run.lock"
-    )
+    assert names(PYPROJECT["project"]["dependencies"]) | group("run") <= locked(ROOT / "requirements/run.lock")
 
 
 def test_the_lock_of_development_holds_all_that_it_asks_for_and_all_of_a_run():
     dev = locked(ROOT / "requirements/dev.lock")
-    assert asked("dependency-groups", "dev") <= dev
+    assert group("dev") <= dev
     assert locked(ROOT / "requirements/run.lock") <= dev
 
 
