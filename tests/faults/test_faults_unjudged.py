@@ -64,11 +64,7 @@ def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite):
         KEPT.append(bytearray(60_000 // (1 + n // 12)))
     """
     short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1s", files={"test_time.py": body})
-    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=4s")
+    longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=60s")
 
     assert [case["verdict"] in {"UNDECIDED", "UNREPLAYABLE"} for case in short.book["cases"]] == [True]
-    assert longer.book["cases"][0]["verdict"] != "UNDECIDED" or runs(longer) > 1.5 * runs(short), longer.output
-
-
-def runs(ours):
-    return ours.book["cases"][0]["runs"]
+    assert [case["verdict"] in {"UNDECIDED", "UNREPLAYABLE"} for case in longer.book["cases"]] == [False], longer.output

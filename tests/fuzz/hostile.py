@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 
@@ -24,9 +25,12 @@ from leaktrace.casebook.model import Casebook  # noqa: E402
 from leaktrace.codec import encode  # noqa: E402
 from leaktrace.ledger.journal import Journal, read_journal  # noqa: E402
 from leaktrace.ledger.wire import from_wire, to_wire  # noqa: E402
+from leaktrace.plugin.resume import NAME, ResumeDoor, Unjudged, read_unjudged  # noqa: E402
 from leaktrace.probes.model import Thing  # noqa: E402
-from leaktrace.replay.letters import Order, Target, Task, read_answers, read_order  # noqa: E402
+from leaktrace.replay.letters import Order, Target, Task, read_answers, read_order, targets_of  # noqa: E402
+from leaktrace.replay.restore import restore  # noqa: E402
 from leaktrace.replay.roll import Roll, read_roll  # noqa: E402
+from leaktrace.replay.saved import UNDO, describe, record_of  # noqa: E402
 from leaktrace.report import terminal  # noqa: E402
 from leaktrace.suspects.accuse import accuse, doubtful, notes  # noqa: E402
 from leaktrace.suspects.model import Limits  # noqa: E402
@@ -61,6 +65,10 @@ TOML_LINES = (
     "a." * 100_000 + "a = 1", "[" + "a." * 2_000 + "a]", "[[known]]", "[known]", "[[known.known]]", "[known.a]", "known = 5", "[[other]]", "id = 5",
     "x" * 100_000 + " = 1", '"" = 1', "= 1", "\t", "# \x00", "]",
 )  # fmt: skip
+WORDS = (
+    *(b"absent", b"file", b"link", b"folder", b"large", b"other", b"gremlins", b"", b"\0", b"\xff", b"0", b"-1", b"1e9", b"nan"),
+    *(str(number).encode() for number in (0o7777, 2**31, 2**32, 2**63 - 1, 2**63, 10**21, -(2**63), 10**150)), b"9" * 5_000, b"\xd9\xa1",
+)  # fmt: skip
 KEYS = ("t", "event", "task", "schema", "kind", "next", "row", "gone", "things", "unread", "batch_runs", "later")
 
 
@@ -88,6 +96,8 @@ def kinds() -> tuple[Kind, ...]:
         Kind("order", orders(), read_order),
         Kind("roll", (json.dumps(encode(ROLL)).encode(),), read_roll),
         Kind("trials", trials(), reads_trials),
+        Kind("unjudged", (unjudged(),), reads_unjudged),
+        Kind("undo", undo_records(), puts_back, (word_put, word_put, word_put)),
     )
 
 
@@ -167,6 +177,15 @@ def toml_value_put(rng, data):
         key = rng.choice(KEYS).encode()
     lines[number] = key + equals + value
     return b"\n".join(lines)
+
+
+def word_put(rng, data):
+    """One word of the first line exchanged, left out or doubled."""
+    line, newline, rest = data.partition(b"\n")
+    words = line.split(b" ")
+    at = rng.randrange(len(words))
+    words[at : at + 1] = rng.choice(((), (words[at], words[at]), (rng.choice(WORDS),)))
+    return b" ".join(words) + newline + rest
 
 
 def line_put(rng, data):
@@ -363,3 +382,58 @@ def reads_trials(path):
         list(terminal.block(found))
     kept.keep(ROLL.tests, Trial(symptoms={"fds": "one more"}))
     assert Trials(path).of(ROLL.tests) == Trial(symptoms={"fds": "one more"})
+
+
+# -- what `--leaktrace-resume` goes on with, and the records of what children change
+
+
+def unjudged():
+    left = Unjudged(nodeids=("t.py::a", "t.py::b[1]"), suspects=(suspect(), suspect(kind="fds", counter="fds")))
+    return json.dumps(encode(left)).encode()
+
+
+def reads_unjudged(path):
+    base = path.with_name(f"{path.name}-folder")
+    base.mkdir(exist_ok=True)
+    (base / NAME).write_bytes(path.read_bytes())
+    left = read_unjudged(base)
+    ResumeDoor(left).pytest_report_header()
+    for each in left.suspects:
+        targets_of(each.nodeids, {})
+    reports(replace(book(), suspects=left.suspects), [])
+
+
+def undo_records():
+    """What is written down of a file, a link, a folder and of nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        places = [Path(folder, name) for name in ("file", "link", "folder", "absent")]
+        places[0].write_text("old\n")
+        places[1].symlink_to("file")
+        places[2].mkdir()
+        return tuple(map(described, places))
+
+
+def described(place):
+    out = Path(f"{place}-record")
+    with out.open("wb") as file:
+        describe(str(place), file.fileno(), str(out))
+    return out.read_bytes()
+
+
+def puts_back(path):
+    """The spoiled record between two good ones, which are put back whatever that one says."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        work, own = Path(os.path.realpath(folder), "work"), Path(folder, "own")
+        good, spoiled_one = [work / "a", work / "z"], work / "m"
+        records = {place: Path(record_of(str(own / UNDO), str(place))) for place in (*good, spoiled_one)}
+        records[spoiled_one].parent.mkdir(parents=True)
+        work.mkdir()
+        spoiled_one.write_text("new")
+        records[spoiled_one].write_bytes(path.read_bytes())
+        for place in good:
+            place.write_text("old")
+            records[place].write_bytes(described(place))
+            place.write_text("longer than old")
+        untold = restore(str(own))
+        assert all(each.startswith(f"{spoiled_one}: ") for each in untold), untold
+        assert [place.read_text() for place in good] == ["old", "old"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from leaktrace.replay.restore import restore
-from leaktrace.replay.saved import UNDO
+from leaktrace.replay.saved import UNDO, record_of
 
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="records are kept on POSIX only")
@@ -253,3 +253,21 @@ def test_functions_that_a_test_replaces_are_not_ours(place, own, child):
     restore(str(own))
 
     assert (place / "file").read_text() == "old"
+
+
+@pytest.mark.parametrize(
+    "spoiled",
+    [
+        *(b"", b"file", b"file 1 2 x\n", b"gremlin 1 2 3 4 5 6\n", b"file 1 2\nold", b"\xff" * 300),
+        *(b"file 420 -1 %s 5 6 7\nold" % (b"9" * 30), b"link 511 0 0 0 0 0\n\0"),
+    ],
+)
+def test_a_broken_record_is_told_and_all_others_are_put_back(place, own, child, spoiled):
+    child("pathlib.Path('file').write_text('new'); pathlib.Path('sub/one').write_text('new'); os.remove('link')")
+    Path(record_of(str(own / UNDO), str(place / "file"))).write_bytes(spoiled)
+
+    [untold] = restore(str(own))
+
+    assert untold.startswith(f"{place}/file: ")
+    assert (place / "sub" / "one").read_text() == "1"
+    assert (place / "link").readlink() == Path("file")

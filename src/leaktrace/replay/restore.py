@@ -31,6 +31,7 @@ from os.path import dirname, realpath
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
 
 from leaktrace.replay.saved import (
+    BROKEN,
     LOCK,
     NEW,
     O_CLOEXEC,
@@ -94,7 +95,7 @@ def _put_back_all(root: str, ended_ns: int | None) -> list[str]:
         for record in pending:
             try:
                 _put_back(record, ended_ns)
-            except (OSError, NotPutBack, ValueError) as exc:
+            except (OSError, NotPutBack, ValueError, OverflowError) as exc:
                 excuses[record.place] = str(getattr(exc, "strerror", None) or exc)
                 left.append(record)
                 continue
@@ -113,6 +114,8 @@ def _turn(record: Record) -> tuple[int, int, str]:
 
 
 def _put_back(record: Record, ended_ns: int | None) -> None:
+    if record.kind == BROKEN:
+        raise NotPutBack("the record of what was there cannot be read")
     parent = dirname(record.place)
     if realpath(parent) != parent:
         raise NotPutBack("a link stands where a folder was")  # another pass may find the folder again

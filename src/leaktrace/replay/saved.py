@@ -25,12 +25,18 @@ MOST_BYTES = 256 << 20
 CHUNK = 64 << 10
 """Below the size from which malloc maps memory of its own, which would shift its threshold."""
 HEADER_BYTES = 200
+BROKEN = "broken"
+FACTS = {"absent": 0, **dict.fromkeys(("file", "link", "folder", "large", "other"), 6)}
+"""How many numbers the first line of a record has, by its kind."""
 TWIN = "h"
 """Begins the name of a further link to a file that has several: its other names follow what is put back into it."""
 
 
 class Record(NamedTuple):
-    """What was at a place before a child changed it: `absent`, `file`, `link`, `folder`, or what cannot be saved."""
+    """What was at a place before a child changed it: `absent`, `file`, `link`, `folder`, or what cannot be saved.
+
+    A record of the kind `broken` could not be read.
+    """
 
     place: str
     source: str
@@ -93,27 +99,38 @@ def write_all(out: int, content: bytes) -> None:
 
 
 def records(root: str) -> Iterator[Record]:
-    """All records below a folder."""
+    """All records below a folder; what cannot be read is one that is broken."""
     pending = [(root, "")]
     while pending:
         folder, place = pending.pop()
-        with scandir(folder) as entries:
-            for entry in entries:
-                if entry.name.startswith("d"):
-                    pending.append((entry.path, f"{place}/{entry.name[1:]}"))
-                elif entry.name.startswith("f"):
-                    yield _record(entry.path, f"{place}/{entry.name[1:]}")
+        try:
+            with scandir(folder) as entries:
+                found = list(entries)
+        except OSError:
+            yield Record(place=place, source=folder, kind=BROKEN)
+            continue
+        for entry in found:
+            if entry.name.startswith("d"):
+                pending.append((entry.path, f"{place}/{entry.name[1:]}"))
+            elif entry.name.startswith("f"):
+                yield _record(entry.path, f"{place}/{entry.name[1:]}")
 
 
 def _record(source: str, place: str) -> Record:
-    fd = os_open(source, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    broken = Record(place=place, source=source, kind=BROKEN)
     try:
-        line, _newline, _rest = read(fd, HEADER_BYTES).partition(b"\n")
-    finally:
-        close(fd)
-    kind, *facts = line.decode("ascii", "replace").split()
-    numbers = dict(zip(("mode", "uid", "gid", "mtime_ns", "ctime_ns", "inode"), map(int, facts), strict=False))
-    return Record(place=place, source=source, kind=kind, begins=len(line) + 1, **numbers)
+        fd = os_open(source, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+        try:
+            line, newline, _rest = read(fd, HEADER_BYTES).partition(b"\n")
+        finally:
+            close(fd)
+        kind, *facts = line.decode("ascii").split()
+        numbers = [int(fact) for fact in facts]
+    except (OSError, ValueError):
+        return broken
+    if not newline or FACTS.get(kind) != len(numbers):
+        return broken
+    return Record(place, source, kind, *numbers, begins=len(line) + 1) if numbers else Record(place, source, kind)
 
 
 def content_of(record: Record) -> Iterator[bytes]:
