@@ -94,6 +94,8 @@ def test_is_interrupted():
     if second("interrupted"): os.kill(os.getpid(), signal.SIGINT)
 def test_hangs():
     if second("hangs"): time.sleep(600)
+def test_eats():
+    if second("eats"): KEPT.append(bytearray(b"x") * 400_000_000)
 def test_last(): pass
 """
 
@@ -101,14 +103,14 @@ def test_last(): pass
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
 def test_a_test_that_fails_only_when_run_again_changes_nothing_but_its_own_case(suite, spread, mode):
     plain = suite.plain(*spread, files={"test_again.py": AGAIN})
-    ours = suite.run(*spread, mode, "--leaktrace-timeout=1s")
+    ours = suite.run(*spread, mode, "--leaktrace-timeout=1s", limit_s=180)
 
     unharmed(plain, ours)
     assert plain.status == 0
-    assert ours.recorded == sorted(
-        ["test_first", "test_crashes", "test_exits", "test_is_interrupted", "test_hangs", "test_last"]
-    )
-    for name in ("crashes", "exits", "is_interrupted", "hangs"):
+    names = ("crashes", "exits", "is_interrupted", "hangs", "eats")
+    assert ours.recorded == sorted(["test_first", *(f"test_{name}" for name in names), "test_last"])
+    assert [each["t"] for each in ours.records].count("end") == len(ours.journals)
+    for name in names:
         assert any(f"test_again.py::test_{name}" in case for case in ours.cases), ours.output
     assert not any("test_first" in case or "test_last" in case for case in ours.cases)
 

@@ -130,7 +130,7 @@ def _record(source: str, place: str) -> Record:
         return broken
     if not newline or FACTS.get(kind) != len(numbers):
         return broken
-    return Record(place, source, kind, *numbers, begins=len(line) + 1) if numbers else Record(place, source, kind)
+    return Record(place, source, kind, *numbers)._replace(begins=len(line) + 1)
 
 
 def content_of(record: Record) -> Iterator[bytes]:
