@@ -68,10 +68,15 @@ def _is_patched() -> bool:
 
 def masked_command(words: Sequence[str]) -> str:
     """A command line as one text, with its passwords, tokens and keys masked."""
+    return " ".join(masked_words(words))
+
+
+def masked_words(words: Sequence[str]) -> list[str]:
+    """The same, word by word."""
     try:
-        return MASK if words and _is_patched() else _masked_command(words)
+        return [MASK] if words and _is_patched() else _masked_words(words)
     except Exception:  # noqa: BLE001 - what cannot be looked through is not shown
-        return MASK
+        return [MASK]
 
 
 def masked(text: str) -> str:
@@ -82,7 +87,7 @@ def masked(text: str) -> str:
         return MASK
 
 
-def _masked_command(words: Sequence[str]) -> str:
+def _masked_words(words: Sequence[str]) -> list[str]:
     words = [word[:_MOST_CHARACTERS] for word in words[:_MOST_WORDS]]
     program = re.split(r"[/\\]", words[0])[-1] if words else ""
     shown: list[str] = []
@@ -94,7 +99,7 @@ def _masked_command(words: Sequence[str]) -> str:
             continue
         own, following = _word(program, word)
         shown.append(own)
-    return " ".join(shown)
+    return shown
 
 
 def _masked(text: str) -> str:

@@ -15,6 +15,7 @@ import pytest
 from _pytest.junitxml import xml_key
 from _pytest.runner import runtestprotocol
 
+from leaktrace.masking import masked
 from leaktrace.replay.steady import mortal_paths
 
 
@@ -306,7 +307,7 @@ def repeat(quiet: QuietRuns, item: pytest.Item, nextitem: pytest.Item | pytest.C
 
 
 def failure_of(reports: list[pytest.TestReport]) -> str | None:
-    """Why a run did not pass, in one line, or None when it did."""
+    """Why a run did not pass, in one line with secrets masked (it goes into files), or None when it did."""
     report = next((each for each in reports if not each.passed or hasattr(each, "wasxfail")), None)
     if report is None:
         return None if reports else "it was not run: another plugin took it"
@@ -314,7 +315,7 @@ def failure_of(reports: list[pytest.TestReport]) -> str | None:
         return "it is expected to fail (xfail)"
     if report.skipped:
         text = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
-        return f"it was skipped: {text}"
+        return f"it was skipped: {masked(text)}"
     told = str(report.longrepr).strip().splitlines() or ["no reason given"]
     lines = [line for line in told if line.startswith("E ")]
-    return f"{report.when} failed: {lines[0][1:].strip() if lines else told[-1]}"
+    return f"{report.when} failed: {masked(lines[0][1:].strip() if lines else told[-1])}"

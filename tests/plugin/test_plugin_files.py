@@ -192,6 +192,81 @@ def test_names_that_a_terminal_would_obey_are_spelled_out_and_the_casebook_has_t
     assert not list(example.path.glob("*.partial")) + list(example.path.glob(".*.partial"))
 
 
+ODD = {
+    "conftest.py": r"""
+        import pytest
+        KEPT = []
+        class Own(pytest.Item):
+            def runtest(self): KEPT.append(bytearray(20_000_000))
+        class Folder(pytest.File):
+            def collect(self): yield Own.from_parent(self, name="own \x1b[31m item")
+        def pytest_collect_file(file_path, parent):
+            return Folder.from_parent(parent, path=file_path) if file_path.suffix == ".own" else None
+        """,
+    "a.own": "",
+    "test_a.py": r"""
+        KEPT = []
+        Evil = type("Evil\x1b[31m", (), {})
+        def test_evil(): KEPT.append([Evil() for _ in range(300_000)])
+        """,
+}
+
+
+@pytest.mark.parametrize(
+    "args",
+    [(), ("--leaktrace",), ("-v", "--leaktrace", "--leaktrace-budget=200ms")],
+    ids=["watch", "confirm", "budget"],
+)
+def test_the_name_of_an_item_and_of_a_type_is_spelled_out_in_each_line_of_ours(example, args):
+    ran = example.run(*args, files=ODD, book=False, expect=0)
+
+    assert r"own \x1b[31m item" in ran.report
+    assert "\x1b" not in ran.report
+
+
+def test_a_folder_with_an_odd_name_is_spelled_out_in_the_header(example):
+    ran = example.run("--leaktrace-dir=odd\x1b[31m", files={"test_a.py": "def test_a(): pass"}, expect=0)
+
+    assert r"odd\x1b[31m" in ran.text
+    assert "\x1b" not in ran.text
+
+
+FAILS_AGAIN = {
+    "conftest.py": """
+        import os
+        os.environ.setdefault("MAIN", str(os.getpid()))
+        def pytest_addoption(parser): parser.addoption("--password")
+        """,
+    "test_a.py": """
+        import os
+        KEPT = []
+        IS_CHILD = os.environ["MAIN"] not in (str(os.getpid()), str(os.getppid()))
+        def test_fails_again():
+            KEPT.append(bytearray(20_000_000))
+            assert not IS_CHILD, "--password=hunter2 postgres://me:hunter2@db"
+        """,
+    "test_b.py": """
+        from test_a import IS_CHILD, KEPT
+        if IS_CHILD: raise RuntimeError("API_TOKEN=hunter2")
+        def test_is_not_collected_again(): KEPT.append(bytearray(20_000_000))
+        """,
+}
+
+
+@LINUX
+@pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
+def test_passwords_in_what_a_replay_says_and_in_pytests_own_arguments_reach_no_file(spread, mode):
+    ran = spread.run(mode, "--password=hunter2", files=FAILS_AGAIN, expect=0)
+
+    ours = [path for path in [*spread.path.rglob("runs/*/**/*"), *spread.path.glob("book-*.json")] if path.is_file()]
+    assert {"UNREPLAYABLE"} == set(ran.verdicts.values())
+    assert "--password=***" in ran.case("test_fails_again").reason
+    assert any(path.name.startswith("answer-share-") for path in ours)
+    assert not [path for path in ours if b"hunter2" in path.read_bytes()]
+    assert {mode_of for path in ours if (mode_of := stat.S_IMODE(path.stat().st_mode)) != 0o600} == set()
+    assert "hunter2" not in ran.report
+
+
 @LINUX
 def test_passwords_of_processes_reach_neither_report_nor_files_and_files_are_their_owners_alone(spread):
     files = {

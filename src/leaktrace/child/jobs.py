@@ -18,6 +18,7 @@ from leaktrace.child.parking import ParkedRssProbe, Parking
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.rest import Row, rest
 from leaktrace.child.screening import Screening
+from leaktrace.masking import masked
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import Probe, Unread
@@ -141,7 +142,7 @@ class Jobs:
                 self._quiet.run(items[-1], None)
             tear_down(self._session, None)
         except Exception as exc:  # noqa: BLE001 - a fixture's own fault at its end; the readings stand
-            tell("spent", {"why": f"teardown failed: {exc!r}"})
+            tell("spent", {"why": f"teardown failed: {masked(repr(exc))}"})
 
     def _precede(self, items: Sequence[pytest.Item], tell: Tell) -> None:
         """Run all but the last once, as the suite does; a failure there is the suite's own affair."""

@@ -18,6 +18,7 @@ import pytest
 from leaktrace.child.jobs import Jobs
 from leaktrace.child.neutral import forestall, quieten
 from leaktrace.child.serve import Channel, serve
+from leaktrace.masking import masked
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, read_order, tail_of
 from leaktrace.replay.neutral import set_back
 from leaktrace.seam import QuietRuns
@@ -73,7 +74,7 @@ class BasePlugin:
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Remember why a file could not be collected."""
         if report.failed:
-            self._errors.append(str(report.longrepr).strip().splitlines()[-1])
+            self._errors.append(masked(str(report.longrepr).strip().splitlines()[-1]))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None, object, object]:

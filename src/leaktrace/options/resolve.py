@@ -9,6 +9,7 @@ from typing import Any
 from leaktrace.errors import OptionError
 from leaktrace.options.table import TABLE, Option, Options, Source
 from leaktrace.options.values import Mode
+from leaktrace.words import escaped
 
 
 _WIDTH = 80
@@ -185,7 +186,7 @@ def _shown(options: Options, name: str) -> str:
     text = option.format(getattr(options, name)) or "none"
     words = text if name == "mode" else f"{option.name} {text}"
     label = _label(option, source, options.ini_name)
-    return f"{words} ({label})" if label else words
+    return escaped(f"{words} ({label})" if label else words)
 
 
 def _source(options: Options, name: str) -> Source:

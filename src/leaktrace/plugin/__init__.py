@@ -90,8 +90,10 @@ def pytest_configure(config: pytest.Config) -> None:
         for name, plugin in config.pluginmanager.list_name_plugin():
             if name.startswith("leaktrace-"):
                 config.pluginmanager.unregister(plugin)
+        from leaktrace.words import escaped  # noqa: PLC0415 - see above
+
         why = f"leaktrace: warning: nothing is watched in this run: {type(exc).__name__}: {exc}"
-        config.pluginmanager.register(Excuse(why), "leaktrace-excuse")
+        config.pluginmanager.register(Excuse(escaped(why)), "leaktrace-excuse")
 
 
 class Excuse:

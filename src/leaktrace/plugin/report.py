@@ -181,7 +181,7 @@ class ReportDoor:
 
         yield from terminal.lines(book, merged_peaks([part.ledger for part in self.parts], PEAKS))
         if self.shared.options.json_path is not None and self._written:
-            yield escaped(f"casebook: {self.shared.options.json_path}")
+            yield f"casebook: {self.shared.options.json_path}"
 
     def pytest_unconfigure(self) -> None:
         """The last line says so when the exit status is ours."""
@@ -224,10 +224,10 @@ class ReportDoor:
 
 
 def write_section(reporter: Any, title: str, lines: Sequence[str]) -> None:
-    """A section as pytest's own, with a rule above."""
-    reporter.section(title, sep="=")
+    """A section as pytest's own, with a rule above; nothing in it moves a cursor, whoever made its lines."""
+    reporter.section(escaped(title), sep="=")
     for line in lines:
-        reporter.write_line(line)
+        reporter.write_line(escaped(line))
 
 
 def flush(reporter: Any) -> None:

@@ -77,6 +77,7 @@ class Base:
         self.why = ""
         """Why it cannot fork, or what went wrong."""
         self.log, self.answer = folder / f"log-{name}", folder / f"answer-{name}"
+        self._order = folder / f"order-{name}"
         self._shared = temporary_folder("lt-") if shared is None else shared
         self._own = self._shared if shared is None else None
         self.temporary = str(private_folder(f"{self._shared}/{name}"))
@@ -86,16 +87,16 @@ class Base:
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
-                self._start(order, settings, folder / f"order-{name}", theirs)
+                self._start(order, settings, theirs)
         except BaseException:
             self._socket.close()
             remove_tree(self._own or self.temporary)
             raise
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
 
-    def _start(self, order: Order, settings: Settings, path: Path, theirs: socket.socket) -> None:
+    def _start(self, order: Order, settings: Settings, theirs: socket.socket) -> None:
         environ, restore = environment(settings, self.temporary, metered=self.metered)
-        environ[ORDER_VARIABLE] = str(path)
+        environ[ORDER_VARIABLE] = str(self._order)
         self.answer.unlink(missing_ok=True)
         replace(
             order,
@@ -107,7 +108,7 @@ class Base:
             channel=theirs.fileno(),
             parent=os.getpid(),
             undo=str(self._shared),
-        ).write(path)
+        ).write(self._order)
         log = open_private(self.log)
         try:
             self._process = OwnProcess(
@@ -157,7 +158,13 @@ class Base:
         for message in said:
             if message.get("is") == "ready":
                 self.ready, self.why = bool(message.get("forks")), str(message.get("why", ""))
+                self._forget_order()
         return said
+
+    def _forget_order(self) -> None:
+        """Remove what has been read: pytest's own arguments, which may hold a password, stand in it as they are."""
+        with contextlib.suppress(OSError):
+            self._order.unlink(missing_ok=True)
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end, so long at most; returns whether it has ended."""
@@ -170,6 +177,7 @@ class Base:
         if self._process is not None:
             self._process.wait(END_S)
             status = self._process.end()
+        self._forget_order()
         if self._own is not None:
             restore(str(self._own))
         remove_tree(self._own or self.temporary)
