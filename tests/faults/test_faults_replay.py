@@ -221,3 +221,30 @@ def test_shared_memory_that_replays_leave_is_gone(suite):
     assert ours.status == 0
     assert ours.shm == []
     assert any(case.startswith("LEAK ") for case in ours.cases), ours.output
+
+
+KILLS_ITS_BASE = """
+import os, signal
+KEPT = []
+def parent_of(pid):
+    with open(f"/proc/{pid}/stat") as file: return int(file.read().rpartition(")")[2].split()[1])
+def test_kills():
+    KEPT.append(bytearray(b"x") * 3_000_000)
+    # In a worker of a replay, where the base lies between it and the process that the user's own has started.
+    base = os.getppid()
+    if os.getpid() != int(os.environ["MAIN_PID"]) and parent_of(parent_of(base)) == int(os.environ["MAIN_PID"]):
+        os.kill(base, signal.SIGKILL)
+def test_leaks(): KEPT.append(bytearray(b"x") * 3_000_000)
+"""
+
+
+@pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
+def test_a_test_that_kills_the_process_which_its_workers_come_from_costs_its_own_case_alone(suite, mode):
+    plain = suite.plain(files={"test_base.py": KILLS_ITS_BASE})
+    ours = suite.run(mode, limit_s=180)
+
+    unharmed(plain, ours)
+    verdicts = {case["nodeid"].partition("::")[2]: case["verdict"] for case in ours.book["cases"]}
+    assert verdicts == {"test_kills": "UNREPLAYABLE", "test_leaks": "LEAK"}, ours.output
+    assert ours.left == []
+    assert suite.left_in_tmp() == []

@@ -155,3 +155,21 @@ def test_where_the_watch_stops_the_journal_says_so(example):
     stopped = [record for record in map(json.loads, lines) if record["t"] == "stopped"]
     assert [record["why"].partition(":")[0] for record in stopped] == ["TypeError"]
     assert ran.book.warnings[0].startswith("the watch stopped: TypeError")
+
+
+def test_a_thread_that_makes_a_fork_unsafe_is_told_in_the_report(example):
+    files = {
+        "test_a.py": """
+            import threading
+            KEPT = []
+            threading.Thread(target=threading.Event().wait, name="poller", daemon=True).start()
+            def test_leaks(): KEPT.append(bytearray(b"x") * 20_000_000)
+            """
+    }
+
+    ran = example.run("--leaktrace", files=files, expect=0)
+
+    assert ran.verdicts["test_leaks"] == "LEAK"
+    [told] = [each for each in ran.book.warnings if "a fork was not safe" in each]
+    assert "poller" in told
+    assert "a fork was not safe" in " ".join(ran.report.split())

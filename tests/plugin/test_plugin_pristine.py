@@ -32,15 +32,18 @@ def recorded(example, suite, *args):
 @pytest.mark.parametrize(
     "suite", [NAMES_PATCHED, CLASSES_PATCHED, MODULES_REPLACED], ids=["names", "classes", "modules"]
 )
-def test_nothing_that_a_suite_has_patched_or_replaced_is_ever_called_by_us(example, suite):
-    untouched, _ = recorded(example, suite.replace("def test_patches", "def test_patches(): pass\n    def not_called"))
-    ran, hits = recorded(example, suite)
+@pytest.mark.parametrize("mode", ["--leaktrace-watch", "--leaktrace"])
+def test_nothing_that_a_suite_has_patched_or_replaced_is_ever_called_by_us(example, suite, mode):
+    calm = suite.replace("def test_patches", "def test_patches(): pass\n    def not_called")
+    untouched, _ = recorded(example, calm, mode)
+    ran, hits = recorded(example, suite, mode)
 
     assert sorted(set(hits)) == []
     assert int(re.search(r"patched (\d+)", ran.text)[1]) > 30
     assert ran.ret == untouched.ret == 0, ran.text
     assert told(ran) == told(untouched)
     assert ran.suspects == {"test_leaks"}
+    assert ran.verdicts.get("test_leaks") == ("LEAK" if mode == "--leaktrace" else None)
     assert ran.book.warnings == ()
     assert len(ran.ended()) == 6
     assert ran.journals["main"].complete

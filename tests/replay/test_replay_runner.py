@@ -255,3 +255,22 @@ def test_a_thread_that_runs_after_collection_takes_the_forks_and_is_named(bench)
     [note] = bench.pool.notes
     assert note.startswith("each share of tests got a process of its own, since a fork was not safe")
     assert "1 thread runs after collection (mine)" in note
+
+
+def test_a_test_that_fails_beside_others_only_is_run_again_alone(tmp_path):
+    suite = """
+        import os, time
+        def locked():
+            lock = os.open("lock", os.O_CREAT | os.O_RDWR)
+            os.lockf(lock, os.F_TLOCK, 0)  # fails where another process holds it
+            time.sleep(0.5)
+            os.close(lock)
+        def test_one(): locked()
+        def test_two(): locked()
+        """
+    bench = Bench(tmp_path, suite)
+
+    answers = bench.replay("test_one", "test_two", jobs=2)
+
+    assert [answer.failure for answer in answers.values()] == [None, None]
+    assert bench.pool.shares > 2, "none failed beside the other"
