@@ -81,10 +81,10 @@ def test_a_file_that_gets_the_number_of_one_of_our_descriptors_is_never_written_
     assert set(found.values()) == {b""}
 
 
-def limited(count):
-    """pytest in a process that may open so many files."""
+def limited(count, what="RLIMIT_NOFILE"):
+    """pytest in a process that may open so many files, or have as much of what else is limited."""
     script = (
-        f"import resource, pytest; resource.setrlimit(resource.RLIMIT_NOFILE, ({count}, {count})); "
+        f"import resource, pytest; resource.setrlimit(resource.{what}, ({count}, {count})); "
         "raise SystemExit(pytest.main())"
     )
     return (sys.executable, "-c", script, "-p", "reports_recorder")
@@ -173,3 +173,24 @@ def test_a_thread_that_makes_a_fork_unsafe_is_told_in_the_report(example):
     [told] = [each for each in ran.book.warnings if "a fork was not safe" in each]
     assert "poller" in told
     assert "a fork was not safe" in " ".join(ran.report.split())
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of address space")
+@pytest.mark.parametrize("megabytes", [120, 200, 300, 500, 700])
+def test_a_suite_that_may_have_little_address_space_ends_as_without_us(example, megabytes):
+    files = {
+        "test_a.py": """
+            KEPT = []
+            def test_a(): pass
+            def test_leaks(): KEPT.append(bytearray(b"x") * 20_000_000)
+            def test_fails(): assert 0
+            """
+    }
+    launcher = limited(megabytes << 20, "RLIMIT_AS")
+
+    without = example.run("--no-leaktrace", files=files, book=False, launcher=launcher)
+    ours = example.run("--leaktrace", book=False, launcher=launcher)
+
+    assert (ours.ret, ours.reports) == (without.ret, without.reports), ours.text
+    assert "INTERNALERROR" not in ours.text
+    assert "Traceback" not in ours.text
