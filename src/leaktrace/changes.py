@@ -5,9 +5,8 @@ A watch tells the test alone: to compare the state around each small fixture wou
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
@@ -17,7 +16,12 @@ from leaktrace.replay.letters import Task, targets_of
 from leaktrace.suspects.model import Suspect
 
 
-def credited(suspects: Sequence[Suspect], ask: Ask, paths: Mapping[str, str]) -> tuple[Suspect, ...]:
+def credited(
+    suspects: Sequence[Suspect],
+    ask: Ask,
+    paths: Mapping[str, str],
+    warn: Callable[[str], None] = lambda _text: None,
+) -> tuple[Suspect, ...]:
     """All suspects, in their order; what a fixture of function scope has changed is told as that fixture's.
 
     A child that fails costs the fixture's name alone.
@@ -29,16 +33,13 @@ def credited(suspects: Sequence[Suspect], ask: Ask, paths: Mapping[str, str]) ->
     ]
     found = list(suspects)
     for number, answer in (ask(tasks) if tasks else {}).items():
-        seen = _things(answer.things or ())
+        try:
+            seen = [decode(Thing, each) for each in answer.things or ()]
+        except FileError as exc:
+            warn(f"which fixture changed what {found[number].name} left could not be read: {exc}")
+            continue
         found[number] = replace(found[number], things=tuple(_owned(thing, seen) for thing in found[number].things))
     return tuple(found)
-
-
-def _things(told: Sequence[Mapping[str, Any]]) -> list[Thing]:
-    try:
-        return [decode(Thing, each) for each in told]
-    except FileError:
-        return []
 
 
 def _owned(thing: Thing, seen: Sequence[Thing]) -> Thing:

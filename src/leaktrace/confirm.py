@@ -9,22 +9,21 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from types import MappingProxyType
+from dataclasses import replace
 
 import psutil
 
-from leaktrace.casebook.cases import as_known, askable, case_of, is_borne, who, with_rates
+from leaktrace.casebook.cases import as_known, askable, case_of, folded, is_borne, who, with_rates
 from leaktrace.casebook.model import Case
 from leaktrace.changes import credited
-from leaktrace.errors import LeaktraceError
 from leaktrace.hunt import HEAVY_BYTES, Screened, decided, hunted, screened, screenings, variants_last
 from leaktrace.native import followed
 from leaktrace.options import Mode, Options, Source
 from leaktrace.order import Hearing, heard_again
+from leaktrace.passes import Deadline, Passes
 from leaktrace.probes.model import REFS, RSS_BYTES
-from leaktrace.replay.letters import Answer, Task, placed, targets_of
-from leaktrace.replay.runner import Bounds, Outcome, Pool, replay
+from leaktrace.replay.letters import Task, targets_of
+from leaktrace.replay.runner import Outcome, Pool
 from leaktrace.session import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits, Suspect
@@ -43,70 +42,6 @@ FOLLOW_SHARE = 0.05
 """The part of a suspect's time-out after which one that could be ruled on is followed no further."""
 SCREEN_FACTOR = 6.0
 """Time for screening where the user has set no budget, as a multiple of the suite's own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Deadline:
-    """When all replays together have to be over."""
-
-    budget_s: float | None
-    clock: Callable[[], float] = time.monotonic
-    began: float = field(default=0.0)
-
-    def left_s(self) -> float | None:
-        """Seconds left, None where there is no bound."""
-        return None if self.budget_s is None else max(0.0, self.budget_s - (self.clock() - self.began))
-
-
-class Passes:
-    """Runs the tasks of each pass within what is left of the budget; a pass that cannot be run is told once."""
-
-    def __init__(
-        self,
-        pool: Pool,
-        options: Options,
-        deadline: Deadline,
-        progress: Progress,
-        paths: Mapping[str, str] = MappingProxyType({}),
-        *,
-        jobs: int = 1,
-    ) -> None:
-        self._paths, self._jobs = paths, jobs
-        self._pool, self._options, self._deadline, self._progress = pool, options, deadline, progress
-        self.warnings: list[str] = []
-
-    def run(
-        self, doing: str, tasks: Sequence[Task], *, kinds: Sequence[str] | None = None, trace: bool = True
-    ) -> Outcome:
-        """What the children say of these tasks; all are left out where no child can be started."""
-        if not tasks:
-            return Outcome()
-        names: dict[int | None, str] = {task.ident: task.targets[0].nodeid for task in tasks if task.targets}
-        bounds = Bounds(jobs=self._jobs, budget_s=self._deadline.left_s(), timeout_s=self._options.timeout_s)
-        try:
-            outcome = replay(
-                placed(tasks, self._paths),
-                self._pool,
-                bounds,
-                kinds=tuple(sorted(self._options.kinds)) if kinds is None else kinds,
-                trace=trace,
-                progress=lambda done, count, ident: self._progress(doing, done, count, names.get(ident, "")),
-            )
-        except (LeaktraceError, OSError) as exc:
-            self.warn(f"{doing} ended early: {exc}")
-            return Outcome(left_out=[task.ident for task in tasks])
-        if outcome.left_out and self._deadline.left_s() == 0:
-            self.warn(f"--leaktrace-budget ran out while {doing}")
-        return outcome
-
-    def warn(self, text: str) -> None:
-        """Say something once in the report."""
-        if text not in self.warnings:
-            self.warnings.append(text)
-
-    def within(self, deadline: Deadline) -> None:
-        """From now on, this is the time that there is."""
-        self._deadline = deadline
 
 
 def confirm(
@@ -131,42 +66,67 @@ def confirm(
         passes = Passes(pool, options, Deadline(options.budget_s, clock, clock()), progress, paths, jobs=jobs)
         found = Screened()
         if options.mode is Mode.HUNT:
-            found = _screen(parts, watched, options, passes, clock)
-            watched += _beyond(watched, [each for each in hunted(found) if is_wanted(each.kind, options)])
+            found = passes.part(
+                "screening",
+                lambda: _screen(parts, watched, options, passes, clock),
+                Screened(left_out=screenable(parts)),
+            )
+            none_hunted: list[Suspect] = []
+            more = passes.part("accusing what was screened", lambda: hunted(found), none_hunted)
+            watched += _beyond(watched, [each for each in more if is_wanted(each.kind, options)])
             if options.origin.get("budget_s", Source.DEFAULT) is Source.DEFAULT:
                 passes.within(Deadline(options.budget_s, clock, clock()))
-        cleared = decided(watched, found, limit_bytes=options.limit_bytes)
+        none_cleared: dict[int, Case] = {}
+        cleared = passes.part(
+            "judging what was screened",
+            lambda: decided(watched, found, limit_bytes=options.limit_bytes),
+            none_cleared,
+        )
         open_ones = [number for number in range(len(watched)) if number not in cleared and is_replayed(watched[number])]
         tasks = plans([(number, watched[number]) for number in open_ones], paths, options, found, jobs + context.beside)
         outcome = passes.run("replaying", soonest_first(_distinct(tasks), watched))
         heard = {
-            number: Hearing(suspect=watched[number], task=task, case=case)
+            number: each
             for number, task in tasks.items()
-            for case in [_case(watched[number], outcome.answers.get(task.ident), options)]
-            if task.ident not in outcome.left_out or case.verdict is Verdict.LEAK
+            if (each := _heard(watched[number], task, outcome, options, passes))
         }
-        hearings = heard_again(
+        hearings = passes.part(
+            "hearing after others",
+            lambda: heard_again(
+                list(heard.values()),
+                ledgers,
+                lambda again: passes.run("hearing after others", again).answers,
+                paths=paths,
+                args=context.settings.args,
+                limit_bytes=options.limit_bytes,
+                unclear=found.unclear(),
+                warn=passes.warn,
+            ),
             list(heard.values()),
-            ledgers,
-            lambda again: passes.run("hearing after others", again).answers,
-            paths=paths,
-            args=context.settings.args,
-            limit_bytes=options.limit_bytes,
-            unclear=found.unclear(),
-            warn=passes.warn,
         )
-        cases = followed(hearings, lambda again: passes.run("following native code", again).answers, passes.warn)
+        cases = passes.part(
+            "following native code",
+            lambda: followed(hearings, lambda again: passes.run("following native code", again).answers, passes.warn),
+            [each.case for each in hearings],
+        )
         borne = {who(case) for case in cases if is_borne(case, limits.get(case.worker, _none(options)))}
         cases = [case for case in cases if who(case) not in borne]
         left = [each for each in watched if key_of(each) not in borne]
-        named = credited(left, lambda again: passes.run("crediting", again, kinds=("state",)).answers, paths)
+        named = passes.part(
+            "crediting",
+            lambda: credited(
+                left, lambda again: passes.run("crediting", again, kinds=("state",)).answers, paths, passes.warn
+            ),
+            tuple(left),
+        )
     rates = {name: each.rates for name, each in found.grown.items()}
-    cases = with_known([with_rates(case, rates.get(case.nodeid, {})) for case in cases], context)
-    open_names = [watched[number] for number in tasks if number not in heard]
+    rated = folded([*(with_rates(case, rates.get(case.nodeid, {})) for case in cases), *cleared.values()])
+    cases = passes.part("comparing with known leaks", lambda: with_known(rated, context), rated)
+    open_names = [watched[number] for number in open_ones if _is_open(heard.get(number), outcome)]
     return without_doubts(
         Findings(
             suspects=tuple(named),
-            cases=tuple(askable(case, paths, context.settings.cwd) for case in (*cases, *cleared.values())),
+            cases=tuple(askable(case, paths, context.settings.cwd) for case in cases),
             notes=tuple(note for part in parts for note in part.notes),
             left_out=(*found.left_out, *(each.name for each in open_names)),
             unjudged=tuple(each for each in open_names if not each.doubtful),
@@ -176,6 +136,35 @@ def confirm(
     )
 
 
+def _heard(suspect: Suspect, task: Task, outcome: Outcome, options: Options, passes: Passes) -> Hearing | None:
+    """What came of a suspect's replay; None where it has not been judged, though what it had read may convict it."""
+    answer = outcome.answers.get(task.ident)
+    case = passes.part(
+        f"judging {suspect.name}", lambda: case_of(suspect, answer, limit_bytes=options.limit_bytes), None
+    )
+    if case is None or (task.ident in outcome.left_out and case.verdict is not Verdict.LEAK):
+        return None
+    return Hearing(suspect=suspect, task=task, case=case)
+
+
+def _is_open(heard: Hearing | None, outcome: Outcome) -> bool:
+    """Whether a suspect is left for a run that goes on: nobody came to it, or it was given up for time undecided."""
+    if heard is None:
+        return True
+    answer = outcome.answers.get(heard.task.ident)
+    return answer is not None and answer.late and heard.case.verdict in (Verdict.UNREPLAYABLE, Verdict.UNDECIDED)
+
+
+def screenable(parts: Sequence[Part]) -> tuple[str, ...]:
+    """The tests that a hunt screens, by name."""
+    tasks = [task for part in parts for task in _screenings(part, part.suspects, 0)]
+    return tuple(task.targets[0].nodeid for task in tasks)
+
+
+def _screenings(part: Part, watched: Sequence[Suspect], first: int) -> list[Task]:
+    return screenings(part.ledger, part.paths, left_out=part.limits.left_out, suspects=watched, first=first)
+
+
 def _screen(
     parts: Sequence[Part], watched: Sequence[Suspect], options: Options, passes: Passes, clock: Callable[[], float]
 ) -> Screened:
@@ -183,7 +172,7 @@ def _screen(
     tasks: list[Task] = []
     workers: dict[int, str] = {}
     for part in parts:
-        own = screenings(part.ledger, part.paths, left_out=part.limits.left_out, suspects=watched, first=len(tasks))
+        own = _screenings(part, watched, len(tasks))
         workers |= {task.ident: part.ledger.worker for task in own}
         tasks += own
     plain_s = sum(task.duration_s for task in tasks)
@@ -199,10 +188,6 @@ def _beyond(watched: Sequence[Suspect], found: Sequence[Suspect]) -> list[Suspec
     """What the screening found beyond the watch."""
     known = {(each.name, group_of(each.kind)) for each in watched if each.subject == "test"}
     return [each for each in found if (each.name, group_of(each.kind)) not in known]
-
-
-def _case(suspect: Suspect, answer: Answer | None, options: Options) -> Case:
-    return case_of(suspect, answer, limit_bytes=options.limit_bytes)
 
 
 def _none(options: Options) -> Limits:

@@ -51,6 +51,7 @@ class Screened:
     failed: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """By node id: the process that had run it, and why it could not be repeated."""
     left_out: tuple[str, ...] = ()
+    """What nobody came to, and what was given up for time: that has failed, too."""
 
     def unclear(self) -> set[str]:
         """The tests that grew, but not steadily."""
@@ -104,6 +105,7 @@ def screened(tasks: Sequence[tuple[Task, str]], answers: Mapping[int, Answer]) -
             continue
         if answer.failure is not None:
             failed[name] = (worker, answer.failure)
+            left_out += [name] * answer.late
         elif answer.screened == "grown" and answer.readings:
             grown[name] = _grown(name, worker, task, answer)
         elif answer.screened == "clean":

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from leaktrace.casebook.cases import after_others, case_of
 from leaktrace.casebook.model import Case
 from leaktrace.ledger.model import Ledger
+from leaktrace.masking import masked_words
 from leaktrace.replay.letters import Answer, Target, Task, targets_of
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
@@ -65,22 +66,7 @@ def heard_again(
     For them, and the others that are steady alone, the command that looks for what else matters takes the place of the
     one that shows the same.
     """
-    again: dict[int, Task] = {}
-    beyond = 0
-    for number, each in enumerate(hearings):
-        clear = not each.suspect.doubtful and each.suspect.name not in unclear
-        ledger = ledgers.get(each.suspect.worker)
-        if is_steady_alone(each.case) and clear and ledger is not None:
-            targets, took_s = before(each.suspect.name, ledger, paths)
-            if targets and took_s <= CHEAP_S and len(again) < MOST:
-                again[number] = replace(each.task, ident=number, before=targets)
-            else:
-                beyond += bool(targets)
-    if beyond:
-        warn(
-            f"of the tests that grew in the suite only, {beyond} could not be run again after those before, for time: "
-            "`leaktrace bisect` does that"
-        )
+    again = _again(hearings, ledgers, paths, unclear, warn)
     answers = ask(list(again.values())) if again else {}
     heard = list(hearings)
     for number, each in enumerate(hearings):
@@ -96,7 +82,40 @@ def heard_again(
     return heard
 
 
+def _again(
+    hearings: Sequence[Hearing],
+    ledgers: Mapping[str, Ledger],
+    paths: Mapping[str, str],
+    unclear: Collection[str],
+    warn: Callable[[str], None],
+) -> dict[int, Task]:
+    """Whom it is cheap to hear again, by the number of the hearing; how many are left out, and why, is told."""
+    again: dict[int, Task] = {}
+    slow = many = 0
+    for number, each in enumerate(hearings):
+        clear = not each.suspect.doubtful and each.suspect.name not in unclear
+        ledger = ledgers.get(each.suspect.worker)
+        if is_steady_alone(each.case) and clear and ledger is not None:
+            targets, took_s = before(each.suspect.name, ledger, paths)
+            if targets and took_s > CHEAP_S:
+                slow += 1
+            elif targets and len(again) == MOST:
+                many += 1
+            elif targets:
+                again[number] = replace(each.task, ident=number, before=targets)
+    for count, why in ((slow, f"which take over {CHEAP_S:.0f} s"), (many, f"since {MOST} others were")):
+        if count:
+            warn(
+                f"of the tests that grew in the suite only, {count} could not be run again after those before, {why}: "
+                "`leaktrace bisect` does that"
+            )
+    return again
+
+
 def bisect_command(nodeid: str, args: Sequence[str]) -> str:
-    """The command that finds the tests that matter, with what pytest was given beside our own options."""
+    """The command that finds the tests that matter, with what pytest was given beside our own options.
+
+    It goes into files: what is secret in it is masked, and is to be filled in by who runs it.
+    """
     theirs = [arg for arg in args if not arg.startswith(("--leaktrace", "--no-leaktrace")) and arg != nodeid]
-    return shlex.join(["leaktrace", "bisect", nodeid, *(["--", *theirs] if theirs else [])])
+    return shlex.join(["leaktrace", "bisect", nodeid, *(["--", *masked_words(theirs)] if theirs else [])])

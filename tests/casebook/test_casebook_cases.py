@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 from casebook_scenarios import case, exhibit, suspect
 
-from leaktrace.casebook.cases import after_others, askable, case_of, merged_cases, with_native
+from leaktrace.casebook.cases import after_others, askable, case_of, folded, merged_cases, with_native
+from leaktrace.casebook.model import Case
 from leaktrace.codec import encode
 from leaktrace.probes.model import Thing
 from leaktrace.replay.letters import Answer
@@ -244,3 +245,25 @@ def test_the_gravest_case_comes_first_and_then_the_largest():
     ]
 
     assert [each.nodeid for each in merged_cases(cases)] == ["c", "b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("noun", "verdict", "kinds"),
+    [
+        ("shared memory", Verdict.STEADY, ["fds"]),
+        ("shared memory", Verdict.LEAK, ["fds", "memory"]),
+        ("file", Verdict.STEADY, ["fds", "memory"]),
+    ],
+)
+def test_resident_memory_is_folded_into_the_leak_of_the_shared_memory_that_it_is(noun, verdict, kinds):
+    left = Case(
+        nodeid="t",
+        subject="test",
+        kind="fds",
+        verdict=Verdict.LEAK,
+        reason="",
+        things=(Thing(kind="fds", noun=noun, name="/dev/shm/psm_1"),),
+    )
+    memory, other = (replace(left, nodeid=name, kind="memory", verdict=verdict, things=()) for name in ("t", "u"))
+
+    assert [case.kind for case in folded([left, memory, other])] == [*kinds, "memory"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
 from pathlib import Path
@@ -82,16 +83,84 @@ def test_an_interruption_of_the_replays_costs_what_is_not_judged_yet_and_nothing
     assert "leaktrace: resume: 1 left unjudged by the last run" in ran.text
 
 
-def test_a_second_interruption_ends_the_report_too_and_pytests_status_stands(example):
-    process = example.start(*ARGS, files={**MAIN, "test_a.py": SUITE})
+PASSING = SUITE.replace("assert 0", "assert 1")
+FAIL_ON = "--leaktrace-fail-on=leak,unjudged"
+
+
+def test_a_second_interruption_costs_neither_report_nor_casebook_and_nothing_passes_unjudged(example):
+    process = example.start(*ARGS, FAIL_ON, files={**MAIN, "test_a.py": PASSING})
     replaying(example, process)
 
     process.send_signal(signal.SIGINT)
+    time.sleep(0.1)  # two at once may count as one
     process.send_signal(signal.SIGINT)
     status, text = ended(example, process)
 
     assert status == 1
     assert "Traceback" not in text
+    assert "leaktrace: exit status 1, by --leaktrace-fail-on=" in text
+    assert "test_a.py::test_leaks_slowly" in wire.read(example.path / "book.json").left_out
+
+
+INTERRUPTS = """
+    import os, signal
+    import leaktrace.confirm
+    from leaktrace.casebook import wire
+
+    write = wire.write
+    def interrupt():
+        signal.raise_signal(signal.SIGINT)
+    def replayed(*args, **options):
+        interrupt()
+        interrupt()
+        raise AssertionError("not interrupted")
+    def written(*args):
+        if os.environ["TIMES"] == "3": interrupt()
+        write(*args)
+    leaktrace.confirm.confirm, wire.write = replayed, written
+    """
+
+
+@pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
+def test_what_a_second_interruption_of_the_replays_leaves_is_told_remembered_and_meets_the_word(example, mode):
+    files = {"conftest.py": MAIN["conftest.py"] + INTERRUPTS.replace("\n    ", "\n"), "test_a.py": PASSING}
+
+    ran = example.run(mode, "--leaktrace-limit=1MB", FAIL_ON, files=files, env={"TIMES": "2"}, expect=1)
+
+    everything = {"test_a.py::test_leaks_at_once", "test_a.py::test_leaks_slowly"}
+    everything |= {"test_a.py::test_fails"} if mode == "--leaktrace-hunt" else set()
+    assert set(ran.book.left_out) == everything
+    assert "leaktrace: exit status 1, by --leaktrace-fail-on=unjudged" in ran.report
+    [note] = example.path.rglob("unjudged.json")
+    assert set(json.loads(note.read_text(encoding="utf-8"))["nodeids"]) == everything
+
+
+def test_a_third_interruption_ends_the_report_and_pytests_status_stands(example):
+    files = {"conftest.py": MAIN["conftest.py"] + INTERRUPTS.replace("\n    ", "\n"), "test_a.py": PASSING}
+
+    ran = example.run("--leaktrace", "--leaktrace-limit=1MB", FAIL_ON, files=files, env={"TIMES": "3"}, expect=0)
+
+    assert "interrupted three times" in ran.text
+    assert "Traceback" not in ran.text
+
+
+@pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
+def test_what_is_given_up_for_time_is_not_judged_and_a_resumed_run_judges_it(spread, mode):
+    args = (mode, "--leaktrace-limit=1MB", "--leaktrace-timeout=2s", "--leaktrace-fail-on=unjudged")
+
+    ran = spread.run(*args, files={**MAIN, "test_a.py": PASSING}, expect=1)
+
+    assert ran.book.left_out == ("test_a.py::test_leaks_slowly",)
+    assert ran.verdicts["test_leaks_slowly"] == "UNREPLAYABLE"
+    assert "it took longer than --leaktrace-timeout" in ran.case("test_leaks_slowly").reason
+    assert "leaktrace: not judged: 1; to go on: " in ran.report
+    assert ran.text.rstrip().splitlines()[-1] == "leaktrace: exit status 1, by --leaktrace-fail-on=unjudged"
+
+    again = spread.run(*args, "--leaktrace-resume", env={"FAST": "1"}, expect=0)
+
+    assert again.outcomes == {"test_leaks_slowly": "passed"}
+    assert again.verdicts == {"test_leaks_slowly": "LEAK"}
+    assert again.book.left_out == ()
 
 
 def test_a_run_that_was_interrupted_is_not_replayed_and_its_suspects_are_unjudged(example):

@@ -187,3 +187,24 @@ def test_clean():
 
     assert "test_a.py::test_clean" in [suspect.name for suspect in ran.book.suspects]
     assert [case.verdict.name for case in ran.book.cases if case.nodeid == "test_a.py::test_clean"] == ["STEADY"]
+
+
+SHARED = {
+    "test_shm.py": """
+        from multiprocessing import shared_memory
+        ALL = []
+        def test_shared_memory():
+            one = shared_memory.SharedMemory(create=True, size=3_000_000)
+            one.buf[:3_000_000] = b"x" * 3_000_000
+            ALL.append(one)
+        """
+}
+
+
+def test_shared_memory_is_called_that_and_its_pages_are_no_case_of_their_own(example):
+    ran = example.run("--leaktrace", "--leaktrace-limit=1MB", files=SHARED, expect=0)
+
+    assert [(case.kind, case.verdict.value) for case in ran.book.cases] == [("fds", "LEAK")]
+    assert "shared memory /dev/shm/" in ran.report
+    assert "close() and unlink()" in ran.report
+    assert "STEADY" not in ran.report

@@ -5,6 +5,7 @@ import select
 import socket
 import tempfile
 from contextlib import closing
+from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,20 @@ def test_a_deleted_file_still_held_is_said_to_be_deleted(probe, tmp_path):
 
     assert thing.noun == "deleted file"
     assert "100 bytes still held on disk" in thing.detail
+
+
+def test_a_descriptor_of_shared_memory_is_said_to_be_that_with_its_size(probe):
+    before = probe.inventory()
+    segment = SharedMemory(create=True, size=4096)
+    things = new_things(probe, before)
+    segment.unlink()
+    unlinked = new_things(probe, before)
+    segment.close()
+
+    assert {(thing.noun, thing.name) for thing in things} == {("shared memory", f"/dev/shm/{segment.name}")}
+    assert all(thing.detail.endswith("4096 bytes") for thing in things)
+    assert {(thing.noun, thing.name) for thing in unlinked} == {("shared memory", f"/dev/shm/{segment.name}")}
+    assert all(thing.detail.endswith("4096 bytes, unlinked but still open") for thing in unlinked)
 
 
 def test_a_number_used_again_for_another_file_is_a_new_thing(probe, tmp_path):

@@ -8,13 +8,15 @@ from dataclasses import replace
 
 import pytest
 
-from leaktrace.confirm import Deadline, confirm, jobs_of, plan
+from leaktrace.confirm import confirm, jobs_of, plan
 from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.options import Mode, Options
+from leaktrace.passes import Deadline
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
-from leaktrace.replay.letters import Settings
+from leaktrace.replay.letters import Answer, Settings
 from leaktrace.session import Context, bind, examine, joined, limits_of, matched, unreplayed
 from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.model import Verdict
 
 
 def suite(tmp_path, options):
@@ -122,3 +124,77 @@ def test_as_many_children_run_at_a_time_as_tests_did_before_or_as_the_user_says(
     part.ledger.first["rss_bytes"] = resident
 
     assert jobs_of(options, replace(context, jobs=ran), [part]) == jobs
+
+
+def answering(*, then=None):
+    """A replay that says that each test failed, and then may have a fault."""
+
+    def replay(tasks, *_args, outcome, **_options):
+        for task in tasks:
+            outcome.answers[task.ident] = Answer(ident=task.ident, failure="it failed", ended=True)
+        if then is not None:
+            raise then
+
+    return replay
+
+
+def fault(*_args, **_options):
+    raise ZeroDivisionError("a fault of ours")
+
+
+@pytest.mark.parametrize(
+    ("step", "doing"),
+    [
+        ("heard_again", "hearing after others"),
+        ("followed", "following native code"),
+        ("credited", "crediting"),
+        ("with_known", "comparing with known leaks"),
+        ("decided", "judging what was screened"),
+    ],
+)
+def test_a_pass_with_a_fault_costs_itself_alone_and_is_told_once(tmp_path, monkeypatch, step, doing):
+    options = Options(mode=Mode.CONFIRM)
+    part, context = suite(tmp_path, options)
+    monkeypatch.setattr("leaktrace.passes.replay", answering())
+    monkeypatch.setattr(f"leaktrace.confirm.{step}", fault)
+
+    found = confirm([part], options, context)
+
+    assert [(case.nodeid, case.verdict) for case in found.cases] == [("t.py::test_a", Verdict.UNREPLAYABLE)]
+    assert (found.left_out, [suspect.name for suspect in found.suspects]) == ((), ["t.py::test_a"])
+    assert found.warnings == (f"{doing} ended early: ZeroDivisionError: a fault of ours",)
+
+
+def test_what_was_answered_before_a_fault_is_judged(tmp_path, monkeypatch):
+    options = Options(mode=Mode.CONFIRM)
+    part, context = suite(tmp_path, options)
+    monkeypatch.setattr("leaktrace.passes.replay", answering(then=RuntimeError("boom")))
+
+    found = confirm([part], options, context)
+
+    assert [case.nodeid for case in found.cases] == ["t.py::test_a"]
+    assert (found.left_out, found.warnings) == ((), ("replaying ended early: RuntimeError: boom",))
+
+
+def test_what_was_not_answered_before_a_fault_is_not_judged(tmp_path, monkeypatch):
+    options = Options(mode=Mode.CONFIRM)
+    part, context = suite(tmp_path, options)
+    monkeypatch.setattr("leaktrace.passes.replay", fault)
+
+    found = confirm([part], options, context)
+
+    assert (found.cases, found.left_out) == ((), ("t.py::test_a",))
+    assert found.warnings == ("replaying ended early: ZeroDivisionError: a fault of ours",)
+
+
+def test_a_hunt_whose_screening_has_a_fault_judges_what_the_watch_saw_and_leaves_out_the_rest(tmp_path, monkeypatch):
+    options = Options(mode=Mode.HUNT)
+    part, context = suite(tmp_path, options)
+    monkeypatch.setattr("leaktrace.passes.replay", answering())
+    monkeypatch.setattr("leaktrace.confirm.screened", fault)
+
+    found = confirm([part], options, context)
+
+    assert [case.nodeid for case in found.cases] == ["t.py::test_a"]
+    assert found.left_out == ("t.py::test_a",)
+    assert found.warnings == ("screening ended early: ZeroDivisionError: a fault of ours",)

@@ -6,16 +6,19 @@ import os
 import sys
 import textwrap
 from array import array
+from dataclasses import replace
 from pathlib import Path
 
 from leaktrace.casebook.model import Case
-from leaktrace.confirm import Deadline, Passes
+from leaktrace.changes import credited
 from leaktrace.ledger.model import OUTCOMES, Ledger
+from leaktrace.native import followed
 from leaktrace.options import Options
-from leaktrace.order import CHEAP_S, Hearing, bisect_command, heard_again, is_steady_alone
+from leaktrace.order import CHEAP_S, MOST, Hearing, bisect_command, heard_again, is_steady_alone
+from leaktrace.passes import Deadline, Passes
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.replay.base import interpreter
-from leaktrace.replay.letters import Settings, Task, targets_of
+from leaktrace.replay.letters import Answer, Settings, Task, targets_of
 from leaktrace.replay.runner import Pool
 from leaktrace.suspects.model import Suspect
 from leaktrace.trace.model import Exhibit, Holder
@@ -115,7 +118,7 @@ def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_w
         Verdict.STEADY,
     ]
     [warning] = warnings
-    assert "1 could not be run again after those before" in warning
+    assert "1 could not be run again after those before, which take over 10 s" in warning
     assert late.reproduce.startswith("leaktrace bisect test_a.py::test_grows")
     assert leak.reproduce == group.reproduce == "pytest"
 
@@ -138,9 +141,67 @@ def test_the_command_takes_over_what_pytest_was_given_beside_our_own_options():
     assert bisect_command("a.py::b", ("--leaktrace", "--no-leaktrace")) == "leaktrace bisect a.py::b"
 
 
+def test_the_command_masks_passwords_since_it_goes_into_files():
+    command = bisect_command("a.py::b", ("--password=hunter2", "--db", "pg://me:hunter2@host", "--token", "hunter2"))
+
+    assert command == "leaktrace bisect a.py::b -- '--password=***' --db 'pg://me:***@host' --token '***'"
+
+
 def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again():
     holder = Holder(name="references to class brotli.Compressor", kind="shared-references", path=(), entries_per_run=2)
     alone, harmless = hearing("test_grows", "a"), hearing("test_grows", "a", exhibit=Exhibit(holder=holder))
 
     assert is_steady_alone(alone.case)
     assert not is_steady_alone(harmless.case)
+
+
+def test_of_more_steady_suspects_than_are_heard_again_the_number_and_the_reason_are_told(tmp_path):
+    names = [f"test_{number}" for number in range(MOST + 1)]
+    warnings, asked = [], []
+    found = ledger("test_first", *names)
+
+    heard_again(
+        [hearing(name, tmp_path / "test_a.py") for name in names],
+        {"main": found},
+        lambda tasks: asked.extend(tasks) or {},
+        paths=dict.fromkeys(found.nodeids, str(tmp_path / "test_a.py")),
+        args=(),
+        limit_bytes=10_000_000,
+        warn=warnings.append,
+    )
+
+    assert len(asked) == MOST
+    [warning] = warnings
+    assert "1 could not be run again after those before, since 4 others were" in warning
+
+
+def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch):
+    monkeypatch.setattr("leaktrace.native.has_memray", lambda: True)
+    leak = {"verdict": Verdict.LEAK, "exhibit": Exhibit(native=True)}
+    warnings, asked = [], []
+
+    cases = followed(
+        [hearing(f"test_{number}", "a", **leak) for number in range(7)],
+        lambda tasks: asked.extend(tasks) or {},
+        warnings.append,
+    )
+
+    assert (len(cases), len(asked)) == (7, 6)
+    [warning] = warnings
+    assert warning.startswith("1 of 7 native leaks were not followed by memray")
+
+
+def test_an_answer_about_changed_state_that_cannot_be_read_is_told(tmp_path):
+    suspect = replace(hearing("test_grows", tmp_path).suspect, kind="state")
+    warnings = []
+
+    found = credited(
+        [suspect],
+        lambda tasks: {task.ident: Answer(ident=task.ident, things=[{"noun": 5}]) for task in tasks},
+        {suspect.name: str(tmp_path)},
+        warnings.append,
+    )
+
+    assert found == (suspect,)
+    [warning] = warnings
+    assert warning.startswith("which fixture changed what test_a.py::test_grows left could not be read: ")

@@ -26,6 +26,8 @@ from leaktrace.verdict.words import size
 
 DEFAULT_LIMIT_BYTES = 10_000_000
 SHARING = ("fds", "sockets")
+MAPPED = ("shared memory", "memfd")
+"""Things whose bytes count as resident in who maps them, and are no heap."""
 OF_A_TRACE = Bounds(longest=10_000, most=1_000)
 """What a child may tell of one suspect; more would be no explanation."""
 NOT_READ = Ruling(verdict=Verdict.UNDECIDED, reason="what counts this could not be read in the replay child")
@@ -75,6 +77,25 @@ def is_borne(case: Case, limits: Limits) -> bool:
     rate = case.per_run.get(case.counter or "")
     allowed = limits.allowed(case.kind, nodeid)
     return limits.ignores(case.things, nodeid) or bool(allowed and rate is not None and rate.estimate <= allowed)
+
+
+def folded(cases: Sequence[Case]) -> list[Case]:
+    """The cases without the memory of suspects that are shown to leak shared memory: what they map is resident with it.
+
+    Heap does not show it again, which says nothing against the suite's growth. A leak of heap beside it stays.
+    """
+    mapping = {
+        (case.subject, case.nodeid, case.where)
+        for case in cases
+        if case.verdict is Verdict.LEAK and any(thing.noun in MAPPED for thing in case.things)
+    }
+    return [
+        case
+        for case in cases
+        if case.kind != "memory"
+        or case.verdict is Verdict.LEAK
+        or (case.subject, case.nodeid, case.where) not in mapping
+    ]
 
 
 def with_rates(case: Case, rates: Mapping[str, Rate]) -> Case:

@@ -206,7 +206,7 @@ class Options:
         format=format_duration,
         metavar="TIME",
         rule="a time such as 60s, 2m or 500ms",
-        help="Time after which the replay of one suspect is given up.",
+        help="Time after which the replay of one suspect is given up, and the suspect not judged.",
     )
     kinds: frozenset[str] = _option(
         "kinds",

@@ -16,29 +16,37 @@ from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
+from leaktrace.options import Mode
 from leaktrace.plugin.report import ReportDoor, flush, write_section
 from leaktrace.words import escaped
 
 
 if TYPE_CHECKING:
-    from leaktrace.session import Findings
+    from leaktrace.session import Findings, Part
 
 
 WIDTH = 80
 SHOWN = 20
 LATE_S = 2.0
+LAST = 2
+"""Interruptions that do not end the report."""
 FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 """Ends of a session after which there is something to replay; an interrupted one is over for the user."""
 
 
 class Interruptions:
-    """Ctrl-C and SIGTERM while our part runs: the first ends the replays and not the report, a second one both."""
+    """Ctrl-C and SIGTERM while our part runs: the first ends the replays, a second one also what they are closing.
+
+    Neither costs the report; a third one does.
+    """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._before: dict[int, Any] = {}
         self._clock, self._over = clock, 0.0
         self.by = ""
-        """The signal that came, or ""."""
+        """The first signal that came, or ""."""
+        self.replaying = False
+        self._count = 0
 
     def __enter__(self) -> Self:
         """Take over the two signals, if this is the main thread."""
@@ -63,9 +71,11 @@ class Interruptions:
             signal.raise_signal(number)
 
     def _come(self, number: int, _frame: FrameType | None) -> None:
-        if self.by:
+        self.by = self.by or signal.Signals(number).name
+        self._count += 1
+        if self._count > LAST or (self._count > 1 and self.replaying):
+            self.replaying = False  # what comes next is the report
             raise KeyboardInterrupt
-        self.by = signal.Signals(number).name
 
     def stopped(self) -> bool:
         """Whether somebody wants an end."""
@@ -78,25 +88,25 @@ def after_pytest(door: ReportDoor, status: int) -> int:
         with Interruptions() as interruptions:
             return _after(door, status, interruptions)
     except KeyboardInterrupt:
-        door.say("leaktrace: interrupted twice: what was judged until then is not reported")
+        door.say("leaktrace: interrupted three times: what was judged until then is not reported")
         return status
     finally:
         door.shared.drop()
 
 
 def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
-    from leaktrace.session import unreplayed  # noqa: PLC0415 - only where there is something to confirm
-
     door.gather()
     if not door.parts:
         for text in door.shared.warnings:
             door.say(f"leaktrace: warning: {text}")
         return status
-    found = unreplayed(door.parts, asked=True)
+    found = _unjudged(door)
     if status in FINISHED:
         _announce(door, found)
         try:
-            found = _confirmed(door, interruptions.stopped)
+            found = _confirmed(door, interruptions)
+        except KeyboardInterrupt:
+            door.shared.complain("interrupted twice: what the replays had judged until then is not judged")
         except Exception as exc:  # noqa: BLE001 - the suspects are known all the same
             door.shared.complain(f"the suspects could not be replayed: {type(exc).__name__}: {exc}")
     if interruptions.by:
@@ -113,14 +123,36 @@ def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
     return int(pytest.ExitCode.TESTS_FAILED) if door.failed_on else status
 
 
-def _confirmed(door: ReportDoor, stopped: Callable[[], bool]) -> Findings:
+def _unjudged(door: ReportDoor) -> Findings:
+    """What there is to judge: it stays so where no replay comes to its end."""
+    from leaktrace.confirm import screenable  # noqa: PLC0415 - only where there is something to confirm
+    from leaktrace.session import key_of, unreplayed  # noqa: PLC0415
+
+    shared, parts = door.shared, _local(door)
+    found = unreplayed(parts, asked=True)
+    tests = screenable(parts) if shared.options.mode is Mode.HUNT else ()
+    known = {key_of(each) for each in found.unjudged}
+    earlier = tuple(each for each in shared.resumed if key_of(each) not in known)
+    names = (each.name for each in earlier)
+    return replace(found, left_out=(*found.left_out, *names, *tests), unjudged=(*found.unjudged, *earlier))
+
+
+def _local(door: ReportDoor) -> list[Part]:
+    """The parts of processes that ran on this host; those of others come with their verdicts."""
+    return [part for part in door.parts if part.ledger.worker not in door.remote]
+
+
+def _confirmed(door: ReportDoor, interruptions: Interruptions) -> Findings:
     from leaktrace.confirm import confirm  # noqa: PLC0415
 
-    local = [part for part in door.parts if part.ledger.worker not in door.remote]
     progress = _Progress(door.terminal())
     try:
-        return confirm(local, door.shared.options, door.shared.context(), stopped=stopped, progress=progress)
+        interruptions.replaying = True
+        return confirm(
+            _local(door), door.shared.options, door.shared.context(), stopped=interruptions.stopped, progress=progress
+        )
     finally:
+        interruptions.replaying = False
         progress.clear()
 
 

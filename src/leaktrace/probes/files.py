@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from leaktrace.pristine import gc, os, stat, sys, tempfile, time
 from leaktrace.probes.callables import callable_name, is_kind_of
 from leaktrace.probes.model import Counter, Thing, Unread, Value
-from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, names_in, text
+from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, names_in, shared_noun, text
 
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class SharedMemoryProbe:
     def inventory(self) -> Mapping[Hashable, Thing] | Unread:
         """All segments and semaphores by path and inode, or by SysV id and key."""
         try:
-            things = _entries(self._watch, _shared_noun, self._origins)
+            things = _entries(self._watch, lambda path, _status: shared_noun(path), self._origins)
         except OSError as exc:
             return Unread(counter=SHARED_MEMORY.name, why=f"{self._watch.folder} cannot be listed: {exc}")
         return {**things, **_sysv_segments()}
@@ -161,10 +161,6 @@ def _entries(
 
 def _temp_noun(_path: str, status: os.stat_result) -> str:
     return "temporary directory" if stat.S_ISDIR(status.st_mode) else "temporary file"
-
-
-def _shared_noun(path: str, _status: os.stat_result) -> str:
-    return "semaphore" if path.rpartition("/")[2].startswith("sem.") else "shared memory"
 
 
 def _sysv_segments() -> dict[Hashable, Thing]:

@@ -10,7 +10,7 @@ from leaktrace.probes.aio import loops_by_fd
 from leaktrace.probes.descriptor import floor
 from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
 from leaktrace.probes.processes import helpers_by_design
-from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, link_of, names_in, text
+from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, link_of, names_in, shared_noun, text
 from leaktrace.probes.sockets import SOCKETS, socket_names
 from leaktrace.probes.waiting import wait_for_fall
 
@@ -150,6 +150,10 @@ def _named(fd: int, link: str, status: os.stat_result, links: Mapping[int, str])
         return _anonymous(fd, link)
     if link.startswith("/memfd:"):
         return "memfd", link.removeprefix("/memfd:").removesuffix(_DELETED), f"{status.st_size} bytes"
+    if link.startswith(f"{SHM_FOLDER}/"):
+        path = link.removesuffix(_DELETED)
+        unlinked = ", unlinked but still open" if path != link and status.st_nlink == 0 else ""
+        return shared_noun(path), path, f"{status.st_size} bytes{unlinked}"
     if link.endswith(_DELETED) and status.st_nlink == 0:
         return "deleted file", link.removesuffix(_DELETED), f"{status.st_size} bytes still held on disk"
     return _noun_of_path(link, status.st_mode), link, ""

@@ -202,3 +202,8 @@ def stat_fields(path: str) -> list[str]:
 
 START_TIME = 19
 """Index in `stat_fields` of the start time in clock ticks since boot, which tells a reused id from the first one."""
+
+
+def shared_noun(path: str) -> str:
+    """What a file in the folder of POSIX shared memory is."""
+    return "semaphore" if path.rpartition("/")[2].startswith("sem.") else "shared memory"

@@ -172,6 +172,7 @@ class Answer:
         harmless: the class that took all references that grew, where that harms nobody.
         retired: whether the worker went no further after this task, since it had grown too much.
         gap: whether a line was broken that may have been a reading: later readings are left out then.
+        late: whether its child was ended for want of time, before the readings were complete.
     """
 
     ident: int
@@ -195,6 +196,7 @@ class Answer:
     harmless: str = ""
     retired: bool = False
     gap: bool = False
+    late: bool = False
 
 
 def read_order(path: Path) -> Order:

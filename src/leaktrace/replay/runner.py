@@ -59,6 +59,7 @@ class Work:
         beside: whether another share ran at the same time.
         ended: how its worker ended, None while it runs.
         asked: when it was told to end, or None.
+        late: whether it has to end since it took too long.
     """
 
     share: Share
@@ -71,6 +72,7 @@ class Work:
     beside: bool = False
     ended: int | None = None
     asked: float | None = None
+    late: bool = False
 
     def take(self, now: float) -> None:
         """Read what it has answered: time begins anew with each task, and each test that comes before one."""
@@ -121,14 +123,23 @@ class Pool:
         self.close()
 
     def close(self) -> None:
-        """End all children, with everything that they started, and put back what they have changed."""
-        while self._bases:
-            self._bases.pop()[0].end()
-        if self._shared is not None:
-            for place in restore(str(self._shared)):
-                self.note(f"what a replay changed could not be put back: {place}")
-            remove_tree(self._shared)
-            self._shared = None
+        """End all children, with everything that they started, and put back what they have changed.
+
+        A fault of ours in it is noted: what was judged is not lost by it.
+        """
+        try:
+            while self._bases:
+                self._bases.pop()[0].end()
+        except Exception as exc:  # noqa: BLE001 - a child whose channel is closed ends by itself
+            self.note(f"a replay child could not be ended: {type(exc).__name__}: {exc}")
+        shared, self._shared = self._shared, None
+        if shared is not None:
+            try:
+                for place in restore(str(shared)):
+                    self.note(f"what a replay changed could not be put back: {place}")
+                remove_tree(shared)
+            except Exception as exc:  # noqa: BLE001 - as above
+                self.note(f"what a replay changed could not be put back: {type(exc).__name__}: {exc}")
 
     def note(self, text: str) -> None:
         """Keep a word for the report; it is said once."""
@@ -230,19 +241,20 @@ def replay(
     trace: bool = True,
     progress: Callable[[int, int, int | None], None] = lambda _done, _all, _ident: None,
     clock: Callable[[], float] = time.monotonic,
+    outcome: Outcome | None = None,
 ) -> Outcome:
     """Run every task in a throw-away process, and return what was said.
 
     A task has a worker of its own; only those that screen share one, a module's at a time. What crashes, hangs or
     cannot be run costs that task alone: it is answered with its failure and its last lines, and those behind it go to
-    a new worker.
+    a new worker. Answers are put into `outcome` as they come, so that an error costs only those that have not.
 
     Raises:
         ReplayError: no child can be started.
     """
     waiting, alone = deque(shares(tasks)), deque[Task]()
     files = frozenset(target.path for task in tasks for target in (*task.before, *task.targets))
-    outcome, began = Outcome(), clock()
+    outcome, began = Outcome() if outcome is None else outcome, clock()
     again: set[int] = set()
     while waiting or alone or pool.at_work():
         stop = pool.stopped() or (bounds.budget_s is not None and clock() - began > bounds.budget_s)
@@ -304,9 +316,10 @@ def _is_over(base: Base, work: Work, bounds: Bounds, now: float, *, stop: bool) 
         return True
     if work.asked is not None:
         return now - work.asked > END_S
+    work.late = now - work.since > (bounds.timeout_s + START_S if base.ready is None else work.allowed_s(bounds))
     if base.ready is None:
-        return stop or now - work.since > bounds.timeout_s + START_S
-    if stop or now - work.since > work.allowed_s(bounds):
+        return stop or work.late
+    if stop or work.late:
         if not work.share.forked:
             return True
         work.asked = now
@@ -334,6 +347,7 @@ def _gather(base: Base, work: Work, outcome: Outcome, again: set[int], alone: de
             _leave(task, answer, outcome)
         elif task.ident == culprit and (task.ident in again or not _is_worth_another(work, answer)):
             log = base.log if base.ready is None else Path(work.share.log)
+            answer.late = work.late and not answer.judged
             _end_early(answer, last_words(status, log))
             outcome.answers[task.ident] = answer
         elif task.ident == culprit or answer.ended:
