@@ -57,10 +57,18 @@ What to keep in mind:
 """
 
 
+OLDEST = (3, 11)
+
+
 def main(argv: list[str]) -> int:
     told, passed_on = _parse(argv)
     detectors = {n: d for n, d in all_detectors().items() if not told.detector or n in told.detector}
-    chosen = list(_cases(told))
+    chosen = []
+    for case in _cases(told):
+        if tuple(map(int, case.python.split(".")[:2])) < OLDEST:
+            print(f"{case.ident}: only on CPython {case.python}, which leaktrace does not support: left out")
+        else:
+            chosen.append(case)
     sections: Sections = {}
     used: dict[str, str] = {}
     for name, detector in detectors.items():
