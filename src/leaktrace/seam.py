@@ -240,22 +240,16 @@ def _ending(end: object) -> int:
     return id(definition if isinstance(definition, pytest.FixtureDef) else end)
 
 
-KEYS, TURNS = 4, 8
-"""How many keys plugins set and drop in an item's stash at each run, and how many runs it takes to make its table."""
+def rebuild(table: dict[Any, Any]) -> None:
+    """Give a dict the size that what is in it needs, whatever has come and gone before.
 
-
-def settle_stash(item: pytest.Item) -> None:
-    """Let an item's stash have by now the table that it would have after a few runs.
-
-    A dict makes a larger table once enough keys have come and gone, as pytest's logging has them come and go at each
-    run: that looked like growth of the second.
+    A dict makes itself a larger or a smaller table once enough keys have come and gone, as plugins have them do in an
+    item's stash at each run: that was growth of the second run, and from CPython 3.14 on a swing at every fifth, which
+    hid a small leak.
     """
-    keys = [pytest.StashKey[None]() for _ in range(KEYS)]
-    for _ in range(TURNS):
-        for key in keys:
-            item.stash[key] = None
-        for key in keys:
-            del item.stash[key]
+    entries = list(table.items())
+    table.clear()
+    table.update(entries)
 
 
 class Footprint:
@@ -271,6 +265,8 @@ class Footprint:
         forget_run(self._item, self._properties)
         self._lists.trim()
         forget_ends(self._item.session)
+        rebuild(self._item.stash._storage)  # noqa: SLF001
+        rebuild(self._item.session._setupstate.stack)  # noqa: SLF001
 
 
 class FinalizerLists:

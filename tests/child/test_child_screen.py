@@ -156,6 +156,9 @@ class Scripted:
         ((0, 9000, 9040, 9040), (0, 20), False),
         ((0, 9000, 9040, 9080), (0, 20), True),
         ((0, 48, 16, 64), (0,), False),
+        ((0, 16, 48, 64), (0,), True),
+        ((0, 16, 48, 32), (0,), False),
+        ((0, 16, 16, 32), (0,), False),
     ],
 )
 def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, followed):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from leaktrace import seam
@@ -113,3 +115,19 @@ def test_the_ends_of_wider_fixtures_that_nodes_keep_do_not_grow(door):
 def test_captured_output_and_properties_of_a_run_are_let_go(door):
     assert door.sections == []
     assert door.properties == []
+
+
+def test_what_comes_and_goes_in_a_stash_or_in_what_is_set_up_leaves_the_same_table_after_each_run(request):
+    footprint = seam.Footprint(request.node, ())
+    tables = (request.node.stash._storage, request.session._setupstate.stack)
+    sizes = set()
+
+    for _ in range(20):
+        for table in tables:
+            for key in [object() for _ in range(3)]:
+                table[key] = None
+                del table[key]
+        footprint.erase()
+        sizes.add(tuple(map(sys.getsizeof, tables)))
+
+    assert len(sizes) == 1

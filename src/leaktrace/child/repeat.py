@@ -8,7 +8,7 @@ import pytest
 
 from leaktrace.child.measure import RunFailed
 from leaktrace.child.records import Records
-from leaktrace.seam import Footprint, QuietRuns, repeat, settle_stash
+from leaktrace.seam import Footprint, QuietRuns, repeat
 
 
 LEVELS: Mapping[str, type[pytest.Collector]] = {
@@ -31,8 +31,6 @@ class Repeat:
         self._quiet, self._items = quiet, items
         self._next = [self._after(number, scope) for number in range(len(items))]
         self._footprints = [Footprint(item, quiet.wide) for item in items]
-        for item in items:
-            settle_stash(item)
         self._records = Records(items[0].config, items)
         self._terminal = items[0].config.pluginmanager.get_plugin("terminalreporter")
 

@@ -31,8 +31,6 @@ ROUNDS = 3
 """Batches before a test is let go or followed; one more where the first rise was a warm-up's."""
 WARMING = 8
 """A rise of bytes this many times as large as the next was the last of warming up, and no first of many."""
-AMPLE_BATCH = 4
-"""Repeats in a batch from which on a leak rises above malloc's roundings."""
 MOSTLY = 0.75
 """Share of the readings at which a slow test's counter must have risen: a rounding may hide a small object."""
 RSS_STEP = 512 * 1024
@@ -203,12 +201,12 @@ class Screen:
             if alike and (now & risen or (native > 1 and self._has_gained(two))):
                 return False
             risen = risen & ~self._fallen(two) | now
-            if not risen and not native and not self._fell(two) and (batch >= AMPLE_BATCH or not self._grew_a_bit(two)):
+            if not risen and not native and not self._fell(two) and not self._grew_a_bit(two):
                 return True
-        return not self._gained(two) and (batch >= AMPLE_BATCH or not self._grew_each_time(two))
+        return not self._gained(two) and not self._grew_each_time(two)
 
     def _grew_a_bit(self, readings: Readings) -> bool:
-        """Whether malloc's bytes rose at all: in few runs, what one small object takes may hide behind a rounding."""
+        """Whether malloc's bytes rose at all: half of what one small object takes may hide behind a rounding."""
         return self._heap is not None and readings.step(self._heap) > 0
 
     def _grew_each_time(self, readings: Readings) -> bool:
