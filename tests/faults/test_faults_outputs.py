@@ -102,7 +102,8 @@ def test_the_traceback_of_a_failing_fixture_is_byte_for_byte_plain(suite, args):
     ours = suite.run(*args)
 
     assert ours.junit == plain.junit
-    assert failures(ours.output) == failures(plain.output)
+    # Which of two workers has run the file is chance.
+    assert re.sub(r"\[gw\d\]", "[gw]", failures(ours.output)) == re.sub(r"\[gw\d\]", "[gw]", failures(plain.output))
 
 
 def failures(output):
