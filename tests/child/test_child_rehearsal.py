@@ -1,4 +1,4 @@
-"""Measuring in a replay child: what the judge is asked, and when."""
+"""The judge rules on growth that was never read before the first reading that counts."""
 
 from __future__ import annotations
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from leaktrace.child import caches
 from leaktrace.pristine import sys
-from leaktrace.probes.settle import collect, trim
+from leaktrace.probes.settle import trim
 
 
 MOST, MOST_BYTES = 400_000, 64_000_000
@@ -26,12 +25,11 @@ HEADER = 33
 def fill() -> list[object]:
     """Fill the small gaps; what fills them has to be kept for as long as they are to stay so.
 
-    Nothing is done where Python's objects do not come from malloc.
+    Caches and garbage have to be gone before, or they leave new gaps. Nothing is done where Python's objects do not
+    come from malloc.
     """
     if sys.getallocatedblocks():
         return []
-    caches.empty(thoroughly=True)
-    collect()
     fillers: list[object] = [None] * MOST  # made before: a list that grows would leave gaps of its own
     large = taken = 0
     for number, (size, filler) in zip(range(MOST), _fillers(), strict=False):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
 
-from leaktrace.child import gaps
+from leaktrace.child import caches, gaps
 from leaktrace.child.answers import AnswerFile
 from leaktrace.child.explain import follow_native, name_left, trace
 from leaktrace.child.left import RUNS
@@ -66,6 +66,7 @@ class Jobs:
     def prepare(self) -> None:
         """Do in the base what each of its workers would do first: make what readings make, and quicken the readings."""
         Screening(self._session, self._quiet).rehearse()
+        caches.empty(thoroughly=True)
         since = time.perf_counter()
         collect()
         self._collected_s = time.perf_counter() - since

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
 
 from leaktrace.options.sizes import format_duration, format_size, parse_duration, parse_size
 
+
+T = TypeVar("T")
 
 FAIL_ON_WORDS = ("leak", "cache", "one_time", "undecided", "unreplayable", "suspect", "state", "unjudged")
 """What a run can be failed on: the verdicts in lower case, a suspect of the watch, changed state, and what budget,
@@ -70,10 +74,7 @@ def parse_count(text: str) -> int:
 
 def parse_jobs(text: str) -> int | None:
     """A whole number from 1, or None for `auto`."""
-    try:
-        return None if text.strip().lower() == "auto" else parse_count(text)
-    except ValueError as error:
-        raise ValueError(f"{error}, or auto") from error
+    return _unless("auto", parse_count, text, remedy="auto")
 
 
 def format_jobs(jobs: int | None) -> str:
@@ -83,10 +84,15 @@ def format_jobs(jobs: int | None) -> str:
 
 def parse_budget(text: str) -> float | None:
     """Seconds, or None for `none`."""
+    return _unless("none", parse_duration, text, remedy="none for no bound")
+
+
+def _unless(word: str, parse: Callable[[str], T], text: str, *, remedy: str) -> T | None:
+    """What a text says, or None where it is the word that stands for no value."""
     try:
-        return None if text.strip().lower() == "none" else parse_duration(text)
+        return None if text.strip().lower() == word else parse(text)
     except ValueError as error:
-        raise ValueError(f"{error}, or none for no bound") from error
+        raise ValueError(f"{error}, or {remedy}") from error
 
 
 def format_budget(budget_s: float | None) -> str:
