@@ -9,7 +9,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from os import close, fstat, lstat, mkdir, read, write
+from os import close, fstat, lstat, mkdir, read, urandom, write
 from os import open as open_fd
 from os.path import dirname, isdir
 from pathlib import Path
@@ -76,6 +76,13 @@ def temporary_folder(prefix: str = "leaktrace-") -> Path:
     import tempfile  # noqa: PLC0415 - most runs have a folder of their own
 
     return Path(tempfile.mkdtemp(prefix=prefix))
+
+
+def temporary_name(prefix: str) -> Path:
+    """The path of a folder that another process is to make among the system's temporary ones."""
+    import tempfile  # noqa: PLC0415 - as above
+
+    return Path(tempfile.gettempdir(), f"{prefix}{urandom(6).hex()}")
 
 
 def set_mode(fd: int, mode: int) -> None:

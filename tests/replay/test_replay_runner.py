@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import os
+import subprocess
+import sys
+import textwrap
 
 import pytest
 from replay_bench import Bench, is_gone
@@ -274,3 +278,27 @@ def test_a_test_that_fails_beside_others_only_is_run_again_alone(tmp_path):
 
     assert [answer.failure for answer in answers.values()] == [None, None]
     assert bench.pool.shares > 2, "none failed beside the other"
+
+
+def test_a_parent_that_dies_before_its_child_runs_leaves_no_temporary_folder(tmp_path):
+    script = """
+        import os
+        from pathlib import Path
+        from leaktrace.replay import base
+        from leaktrace.replay.letters import Order, Settings
+
+        base.OwnProcess = lambda *_, **__: os._exit(9)
+        settings = Settings(args=(), cwd="", sys_path=(), environ={}, interpreter=base.interpreter())
+        base.Base(Order(files=()), settings, Path("folder"), "1")
+    """
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)],
+        cwd=tmp_path,
+        env={**os.environ, "TMPDIR": str(temporary)},
+        check=False,
+    )
+
+    assert (ran.returncode, list(temporary.iterdir())) == (9, [])

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from leaktrace.codec import encode
-from leaktrace.files import open_private, private_folder, remove_tree, temporary_folder
+from leaktrace.files import open_private, private_folder, remove_tree, temporary_name
 from leaktrace.masking import masked
 from leaktrace.replay import launcher
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Settings, Share
@@ -78,10 +78,9 @@ class Base:
         """Why it cannot fork, or what went wrong."""
         self.log, self.answer = folder / f"log-{name}", folder / f"answer-{name}"
         self._order = folder / f"order-{name}"
-        self._shared = temporary_folder("lt-") if shared is None else shared
+        self._shared = temporary_name("lt-") if shared is None else shared
         self._own = self._shared if shared is None else None
-        self.temporary = str(private_folder(f"{self._shared}/{name}"))
-        _let_through(self._shared, self.temporary)
+        self.temporary = f"{self._shared}/{name}"
         self._rest = b""
         self._process: OwnProcess | None = None
         self._socket, theirs = socket.socketpair()
@@ -195,21 +194,8 @@ def environment(settings: Settings, temporary: str, *, metered: bool) -> tuple[d
         if tunables:
             environ["GLIBC_TUNABLES"] = f"{tunables}:{METER['GLIBC_TUNABLES']}"
     # What tests leave in a temporary folder goes with the child, and what others write there is not taken for theirs.
-    own = Path(temporary, "tmp")
-    own.mkdir(mode=0o700)
-    _let_through(own)
-    environ["TMPDIR"] = str(own)
+    environ["TMPDIR"] = f"{temporary}/{launcher.FOR_TESTS}"
     return environ, restore
-
-
-def _let_through(*folders: Path | str) -> None:
-    """Let a program that root starts as another user reach what is made for it here, as it would below `/tmp`.
-
-    It can be entered then, and not be looked through; what is ours in it lies in folders of its own.
-    """
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        for folder in folders:
-            Path(folder).chmod(0o711)
 
 
 def last_words(status: int | None, log: Path) -> str:

@@ -13,6 +13,8 @@ from typing import Any
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
+FOR_TESTS = "tmp"
+"""Name of the temporary folder that tests see, in the child's own."""
 
 
 def die_with_parent(number: int = signal.SIGKILL) -> None:
@@ -60,6 +62,7 @@ def main() -> int:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
+    make_folders(order["undo"], order["temporary"])
     from leaktrace.replay.undo import install  # noqa: PLC0415 - found on that path
 
     install(order["undo"], [os.path.dirname(order["answer"])])  # noqa: PTH120 - pathlib is dear here
@@ -67,6 +70,24 @@ def main() -> int:
 
     sys.argv = ["pytest", *order["args"]]
     return int(pytest.main(["-p", order["door"], *order["args"]]))
+
+
+def make_folders(shared: str, own: str) -> None:
+    """Make the child's temporary folders here, where somebody sees to it that they go: the parent may die at any time.
+
+    The first is that of all children of a run. Its name could not be foreseen, so that only they have made it.
+    """
+    try:
+        for folder in (shared, own, f"{own}/{FOR_TESTS}"):
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(folder, 0o700)  # noqa: PTH102 - pathlib is dear here
+                if hasattr(os, "geteuid") and os.geteuid() == 0:
+                    # A program that root starts as another user reaches what is in it, as it would below /tmp.
+                    os.chmod(folder, 0o711)  # noqa: PTH101, S103 - pathlib is dear here; nobody can look through it
+    except OSError as exc:
+        sys.exit(f"the temporary folder of a replay could not be made: {exc}")
+    if "tempfile" in sys.modules:  # something has asked at the interpreter's start, when the folder was not there yet
+        vars(sys.modules["tempfile"])["tempdir"] = None
 
 
 def _is_kept(order: Mapping[str, Any]) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from leaktrace.errors import ReplayError
-from leaktrace.files import remove_tree, temporary_folder
+from leaktrace.files import remove_tree, temporary_name
 from leaktrace.replay.base import Base, last_words
 from leaktrace.replay.letters import Answer, Answers, Order, Settings, Share, Task
 from leaktrace.replay.process import wait_for
@@ -167,7 +167,7 @@ class Pool:
         self._made += 1
         try:
             if self._shared is None:
-                self._shared = temporary_folder("lt-")
+                self._shared = temporary_name("lt-")
             order, name = Order(files=tuple(files)), str(self._made)
             base = Base(order, self.settings, self.folder, name, metered=metered, shared=self._shared)
         except (OSError, ValueError) as exc:
