@@ -13,7 +13,7 @@ from leaktrace.child import caches, gaps
 from leaktrace.child.answers import AnswerFile
 from leaktrace.child.explain import follow_native, name_left, trace
 from leaktrace.child.left import RUNS
-from leaktrace.child.measure import Readings, Tell, measure, record
+from leaktrace.child.measure import Readings, Tell, measure, readable, record
 from leaktrace.child.parking import ParkedRssProbe, Parking
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.rest import Row, rest
@@ -21,7 +21,7 @@ from leaktrace.child.screening import Screening
 from leaktrace.masking import masked
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
-from leaktrace.probes.model import Probe, Unread
+from leaktrace.probes.model import BLOCKS, HEAP_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
@@ -63,14 +63,21 @@ class Jobs:
         self._fillers: list[object] = []
         self._collected_s: float | None = None
 
-    def prepare(self) -> None:
-        """Do in the base what each of its workers would do first: make what readings make, and quicken the readings."""
-        Screening(self._session, self._quiet).rehearse()
+    def prepare(self) -> dict[str, str]:
+        """Do in the base what each of its workers would do first: make what readings make, and quicken the readings.
+
+        Returns:
+            Why a counter of memory cannot be read in replays, by its name.
+        """
+        unread = Screening(self._session, self._quiet).rehearse()
         caches.empty(thoroughly=True)
         since = time.perf_counter()
         collect()
         self._collected_s = time.perf_counter() - since
         self._fillers = gaps.fill()
+        if HEAP_BYTES.name not in unread:
+            unread.pop(BLOCKS.name, None)  # they are in malloc's bytes, and counted there
+        return unread
 
     def carry_out(self, share: Share) -> None:
         """Every task of a share in turn."""
@@ -204,13 +211,3 @@ def _record(task: Task, readings: Readings, spent: str | None, rested: Row | Non
 
 def _accused(ruling: Ruling) -> bool:
     return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)
-
-
-def readable(probes: Sequence[Probe]) -> tuple[list[Probe], dict[str, str]]:
-    """The probes that can be read in this process, and why the others cannot."""
-    unread: dict[str, str] = {}
-    for probe in probes:
-        value = probe.read()
-        if isinstance(value, Unread):
-            unread[value.counter] = value.why
-    return [probe for probe in probes if probe.counter.name not in unread], unread

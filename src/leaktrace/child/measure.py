@@ -103,6 +103,16 @@ class Readings:
         return 0
 
 
+def readable(probes: Sequence[Probe]) -> tuple[list[Probe], dict[str, str]]:
+    """The probes that can be read in this process, and why the others cannot."""
+    unread: dict[str, str] = {}
+    for probe in probes:
+        value = probe.read()
+        if isinstance(value, Unread):
+            unread[value.counter] = value.why
+    return [probe for probe in probes if probe.counter.name not in unread], unread
+
+
 class Grace:
     """How long readings wait for threads that end and children that exit; what did not help is tried ever shorter.
 

@@ -89,8 +89,7 @@ class BasePlugin:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Serve, instead of running tests."""
         jobs = Jobs(session, self._quiet, self._items, idle=self._threads, why_missing=self._why_missing)
-        jobs.prepare()
-        serve(self._channel, Path(self._order.temporary), jobs.carry_out)
+        serve(self._channel, Path(self._order.temporary), jobs.carry_out, unread=jobs.prepare())
         return True
 
     def _why_missing(self, targets: Sequence[Target]) -> str:

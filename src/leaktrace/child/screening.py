@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import pytest
 
-from leaktrace.child.measure import Readings, RunFailed, Tell, begin, record
+from leaktrace.child.measure import Readings, RunFailed, Tell, begin, readable, record
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.screen import Grown, Patience, Screen
 from leaktrace.probes.handles import HandlesProbe
-from leaktrace.probes.memory import HeapProbe, RssProbe
+from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import REFS
 from leaktrace.probes.objects import RefsProbe, every_class
 from leaktrace.probes.threads import ThreadsProbe
@@ -63,6 +63,7 @@ class Screening:
         self._began_bytes = self._resident()
         self._plain_s = self._spent_s = self._followed_s = 0.0
         self._screen: Screen | None = None
+        self._unread: dict[str, str] = {}
 
     def screen(self, task: Task, item: pytest.Item, following: pytest.Item | None, tell: Tell) -> bool:
         """Screen a test and tell what came of it; returns whether this worker can go on to the next."""
@@ -94,17 +95,22 @@ class Screening:
             return False
         return True
 
-    def rehearse(self) -> None:
-        """Screen what does nothing, so that what this makes for itself is not made in the first test of each worker."""
+    def rehearse(self) -> dict[str, str]:
+        """Screen what does nothing, so that what this makes for itself is not made in the first test of each worker.
+
+        Returns:
+            Why a counter cannot be read here, by its name.
+        """
         screen = self._made()
         for _ in range(REHEARSALS):
             screen.screen(_nothing, patience=lambda _s: Patience(1))
             screen.thaw()
         screen.close()
+        return self._unread
 
     def _made(self) -> Screen:
-        probes = (HeapProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
-        return Screen(probes, self._judged, collected_s=self._collected_s)
+        probes, self._unread = readable((HeapProbe(), BlocksProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe()))
+        return Screen([*probes, RssProbe()], self._judged, collected_s=self._collected_s)
 
     def _resident(self) -> int:
         value = self._rss.read()

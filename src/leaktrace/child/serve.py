@@ -14,8 +14,9 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from leaktrace.codec import decode
@@ -88,10 +89,23 @@ def why_not_to_fork() -> str:
     return ""
 
 
-def serve(channel: Channel, temporary: Path, carry_out: Callable[[Share], None]) -> None:
-    """Carry out share after share until the parent has gone; one that must not be forked is the last."""
+def serve(
+    channel: Channel,
+    temporary: Path,
+    carry_out: Callable[[Share], None],
+    *,
+    unread: Mapping[str, str] = MappingProxyType({}),
+) -> None:
+    """Carry out share after share until the parent has gone; one that must not be forked is the last.
+
+    Args:
+        channel: the line to the parent.
+        temporary: the child's own folder.
+        carry_out: does what a share asks for.
+        unread: why a counter cannot be read here, by its name; the parent is told.
+    """
     why = why_not_to_fork()
-    channel.say(**{"is": "ready", "forks": not why, "why": why})
+    channel.say(**{"is": "ready", "forks": not why, "why": why, "unread": unread})
     if why:
         die_with_parent()
     else:

@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from leaktrace.pristine import gc, sys
+from leaktrace.probes.build import is_free_threaded
 from leaktrace.probes.callables import is_users, telling_place
 from leaktrace.probes.loops import Loops
 from leaktrace.probes.model import Counter, Thing, Unread, Value
@@ -21,6 +22,7 @@ from leaktrace.probes.waiting import wait_for_fall
 
 
 TASKS = Counter(name="tasks", unit="count", kind="tasks")
+WHY_UNREAD = "asyncio keeps no list of its loops, and a free-threaded CPython does not tell when one is made"
 
 
 class AioProbe:
@@ -34,11 +36,14 @@ class AioProbe:
     def __init__(self, *, deep: bool = True) -> None:
         self.deep = deep
         self._loops = Loops()
+        self._why = WHY_UNREAD if is_free_threaded() else ""
         self._numbers = count()
         self._serials: WeakKeyDictionary[Any, int] = WeakKeyDictionary()
 
     def read(self) -> Value:
         """The number of pending tasks now; 0 where asyncio has not been imported."""
+        if self._why:
+            return Unread(counter=TASKS.name, why=self._why)
         try:
             return sum(map(len, self._pending()))
         except Exception as exc:  # noqa: BLE001 - a task may be of any third party's type
@@ -48,6 +53,8 @@ class AioProbe:
         """All pending tasks, open loops, open transports and unfinished async generators."""
         if "asyncio" not in sys.modules:
             return {}
+        if self._why:
+            return Unread(counter=TASKS.name, why=self._why)
         try:
             found_tasks = [(task, _task) for task in chain.from_iterable(self._pending())]
         except Exception as exc:  # noqa: BLE001 - as above; and a suite may put anything in asyncio's place

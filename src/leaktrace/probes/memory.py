@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from leaktrace.pristine import os, psutil, resource, sys
+from leaktrace.probes.build import is_free_threaded
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Unread, Value
 from leaktrace.probes.procfs import ON_LINUX, HeldFile, HeldForWriting, lines_of
 
@@ -13,6 +14,8 @@ from leaktrace.probes.procfs import ON_LINUX, HeldFile, HeldForWriting, lines_of
 STATM = "/proc/self/statm"
 CLEAR_REFS = "/proc/self/clear_refs"
 ROLLUP = "/proc/self/smaps_rollup"
+
+FREE_THREADED = "a free-threaded CPython allocates past malloc, and tells no bytes"
 
 
 class RssProbe:
@@ -90,9 +93,12 @@ class HeapProbe:
         self._info = heap_info or getattr(getattr(psutil, "_psplatform", psutil), "heap_info", None)
         self._page = os.sysconf("SC_PAGE_SIZE") if ON_LINUX else 1
         self._excess = self._drift = 0
+        self._why = FREE_THREADED if is_free_threaded() else ""
 
     def read(self) -> Value:
         """Bytes in use now."""
+        if self._why:
+            return Unread(counter=self.counter.name, why=self._why)
         try:
             info = self._info()  # type: ignore[misc]
             excess = info[1] % self._page

@@ -6,6 +6,7 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 
 from leaktrace.pristine import sys
+from leaktrace.probes.build import is_free_threaded
 from leaktrace.probes.model import REFS, Counter, Unread, Value
 
 
@@ -33,6 +34,8 @@ class RefsProbe:
         self._namespaces: Sequence[Mapping[str, object]] = ()
         self._modules = 0
         self._why = "" if hasattr(sys, "getrefcount") else "this interpreter has no reference counts"
+        if self._total is None and is_free_threaded():
+            self._why = "a free-threaded CPython counts a class's references in each thread apart, and tells no sum"
         self.refresh()
 
     def refresh(self, namespaces: Sequence[Mapping[str, object]] = ()) -> None:

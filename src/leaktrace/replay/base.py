@@ -17,6 +17,8 @@ from typing import Any
 from leaktrace.codec import encode
 from leaktrace.files import open_private, private_folder, remove_tree, temporary_name
 from leaktrace.masking import masked
+from leaktrace.probes.memory import HeapProbe
+from leaktrace.probes.model import Unread
 from leaktrace.replay import launcher
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Settings, Share
 from leaktrace.replay.process import OwnProcess
@@ -29,7 +31,8 @@ METER = {
     "GLIBC_TUNABLES": "glibc.malloc.tcache_count=0:glibc.malloc.mmap_threshold=1048576",
 }
 """What makes malloc's live bytes exact: every object by malloc, no freed chunk parked in a thread's cache, and each
-large block mapped for itself, whatever was freed before it."""
+large block mapped for itself, whatever was freed before it. Python's own allocator stays, and its blocks are counted,
+where it cannot be replaced (a free-threaded CPython) or nobody counts malloc's bytes (musl)."""
 COVERAGE = (
     "COV_CORE_SOURCE",
     "COV_CORE_CONFIG",
@@ -76,6 +79,8 @@ class Base:
         """Whether it can fork, once it has collected; None before."""
         self.why = ""
         """Why it cannot fork, or what went wrong."""
+        self.unread: dict[str, str] = {}
+        """Why a counter cannot be read in it, by its name."""
         self.log, self.answer = folder / f"log-{name}", folder / f"answer-{name}"
         self._order = folder / f"order-{name}"
         self._shared = temporary_name("lt-") if shared is None else shared
@@ -157,6 +162,7 @@ class Base:
         for message in said:
             if message.get("is") == "ready":
                 self.ready, self.why = bool(message.get("forks")), str(message.get("why", ""))
+                self.unread = dict(message.get("unread") or {})
                 self._forget_order()
         return said
 
@@ -190,7 +196,8 @@ def environment(settings: Settings, temporary: str, *, metered: bool) -> tuple[d
     if metered:
         restore = {name: environ.get(name) for name in METER}
         tunables = environ.get("GLIBC_TUNABLES")
-        environ |= METER
+        uncounted = isinstance(HeapProbe().read(), Unread)
+        environ |= {name: value for name, value in METER.items() if not (uncounted and name == "PYTHONMALLOC")}
         if tunables:
             environ["GLIBC_TUNABLES"] = f"{tunables}:{METER['GLIBC_TUNABLES']}"
     # What tests leave in a temporary folder goes with the child, and what others write there is not taken for theirs.

@@ -217,6 +217,8 @@ class Pool:
         if not base.ready and work.share.forked:
             self._fresh = True
             self.note(f"each share of tests got a process of its own, since a fork was not safe: {base.why}")
+        for name, why in base.unread.items() if base.metered else ():
+            self.note(f"{name} could not be read in replays: {why}")
         work.share = replace(work.share, forked=bool(base.ready) and work.share.forked)
         work.since = time.monotonic()
         base.run(work.share)

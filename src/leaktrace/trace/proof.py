@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import compress
 
+from leaktrace.probes.memory import HeapProbe
 from leaktrace.trace.growth import living
 from leaktrace.trace.model import Proof
 from leaktrace.trace.retained import Retained
@@ -162,14 +163,9 @@ def expect(kept: Retained, preferred: type | None) -> Expected:
 
 
 def heap_bytes() -> int | None:
-    """Living bytes of the C heap, or None where the platform does not tell."""
-    try:
-        import psutil  # noqa: PLC0415 - only at the end of a trace
-
-        info = psutil.heap_info()
-    except (ImportError, AttributeError, OSError, NotImplementedError):
-        return None
-    return int(info.heap_used + info.mmap_used)
+    """Living bytes of the C heap, or None where nobody tells, or where Python's objects are not among them."""
+    value = HeapProbe().read()
+    return value if isinstance(value, int) else None
 
 
 def _released(watched: int, left: int, scales: _Scales, exclusive: int) -> bool:
