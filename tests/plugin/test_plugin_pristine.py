@@ -190,3 +190,24 @@ def test_whatever_the_rooms_load_late_is_known_to_be_loaded_late():
     done = subprocess.run([sys.executable, "-c", "if 1:" + script], capture_output=True, text=True, check=False)
 
     assert done.stdout == "[]\n", done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    "what", ["gc.get_objects", "gc.get_referents", "gc.freeze", "sys._current_frames", "time.perf_counter"]
+)
+def test_what_a_conftest_patches_is_not_asked_what_keeps_a_leak_alive(example, what):
+    module, _, name = what.partition(".")
+    files = {
+        "conftest.py": f"""
+            import {module}
+            from unittest import mock
+            def pytest_configure(config): {module}.{name} = mock.MagicMock(return_value=1)
+            """,
+        "test_a.py": "KEPT = []\ndef test_leaks(): KEPT.append([bytearray(b'x') * 11_000_000])\n",
+    }
+    calm = ("-p", "no:cacheprovider", "--leaktrace-dir=kept", "--leaktrace")
+
+    ran = example.run(*calm, files=files, expect=0)
+
+    assert ran.verdicts == {"test_leaks": "LEAK"}, ran.text
+    assert ran.case("test_leaks").exhibit.holder.name == "test_a.KEPT", ran.text

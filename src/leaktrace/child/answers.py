@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 
 from leaktrace.child.measure import Tell
+from leaktrace.pristine import os
 from leaktrace.probes.descriptor import keep_high
 from leaktrace.replay.letters import Task
 

@@ -5,7 +5,6 @@ Whatever goes wrong in here costs the explanation, never the verdict.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +15,7 @@ import pytest
 from leaktrace.child.left import Births, name_things, relative
 from leaktrace.child.measure import settle
 from leaktrace.named import plain_name, where_of
+from leaktrace.pristine import os
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.origins import Origins
 from leaktrace.verdict.judge import BYTES_PER_REFERENCE

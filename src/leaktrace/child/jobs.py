@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import threading
-import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 
 import pytest
@@ -19,6 +17,7 @@ from leaktrace.child.repeat import Repeat
 from leaktrace.child.rest import Row, rest
 from leaktrace.child.screening import Screening
 from leaktrace.masking import masked
+from leaktrace.pristine import threading, time
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, Probe

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from leaktrace.codec import encode
+from leaktrace.pristine import gc, time
 from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe, Unread
 from leaktrace.probes.settle import clear_caches, collect, has_users_freeze, trim
 from leaktrace.replay.letters import Task

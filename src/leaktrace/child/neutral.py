@@ -6,7 +6,6 @@ in tables, each with the reason.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Mapping
 from enum import Enum
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from leaktrace.pristine import sys
 from leaktrace.seam import TELLING
 
 

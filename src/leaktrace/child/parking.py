@@ -12,13 +12,13 @@ interpreter's own stack, which lies in such memory, too.
 from __future__ import annotations
 
 import ctypes
-import os
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from leaktrace.pristine import os
 from leaktrace.probes.memory import RssProbe
 from leaktrace.probes.model import RSS_BYTES, Counter, Value
 
@@ -58,7 +58,7 @@ class Parking:
     def park(self) -> None:
         """Move what is new out of memory; another thread could write to it meanwhile, so that there must be none."""
         try:
-            if len(os.listdir("/proc/self/task")) > 1:  # noqa: PTH208 - names are all that is needed
+            if len(os.listdir("/proc/self/task")) > 1:
                 return
             tracing = tracemalloc.is_tracing()
             for start, end in list(blocks(self._beside)):

@@ -6,9 +6,7 @@ reports or stops early is then set back to pytest's defaults, wherever it came f
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +17,7 @@ from leaktrace.child.jobs import Jobs
 from leaktrace.child.neutral import forestall, quieten
 from leaktrace.child.serve import Channel, serve
 from leaktrace.masking import masked
+from leaktrace.pristine import os, threading
 from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, read_order, tail_of
 from leaktrace.replay.neutral import set_back
 from leaktrace.seam import QuietRuns
@@ -103,5 +102,5 @@ class BasePlugin:
         """Nobody finishes a session in a child: what others would write is the parent's affair."""
         for stream in (sys.stdout, sys.stderr):
             stream.flush()
-        os._exit(int(exitstatus))
+        os._exit(int(exitstatus))  # noqa: SLF001 - it is public
         yield None

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Collection, Sequence
 
 from leaktrace.child.measure import Readings, Tell, settle
+from leaktrace.pristine import threading, time
 
 
 REST_S = 8.0

@@ -10,8 +10,6 @@ collected when its own turn has come, while the frozen, no longer reachable, is 
 
 from __future__ import annotations
 
-import gc
-import time
 from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from typing import NamedTuple
 
 from leaktrace.child import caches
 from leaktrace.child.measure import Effort, Grace, Readings
+from leaktrace.pristine import gc, time
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.settle import collect, has_users_freeze

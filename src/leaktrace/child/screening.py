@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
-import time
 from array import array
 from collections.abc import Callable
 
@@ -13,6 +11,7 @@ import pytest
 from leaktrace.child.measure import Readings, RunFailed, Tell, begin, readable, record
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.screen import Grown, Patience, Screen
+from leaktrace.pristine import sys, time
 from leaktrace.probes.handles import HandlesProbe
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import REFS

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import select
 import shutil
 import signal
@@ -16,11 +15,13 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from sys import _current_frames
 from types import MappingProxyType
 from typing import Any, NoReturn
 
 from leaktrace.codec import decode
 from leaktrace.errors import FileError
+from leaktrace.pristine import os
 from leaktrace.probes.descriptor import keep_high
 from leaktrace.replay.launcher import become_reaper, die_with_parent
 from leaktrace.replay.letters import Share
@@ -80,7 +81,7 @@ def why_not_to_fork() -> str:
     if own < 0:
         return "this system has no descriptors of processes"
     os.close(own)
-    others = len(sys._current_frames()) - 1  # noqa: SLF001 - threading knows only the threads that it has started
+    others = len(_current_frames()) - 1  # threading knows only the threads that it has started
     if others:
         import threading  # noqa: PLC0415 - only to name them
 
@@ -190,7 +191,7 @@ class _Forks:
             status = exc.code if isinstance(exc, SystemExit) and isinstance(exc.code, int) else 1
         finally:
             _flush()
-            os._exit(status)
+            os._exit(status)  # noqa: SLF001 - it is public
 
 
 def _redirect(log: str) -> None:
@@ -201,7 +202,7 @@ def _redirect(log: str) -> None:
     _flush()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     common = os.fstat(2)
-    for copy in map(int, os.listdir("/dev/fd")):  # noqa: PTH208 - names are all that is wanted
+    for copy in map(int, os.listdir("/dev/fd")):
         with contextlib.suppress(OSError):
             if copy in STANDARD or os.path.samestat(os.fstat(copy), common):
                 os.dup2(descriptor, copy, inheritable=copy in STANDARD)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import sys
-import threading
-import time
 import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from leaktrace.pristine import sys, threading, time
 from leaktrace.trace.sites import Places, Stack
 
 

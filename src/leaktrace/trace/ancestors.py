@@ -6,12 +6,12 @@ object are found by asking the collector, which does not allocate anything for t
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from leaktrace.pristine import gc
 from leaktrace.trace import safe
 from leaktrace.trace.growth import living
 

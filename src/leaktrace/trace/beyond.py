@@ -5,13 +5,12 @@ from __future__ import annotations
 import ast
 import atexit
 import functools
-import gc
-import sys
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.pristine import gc, sys
 from leaktrace.trace import naming, safe
 from leaktrace.trace.growth import living
 from leaktrace.trace.labels import grows_here, propagate

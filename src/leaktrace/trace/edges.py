@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import types
 import weakref
 from collections import deque
@@ -11,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.pristine import threading
 from leaktrace.trace import safe
 from leaktrace.trace.containers import lru_caches
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from leaktrace.pristine import gc, sys
 from leaktrace.trace import fingerprint, native, proof, refs
 from leaktrace.trace.adders import LineWatch
 from leaktrace.trace.findings import Finding, Scope, find, search_of

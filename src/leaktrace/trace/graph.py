@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import types
 from array import array
 from collections import deque
@@ -12,6 +10,7 @@ from collections.abc import Set as AbstractSet
 from contextvars import Context
 from typing import Any
 
+from leaktrace.pristine import gc, sys
 from leaktrace.trace import safe
 
 

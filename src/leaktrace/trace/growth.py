@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
 from array import array
 from collections import Counter
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from itertools import compress, filterfalse
 from typing import Any
 
+from leaktrace.pristine import gc
 from leaktrace.trace import safe
 from leaktrace.trace.containers import Container, Handlers
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import math
-import threading
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from leaktrace.pristine import gc, threading
 from leaktrace.trace import naming, roots, safe
 from leaktrace.trace.containers import fill_of, lru_caches
 from leaktrace.trace.growth import Grower

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ast
-import sys
-import threading
 import tokenize
 import types
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.pristine import sys, threading
 from leaktrace.trace import safe
 from leaktrace.trace.edges import Edge, edge_between
 from leaktrace.trace.roots import Root, thread_name

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import itertools
-import os
 import re
 import tempfile
-import time
 import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from leaktrace.pristine import os, time
 from leaktrace.trace.adders import LineWatch
 from leaktrace.trace.model import Frame, Site
 from leaktrace.trace.sites import Places, frames
@@ -115,7 +114,7 @@ def memray_sites(
     import memray  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - an extra, and heavy
 
     with tempfile.TemporaryDirectory() as folder:
-        record = os.path.join(folder, "native.bin")  # noqa: PTH118 - memray takes a text
+        record = os.path.join(folder, "native.bin")
         with memray.Tracker(record, native_traces=True, trace_python_allocators=False):
             for _ in range(runs):
                 run()

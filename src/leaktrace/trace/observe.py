@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from leaktrace.pristine import gc, time
 from leaktrace.trace import roots
 from leaktrace.trace.adders import LineWatch
 from leaktrace.trace.containers import Handlers

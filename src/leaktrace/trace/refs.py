@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 import itertools
-import sys
 from array import array
 from collections.abc import Callable
 from typing import Any
 
+from leaktrace.pristine import gc, sys
 from leaktrace.probes.objects import every_class
 from leaktrace.trace import naming, safe
 from leaktrace.trace.findings import Finding

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-import sys
 import types
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -11,6 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.pristine import gc, sys
 from leaktrace.trace import safe
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import atexit
 import contextvars
-import gc
 import signal
-import sys
-import threading
 import types
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.pristine import gc, sys, threading
 from leaktrace.trace import safe
 
 

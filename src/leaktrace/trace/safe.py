@@ -6,10 +6,11 @@ the interpreter's own: a user's `__class__`, `__getattr__` or metaclass must not
 
 from __future__ import annotations
 
-import sys
 import types
 from collections.abc import Callable, Mapping
 from typing import Any
+
+from leaktrace.pristine import sys
 
 
 _MRO = type.__dict__["__mro__"].__get__

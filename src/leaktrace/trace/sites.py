@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import gc
-import os
-import sys
 import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from leaktrace.pristine import gc, os, sys
 from leaktrace.trace import safe
 from leaktrace.trace.model import Frame, Site
 from leaktrace.trace.source import Sources
@@ -105,7 +103,7 @@ class Places:
         self._plugins = tuple(path for name in plugins if (path := _folder_of(name)))
         self.all = Places(own) if plugins else self
         """The same, but plugins' files are the suspect's."""
-        self._measuring = os.path.dirname(__file__) + os.sep  # noqa: PTH120 - pathlib allocates what we would then see
+        self._measuring = os.path.dirname(__file__) + os.sep
         self._known: dict[str, str] = {}
 
     def whose(self, file: str) -> str:
@@ -213,4 +211,4 @@ def _folder_of(name: str) -> str:
     file = getattr(sys.modules.get(name), "__file__", None)
     if not isinstance(file, str):
         return ""
-    return os.path.dirname(file) + os.sep if os.path.basename(file).startswith("__init__.") else file  # noqa: PTH119, PTH120 - as above
+    return os.path.dirname(file) + os.sep if os.path.basename(file).startswith("__init__.") else file

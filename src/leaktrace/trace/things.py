@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import sys
-import threading
 import weakref
 from typing import Any
 
+from leaktrace.pristine import os, sys, threading
 from leaktrace.trace import safe
 from leaktrace.trace.roots import thread_name
 
@@ -71,4 +69,4 @@ def doing(thread: threading.Thread) -> str | None:
     if best is None:
         return None
     function = best.f_code.co_qualname.replace(".<locals>", "")
-    return f"{function}() at {os.path.basename(best.f_code.co_filename)}:{best.f_lineno}"  # noqa: PTH119 - one name
+    return f"{function}() at {os.path.basename(best.f_code.co_filename)}:{best.f_lineno}"
