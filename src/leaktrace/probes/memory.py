@@ -15,6 +15,7 @@ STATM = "/proc/self/statm"
 CLEAR_REFS = "/proc/self/clear_refs"
 ROLLUP = "/proc/self/smaps_rollup"
 
+UNCOUNTED = "psutil does not count what this C library's malloc has handed out"
 FREE_THREADED = "a free-threaded CPython allocates past malloc, and tells no bytes"
 
 
@@ -93,7 +94,7 @@ class HeapProbe:
         self._info = heap_info or getattr(getattr(psutil, "_psplatform", psutil), "heap_info", None)
         self._page = os.sysconf("SC_PAGE_SIZE") if ON_LINUX else 1
         self._excess = self._drift = 0
-        self._why = FREE_THREADED if is_free_threaded() else ""
+        self._why = FREE_THREADED if is_free_threaded() else UNCOUNTED if self._info is None else ""
 
     def read(self) -> Value:
         """Bytes in use now."""
