@@ -38,12 +38,12 @@ def failures(scenario: Scenario, seen: dict) -> dict[str, str]:
     plains = [seen[each] for each in ("plain", "again", "third") if each in seen]
     ours = seen["ours"]
     found = {
-        "hang": _hang(plains[0], ours),
+        "hang": _hang(plains, ours),
         "lost": _lost(scenario, ours),
         "status": _status(scenario, plains, ours),
         "processes": _left(plains, ours),
         "traceback": _traceback(scenario, ours),
-        "files": _files(plains, ours),
+        "files": "" if scenario.what == "read-only=tmp" else _files(plains, ours),  # nobody can remove anything there
         "mock": f"ours called {ours['called']}" if ours["called"] else "",
         "report": _report(scenario, plains, ours),
     }
@@ -62,8 +62,10 @@ def failures(scenario: Scenario, seen: dict) -> dict[str, str]:
     return {check: text for check, text in found.items() if text}
 
 
-def _hang(plain: dict, ours: dict) -> str:
-    return "no end within the limit" if ours["status"] is None and plain["status"] is not None else ""
+def _hang(plains: list[dict], ours: dict) -> str:
+    """What a fork of a worker finds locked by another thread of execnet's is chance, and plain runs hang then, too."""
+    hangs = ours["status"] is None and all(plain["status"] is not None for plain in plains)
+    return "no end within the limit" if hangs else ""
 
 
 def _pytest_part(scenario: Scenario, plains: list[dict], ours: dict) -> dict[str, str]:
@@ -173,7 +175,8 @@ def _report(scenario: Scenario, plains: list[dict], ours: dict) -> str:
     if ours["status"] not in (0, 1) or "1 failed" not in ours["counts"]:
         return ""
     section = OURS.split(ours["output"], maxsplit=1)
-    if len(section) < 2 or not re.search(r"test_[ab][18]_leaks", section[1]):
+    unheard = scenario.what in ("close-1", "close-all") and scenario.where == "unconfigure"  # nobody can print any more
+    if not unheard and (len(section) < 2 or not re.search(r"test_[ab][18]_leaks", section[1])):
         return "no leaking test in the report"
     if scenario.mode != "watch" and ours["book"] != "whole":
         return f"casebook: {ours['book']}"
