@@ -6,7 +6,7 @@ import re
 from collections import Counter
 
 from inside import OURS
-from plan import Scenario
+from plan import IN_WORKERS, Scenario
 
 
 CHECKS = (
@@ -49,11 +49,15 @@ def failures(scenario: Scenario, seen: dict) -> dict[str, str]:
     }
     # Where xdist itself breaks down, how far its workers had come is chance: there is nothing to compare with.
     broken = scenario.spread == "n2" and any(
-        plain["status"] == 3 or XDIST_BROKE.search(plain["output"]) for plain in plains
+        plain["status"] in (3, None) or XDIST_BROKE.search(plain["output"]) for plain in plains
     )
+    # A worker whose end fails breaks xdist if another one is still at work, which is chance as well.
+    broken |= scenario.where in IN_WORKERS and "in worker_errordown" in ours["output"]
     if broken:
         found["status"] = found["lost"] = ""
-    if not found["hang"] and not broken:
+    # Which tests come to a worker after one has broken it is chance, too.
+    scattered = scenario.where == "worker-test" and scenario.what.startswith(("patch=", "module="))
+    if not found["hang"] and not broken and not scattered:
         found |= _pytest_part(scenario, plains, ours)
     # Where pytest's own output goes into a user's file, which took the number of its descriptor, so does ours.
     spoiled = set(ours["spoiled"]).difference(*(plain["spoiled"] for plain in plains))
@@ -175,7 +179,8 @@ def _report(scenario: Scenario, plains: list[dict], ours: dict) -> str:
     if ours["status"] not in (0, 1) or "1 failed" not in ours["counts"]:
         return ""
     section = OURS.split(ours["output"], maxsplit=1)
-    unheard = scenario.what in ("close-1", "close-all") and scenario.where == "unconfigure"  # nobody can print any more
+    closed = {"unconfigure": ("close-1", "close-all", "close-reuse"), "sessionfinish": ("close-reuse",)}
+    unheard = scenario.what in closed.get(scenario.where, ())  # what comes after pytest cannot be printed any more
     if not unheard and (len(section) < 2 or not re.search(r"test_[ab][18]_leaks", section[1])):
         return "no leaking test in the report"
     if scenario.mode != "watch" and ours["book"] != "whole":

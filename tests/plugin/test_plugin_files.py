@@ -337,3 +337,37 @@ def test_a_kill_after_a_full_disk_is_blamed_on_nobody_but_the_test_that_ran(exam
     assert read.lost
     if kill_at == 99:
         assert "it has a gap" in " ".join(ran.report.split())
+
+
+def test_what_comes_after_pytest_is_not_printed_into_a_file_that_took_the_number_of_its_output(spread):
+    conftest = """
+        import os
+        TAKEN = []
+        def pytest_sessionfinish(session):
+            if "PYTEST_XDIST_WORKER" in os.environ: return
+            os.makedirs("users", exist_ok=True)
+            os.closerange(3, 1024)
+            TAKEN.extend(os.open(f"users/{number}", os.O_RDWR | os.O_CREAT) for number in range(100))
+        """
+    suite = "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 11_000_000)\n"
+
+    ran = spread.run("--leaktrace", files={"conftest.py": conftest, "test_a.py": suite}, expect=0)
+
+    assert {path.name: path.read_text() for path in (spread.path / "users").iterdir() if path.stat().st_size} == {}
+    assert ran.verdicts == {"test_leaks": "LEAK"}
+
+
+def test_a_suite_that_puts_its_output_back_at_the_end_gets_the_report_there(example):
+    conftest = """
+        import os
+        KEPT = os.dup(1)
+        def pytest_sessionstart(session):
+            os.dup2(os.open("log", os.O_WRONLY | os.O_CREAT), 1)
+        def pytest_unconfigure(config): os.dup2(KEPT, 1)
+        """
+    suite = "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 11_000_000)\n"
+
+    ran = example.run("--leaktrace", "-s", files={"conftest.py": conftest, "test_a.py": suite}, expect=0)
+
+    assert "1 passed" in (example.path / "log").read_text()
+    assert "LEAK  test_a.py::test_leaks" in ran.text

@@ -20,6 +20,7 @@ from leaktrace.ledger.model import Ledger, is_uneventful
 from leaktrace.options import Mode
 from leaktrace.plugin.doors import Shared, confirms
 from leaktrace.plugin.frames import without_ours
+from leaktrace.plugin.outlet import Outlet
 from leaktrace.plugin.watch import WatchDoor
 from leaktrace.words import escaped
 
@@ -62,6 +63,7 @@ class ReportDoor:
         """The workers that were on other hosts."""
         self.book: Casebook | None = None
         self.failed_on: list[str] = []
+        self._outlet = Outlet()
         self._well: int | None = None
         self._written = True
 
@@ -138,12 +140,15 @@ class ReportDoor:
         return not (asked or marked or shared.warnings) and is_uneventful(ledger, shared.options.limit_bytes)
 
     def terminal(self) -> Any:
-        """Pytest's terminal reporter, or whatever another plugin has put in its place."""
+        """Pytest's terminal reporter, or another plugin's in its place; None where nobody would read what it prints."""
+        if not self._outlet.is_there():
+            return None
         return self._config.pluginmanager.get_plugin("terminalreporter")
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         """The watch's report, or one line when all is well; nothing yet where suspects are to be replayed."""
+        self._outlet.learn()
         if confirms(self.shared.options):
             return
         try:
