@@ -207,18 +207,18 @@ ODD = {
     "test_a.py": r"""
         KEPT = []
         Evil = type("Evil\x1b[31m", (), {})
-        def test_evil(): KEPT.append([Evil() for _ in range(300_000)])
+        def test_evil(): KEPT.append([Evil() for _ in range(30_000)])
         """,
 }
 
 
 @pytest.mark.parametrize(
     "args",
-    [(), ("--leaktrace",), ("-v", "--leaktrace", "--leaktrace-budget=200ms")],
+    [("--leaktrace-watch",), ("--leaktrace",), ("-v", "--leaktrace", "--leaktrace-budget=200ms")],
     ids=["watch", "confirm", "budget"],
 )
 def test_the_name_of_an_item_and_of_a_type_is_spelled_out_in_each_line_of_ours(example, args):
-    ran = example.run(*args, files=ODD, book=False, expect=0)
+    ran = example.run("--leaktrace-limit=1MB", *args, files=ODD, book=False, expect=0)
 
     assert r"own \x1b[31m item" in ran.report
     assert "\x1b" not in ran.report

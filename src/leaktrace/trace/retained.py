@@ -145,6 +145,8 @@ def nearest(
             way.reverse()
             return way if len(way) <= _LONGEST_WAY else []
         for child in gc.get_referents(obj):
+            if len(queue) >= limit:
+                break  # nobody would come to it
             if id(child) in parents:
                 continue
             if id(child) in newborn if newborn is not None else gc.is_tracked(child) and not _leads_away(child):
