@@ -6,11 +6,13 @@ from pathlib import Path
 from zlib import crc32
 
 
-START_PYTEST = Path(__file__).parent / "plugin"
+START_PROCESSES = {Path(__file__).parent / name for name in ("child", "cli", "plugin", "replay")}
 
 
 def pytest_addoption(parser):
-    parser.addoption("--share", metavar="K/N", help="of the modules in tests/plugin, one of N shares: the K-th from 0")
+    parser.addoption(
+        "--share", metavar="K/N", help="of the modules whose tests start pytest, one of N shares: the K-th from 0"
+    )
 
 
 def pytest_collection_modifyitems(config, items):
@@ -18,7 +20,7 @@ def pytest_collection_modifyitems(config, items):
     if not share:
         return
     which, shares = map(int, share.split("/"))
-    ours = [item for item in items if START_PYTEST not in item.path.parents or _share(item, shares) == which]
+    ours = [item for item in items if START_PROCESSES.isdisjoint(item.path.parents) or _share(item, shares) == which]
     config.hook.pytest_deselected(items=set(items) - set(ours))
     items[:] = ours
 
