@@ -51,10 +51,14 @@ def failures(scenario: Scenario, seen: dict) -> dict[str, str]:
     broken = scenario.spread == "n2" and any(
         plain["status"] in (3, None) or XDIST_BROKE.search(plain["output"]) for plain in plains
     )
+    # A worker's fork goes on with what its parent had been given by then, and waits for ever for what comes later.
+    broken |= scenario.spread == "n2" and scenario.what == "fork-on" and not scenario.where.startswith("child-")
     # A worker whose end fails breaks xdist if another one is still at work, which is chance as well.
     broken |= scenario.where in IN_WORKERS and "in worker_errordown" in ours["output"]
     if broken:
         found["status"] = found["lost"] = ""
+    if broken and ours["status"] is None:
+        found["hang"] = found["processes"] = ""
     # Which tests come to a worker after one has broken it is chance, too.
     scattered = scenario.where == "worker-test" and scenario.what.startswith(("patch=", "module="))
     if not found["hang"] and not broken and not scattered:

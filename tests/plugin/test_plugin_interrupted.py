@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
+import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -241,3 +244,19 @@ def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
             time.sleep(0.01)
         else:
             pytest.fail(f"{pid} lives on")
+
+
+def test_an_interruption_that_comes_as_the_interpreter_ends_does_not_change_the_exit_status():
+    script = """
+        import atexit, signal
+        from leaktrace.plugin.after import Interruptions
+        atexit.register(lambda: print(signal.getsignal(signal.SIGINT).name))  # the first to be registered is asked last
+        with Interruptions():
+            signal.raise_signal(signal.SIGINT)
+        """
+
+    ran = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert ran.stdout.split() == ["SIG_IGN"]

@@ -6,6 +6,7 @@ an interruption, a time-out of CI or a fault in here costs nothing but our own p
 
 from __future__ import annotations
 
+import atexit
 import signal
 import threading
 import time
@@ -63,12 +64,20 @@ class Interruptions:
         self._over = self._clock()
         for number, handler in self._before.items():
             signal.signal(number, self._come_late if self.by else handler)
+        if self.by:
+            atexit.register(self._end)
 
     def _come_late(self, number: int, _frame: FrameType | None) -> None:
         """All is said, and the process is about to end with pytest's own status: a program that goes on is not."""
         if self._clock() - self._over > LATE_S:
             signal.signal(number, self._before[number])
             signal.raise_signal(number)
+
+    def _end(self) -> None:
+        """The interpreter's own end sets a handler back to the system's, which kills; one that ignores it leaves."""
+        for number in self._before:
+            if self._clock() - self._over <= LATE_S and signal.getsignal(number) == self._come_late:
+                signal.signal(number, signal.SIG_IGN)
 
     def _come(self, number: int, _frame: FrameType | None) -> None:
         self.by = self.by or signal.Signals(number).name
