@@ -219,3 +219,16 @@ def test_the_window_on_our_children_that_a_test_made_us_open_anew_is_not_listed(
         assert new_things(probe, before) == []
     finally:
         window.close()
+
+
+def test_a_library_that_keeps_itself_open_while_it_is_loaded_is_nobodys_file(probe, tmp_path):
+    lines = Path("/proc/self/maps").read_text(encoding="utf-8").splitlines()
+    loaded = next(path for path in (line.split()[-1] for line in lines) if path.endswith(".so"))
+    other = tmp_path / "other.so"
+    other.write_bytes(b"")
+    before = probe.inventory()
+
+    with Path(loaded).open("rb"), other.open("rb"):
+        names = [thing.name for thing in new_things(probe, before)]
+
+    assert names == [str(other)]

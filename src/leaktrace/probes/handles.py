@@ -10,7 +10,7 @@ from leaktrace.probes.aio import loops_by_fd
 from leaktrace.probes.descriptor import floor
 from leaktrace.probes.model import FDS, Counter, Thing, Unread, Value
 from leaktrace.probes.processes import helpers_by_design
-from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, link_of, names_in, shared_noun, text
+from leaktrace.probes.procfs import ON_LINUX, SHM_FOLDER, HeldDir, lines_of, link_of, names_in, shared_noun, text
 from leaktrace.probes.sockets import SOCKETS, socket_names
 from leaktrace.probes.waiting import wait_for_fall
 
@@ -66,7 +66,7 @@ class HandlesProbe:
         things: dict[Hashable, Thing] = {}
         helpers = helpers_by_design()[1]
         for fd, link in links.items():
-            if fd in helpers:
+            if fd in helpers or _is_loaded(link):
                 continue
             try:
                 status, access = os.fstat(fd), _access(fd)
@@ -128,6 +128,11 @@ def _links(folders: frozenset[str]) -> dict[int, str]:
         and link not in windows
         and not (fd >= high and (link in folders or link.endswith(JOURNAL_SUFFIX) or _lists_children(link, own)))
     }
+
+
+def _is_loaded(link: str) -> bool:
+    """Whether it is a library in use: libffi keeps itself open from the first import of ctypes on, for its closures."""
+    return ".so" in link.rpartition("/")[2] and any(line.endswith(f" {link}") for line in lines_of("/proc/self/maps"))
 
 
 def _lists_children(link: str, own: str) -> bool:

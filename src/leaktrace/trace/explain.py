@@ -188,7 +188,7 @@ def _find_native(
         return
     lines = native.lines_by_elimination(
         run,
-        heap_bytes=proof.heap_bytes,
+        heap_bytes=proof.heap_reader(),
         growth_bytes=growth,
         places=places,
         budget_s=budget.left_s() * _NATIVE_SHARE_S,
@@ -207,7 +207,7 @@ def _prove(answer: _Answer, settle: Callable[[], None]) -> None:
     if finding.expected is None or not finding.removals:
         answer.proof = Proof(status="untried", detail=finding.untried or answer.proof.detail)
         return
-    answer.proof = proof.prove(finding.removals, finding.expected, settle=settle, heap_bytes=proof.heap_bytes)
+    answer.proof = proof.prove(finding.removals, finding.expected, settle=settle, heap_bytes=proof.heap_reader())
 
 
 def _exhibit(answer: _Answer, notes: Notes) -> Exhibit:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import FrameType
 
 from leaktrace.trace import beyond, naming, proof, roots, safe
-from leaktrace.trace.growth import living
+from leaktrace.trace.growth import Grower, living
 from leaktrace.trace.holder import Candidate, Chain, candidates, describe, from_survivors
 from leaktrace.trace.model import Holder, Hop, Site
 from leaktrace.trace.notes import Notes
@@ -163,7 +164,13 @@ def _removal(name: str, candidate: Candidate) -> proof.Removal:
 
         return proof.Removal(name, length - grower.lengths[0], clear, whole=True)
     entries = 0 if grower.handler.buffer else length - grower.lengths[1]
-    return proof.Removal(name, entries, lambda: grower.handler.restore(grower.container, grower.content))
+    return proof.Removal(name, entries, partial(_restore, grower), partial(_restore, grower, rehearsing=True))
+
+
+def _restore(grower: Grower, *, rehearsing: bool = False) -> None:
+    """Put the content back that the container had after the first batch; in a rehearsal, the one that it has."""
+    content = grower.handler.copy(grower.container) if rehearsing else grower.content
+    grower.handler.restore(grower.container, content)
 
 
 def _of_chain(chain: Chain, expected: proof.Expected) -> Finding:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,12 +30,14 @@ class Removal:
         holder: name of what they are taken out of.
         entries: how many; 0 where they are cut off as a whole.
         act: does it; may raise anything.
+        rehearse: goes the same way and takes nothing out: what the interpreter keeps of a first call is there then.
         whole: whether older entries go with them.
     """
 
     holder: str
     entries: int
     act: Callable[[], object]
+    rehearse: Callable[[], object] = int
     whole: bool = False
 
 
@@ -71,6 +74,9 @@ def prove(
     watched, kind = (expected.noun_ids, expected.noun_type) if expected.noun_ids else (expected.ids, 0)
     acted, numbered = bytearray(len(removals)), iter([*enumerate(removals)])  # made before anything is weighed
     scales = _Scales(settle, heap_bytes)
+    for removal in () if watched else removals:
+        with contextlib.suppress(Exception):  # the removal itself tells
+            removal.rehearse()
     if not watched and not (expected.bytes_exclusive and scales.balance()):
         return Proof(status="untried", detail="what is leaked can neither be counted nor weighed")
     for number, removal in numbered:
@@ -112,6 +118,7 @@ class _Scales:
 
     def balance(self) -> bool:
         """Read until the heap lies still, with nothing done in between; False where it cannot be read."""
+        self.weigh()  # what its first call leaves is there before the first reading that counts
         for _ in range(_MOST_BALANCING):
             self._weights[0] = self._weights[1]
             self._settle()  # what the trace itself has left would be weighed as released
@@ -162,10 +169,18 @@ def expect(kept: Retained, preferred: type | None) -> Expected:
     )
 
 
-def heap_bytes() -> int | None:
-    """Living bytes of the C heap, or None where nobody tells, or where Python's objects are not among them."""
-    value = HeapProbe().read()
-    return value if isinstance(value, int) else None
+def heap_reader() -> Callable[[], int | None]:
+    """What reads the living bytes of the C heap: None where nobody tells, or Python's objects are not among them.
+
+    One and the same for all readings of a weighing: an object that is made for each would be weighed.
+    """
+    probe = HeapProbe()
+
+    def read() -> int | None:
+        value = probe.read()
+        return value if isinstance(value, int) else None
+
+    return read
 
 
 def _released(watched: int, left: int, scales: _Scales, exclusive: int) -> bool:
