@@ -186,3 +186,21 @@ def test_what_the_watch_saw_is_told_though_a_hook_behind_the_last_test_breaks_do
     assert "LEAKED 20MB in test_a.py::test_leaks" in ran.text
     assert "leaktrace: not judged: 1" in ran.text
     assert "/leaktrace/" not in ran.text
+
+
+def test_a_cause_that_was_never_raised_ends_no_run(spread):
+    suite = """
+        import pytest
+
+        @pytest.fixture
+        def breaks(): raise ValueError("of a fixture") from KeyError("never raised")
+        def test_setup(breaks): pass
+        def test_call(): raise ValueError("of a test") from KeyError("never raised")
+        def test_group(): raise ExceptionGroup("of a test", [KeyError("never raised")])
+        def test_passes(): pass
+        """
+
+    ran = spread.same(files={"test_a.py": suite}, expect=1)
+
+    assert "INTERNALERROR" not in ran.text
+    assert ran.outcomes["test_passes"] == "passed"

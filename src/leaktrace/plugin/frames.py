@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
 
@@ -31,8 +32,8 @@ def _relinked(first: TracebackType | None) -> TracebackType | None:
     It is changed in place: what an exception that pytest keeps for the next test has in common with it, has it, too.
     """
     entries = list(_entries(first))
-    kept = [entry for entry, then in zip(entries, [*entries[1:], None], strict=True) if not _is_ours(entry, then)]
-    for entry, then in zip(kept, [*kept[1:], None], strict=True):
+    kept = [entry for entry, then in zip_longest(entries, entries[1:]) if not _is_ours(entry, then)]
+    for entry, then in zip_longest(kept, kept[1:]):
         if entry.tb_next is not then:
             entry.tb_next = then
     return kept[0] if kept else None
@@ -71,8 +72,9 @@ def _all_of(exc: BaseException) -> Iterator[BaseException]:
 
 def _cleaned(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     """Clean the exception, and what pytest has noted of its traceback, should anybody have asked for that before."""
-    without_ours(excinfo.value)
-    excinfo.traceback = type(excinfo.traceback)(excinfo.tb)
+    with contextlib.suppress(Exception):  # it is shown as it is: a fault of ours ends no run
+        without_ours(excinfo.value)
+        excinfo.traceback = type(excinfo.traceback)(excinfo.tb)
 
 
 class FramesDoor:
