@@ -211,3 +211,18 @@ def test_what_a_conftest_patches_is_not_asked_what_keeps_a_leak_alive(example, w
 
     assert ran.verdicts == {"test_leaks": "LEAK"}, ran.text
     assert ran.case("test_leaks").exhibit.holder.name == "test_a.KEPT", ran.text
+
+
+def test_a_socket_class_that_a_conftest_replaces_does_not_cut_off_a_child(example):
+    files = {
+        "conftest.py": """
+            import os, socket
+            def refuses(*_, **__): raise RuntimeError("patched by the suite")
+            if "LEAKTRACE_REPLAY_ORDER" in os.environ: socket.socket = refuses
+            """,
+        "test_a.py": "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 11_000_000)\n",
+    }
+
+    ran = example.run("--leaktrace", files=files, expect=0)
+
+    assert ran.verdicts == {"test_leaks": "LEAK"}, ran.text

@@ -11,10 +11,10 @@ import json
 import select
 import shutil
 import signal
-import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from socket import socket as Socket  # noqa: N812 - a suite may put another in its place
 from sys import _current_frames
 from types import MappingProxyType
 from typing import Any, NoReturn
@@ -40,7 +40,7 @@ class Channel:
 
     def __init__(self, descriptor: int) -> None:
         os.set_inheritable(descriptor, False)  # noqa: FBT003 - the standard library's own signature
-        self._socket = socket.socket(fileno=keep_high(descriptor))
+        self._socket = Socket(fileno=keep_high(descriptor))
         self._rest = b""
 
     def fileno(self) -> int:
