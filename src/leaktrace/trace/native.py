@@ -114,7 +114,7 @@ def memray_sites(
     import memray  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415 - an extra, and heavy
 
     with tempfile.TemporaryDirectory() as folder:
-        record = os.path.join(folder, "native.bin")
+        record = os.path.join(folder, "native.bin")  # memray takes a text
         with memray.Tracker(record, native_traces=True, trace_python_allocators=False):
             for _ in range(runs):
                 run()

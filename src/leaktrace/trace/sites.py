@@ -103,7 +103,7 @@ class Places:
         self._plugins = tuple(path for name in plugins if (path := _folder_of(name)))
         self.all = Places(own) if plugins else self
         """The same, but plugins' files are the suspect's."""
-        self._measuring = os.path.dirname(__file__) + os.sep
+        self._measuring = os.path.dirname(__file__) + os.sep  # pathlib allocates what we would then see
         self._known: dict[str, str] = {}
 
     def whose(self, file: str) -> str:
@@ -211,4 +211,5 @@ def _folder_of(name: str) -> str:
     file = getattr(sys.modules.get(name), "__file__", None)
     if not isinstance(file, str):
         return ""
+    # As above, no pathlib.
     return os.path.dirname(file) + os.sep if os.path.basename(file).startswith("__init__.") else file
