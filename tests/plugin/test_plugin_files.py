@@ -371,3 +371,23 @@ def test_a_suite_that_puts_its_output_back_at_the_end_gets_the_report_there(exam
 
     assert "1 passed" in (example.path / "log").read_text()
     assert "LEAK  test_a.py::test_leaks" in ran.text
+
+
+@pytest.mark.parametrize("mode", ["--leaktrace-limit=1MB", "--leaktrace"])
+def test_a_journal_that_is_removed_after_the_last_test_is_told(example, mode):
+    conftest = "import shutil\ndef pytest_unconfigure(): shutil.rmtree('.pytest_cache')\n"
+
+    ran = example.run(mode, files={**ONE, "conftest.py": conftest}, book=False, expect=0)
+
+    assert "the journal is gone: " in " ".join(ran.text.split())
+
+
+def test_an_output_that_is_closed_as_the_session_ends_shows_no_traceback_of_ours(example):
+    conftest = "import os\ndef pytest_sessionfinish(): os.close(1)\n"
+    suite = "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 11_000_000)\n"
+
+    ini = "[pytest]\nleaktrace = confirm\n"
+
+    ran = example.same(files={"test_a.py": suite, "conftest.py": conftest, "tox.ini": ini})
+
+    assert "leaktrace/plugin" not in ran.text

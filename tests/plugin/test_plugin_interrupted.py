@@ -249,7 +249,7 @@ def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
 def test_an_interruption_that_comes_as_the_interpreter_ends_does_not_change_the_exit_status():
     script = """
         import atexit, signal
-        from leaktrace.plugin.after import Interruptions
+        from leaktrace.plugin.interruptions import Interruptions
         atexit.register(lambda: print(signal.getsignal(signal.SIGINT).name))  # the first to be registered is asked last
         with Interruptions():
             signal.raise_signal(signal.SIGINT)
@@ -260,3 +260,19 @@ def test_an_interruption_that_comes_as_the_interpreter_ends_does_not_change_the_
     )
 
     assert ran.stdout.split() == ["SIG_IGN"]
+
+
+@pytest.mark.parametrize("mode", ["--leaktrace-limit=1MB", "--leaktrace"])
+def test_a_second_interruption_while_an_interrupted_run_ends_costs_nothing_of_pytests_summary(spread, mode):
+    conftest = """
+        import os, signal
+
+        def pytest_terminal_summary():
+            if "PYTEST_XDIST_WORKER" not in os.environ: os.kill(os.getpid(), signal.SIGINT)
+        """
+    suite = "def test_passes(): pass\ndef test_is_interrupted(): raise KeyboardInterrupt\n"
+
+    ran = spread.run(mode, "-v", files={"conftest.py": conftest, "test_a.py": suite}, book=False, expect=2)
+
+    assert "1 passed in " in ran.text
+    assert "pytest/__main__.py" not in ran.text

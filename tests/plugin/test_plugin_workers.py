@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from types import SimpleNamespace
+
 import pytest
 from plugin_harness import Example
+
+from leaktrace.plugin.xdist import WorkerDoor
 
 
 pytestmark = pytest.mark.versions
@@ -101,3 +106,13 @@ def test_a_group_is_summed_up_over_the_workers(workers):
     assert (group.subject, group.name) == ("group", "test_a.py::test_variant")
     assert group.grew_by == pytest.approx(0.3e6 * group.tests, rel=0.2)
     assert ran.book.groups[0].tests == 12
+
+
+def test_a_fork_of_a_worker_sends_nothing_of_ours_at_the_end_of_the_session():
+    start = SimpleNamespace(restored=contextlib.nullcontext, is_here=False)
+    config = SimpleNamespace(workeroutput={})
+
+    ending = WorkerDoor(config, SimpleNamespace(start=start)).pytest_sessionfinish(session=None)
+    assert list(ending) == [None]
+
+    assert config.workeroutput == {}

@@ -68,6 +68,7 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, pluggy.Result[
         outcome.force_result(door.after(outcome.get_result()))
     else:  # a hook behind the last test has failed, or pytest itself: the interpreter will show how
         door.broken_down(outcome.exception)
+        outcome.force_exception(outcome.exception)  # which has kept the traceback as it was
 
 
 @pytest.hookimpl(trylast=True)

@@ -76,6 +76,14 @@ class Shared:
             warnings=self.warnings if self.worker != "main" else (),
         )
 
+    def look_for_journal(self) -> str | None:
+        """Complain of a folder that has been removed since the last test, with the journal in it; returns the words."""
+        if self.temporary or os.path.isdir(self.folder) or any("journal" in each for each in self.warnings):  # noqa: PTH112
+            return None
+        warning = f"the journal is gone: {self.folder} was removed after the last test"
+        self.complain(warning)
+        return warning
+
     def drop(self) -> None:
         """Remove the run's folder where it is a temporary one: nobody would find it, and nobody else removes it."""
         if self.temporary:

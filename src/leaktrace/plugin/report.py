@@ -6,6 +6,7 @@ What only children can tell comes after pytest has finished altogether: see `lea
 from __future__ import annotations
 
 import contextlib
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +28,7 @@ from leaktrace.words import escaped
 
 if TYPE_CHECKING:
     from leaktrace.casebook.model import Casebook
+    from leaktrace.plugin.interruptions import Interruptions
     from leaktrace.session import Findings, Part
 
 
@@ -64,6 +66,7 @@ class ReportDoor:
         self.book: Casebook | None = None
         self.failed_on: list[str] = []
         self._outlet = Outlet()
+        self._hurried: Interruptions | None = None
         self._well: int | None = None
         self._written = True
 
@@ -76,7 +79,15 @@ class ReportDoor:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """The watch ends; where nothing is to be replayed, what it saw is judged."""
+        """The watch ends; where nothing is to be replayed, what it saw is judged.
+
+        That takes a moment: who hits Ctrl-C for a second time in it, or later than pytest alone would have ended, is
+        not to lose pytest's own summary to us.
+        """
+        if session.exitstatus == pytest.ExitCode.INTERRUPTED:
+            from leaktrace.plugin.interruptions import Interruptions  # noqa: PLC0415 - few runs are interrupted
+
+            self._hurried = Interruptions((signal.SIGINT,)).__enter__()
         try:
             with self.shared.start.restored():
                 self._end_watch()
@@ -196,8 +207,21 @@ class ReportDoor:
 
     def after(self, status: int) -> int:
         """Once pytest has finished: replay, judge and report where that is wanted; the exit status of the whole."""
-        if not confirms(self.shared.options) or not self.shared.start.is_here:
+        if not self.shared.start.is_here:
             return status  # a test's fork that went on running pytest judges nothing
+        try:
+            return self._after(status) if confirms(self.shared.options) else self._after_watch(status)
+        finally:
+            self._let_interrupt()
+
+    def _after_watch(self, status: int) -> int:
+        """The report is out: what has become of the journal since then is still to be told."""
+        with contextlib.suppress(Exception), self.shared.start.restored():
+            if (warning := self.shared.look_for_journal()) is not None:
+                self.say(f"leaktrace: warning: {warning}")
+        return status
+
+    def _after(self, status: int) -> int:
         try:
             with self.shared.start.restored():
                 from leaktrace.plugin.after import after_pytest  # noqa: PLC0415 - nothing of it is needed before
@@ -213,13 +237,20 @@ class ReportDoor:
             without_ours(exc)
         if self.parts and isinstance(exc, Exception):
             self.after(int(pytest.ExitCode.INTERNAL_ERROR))
+        self._let_interrupt()
+
+    def _let_interrupt(self) -> None:
+        if self._hurried is not None:
+            self._hurried.__exit__()
+            self._hurried = None
 
     def say(self, text: str) -> None:
         """One line, whatever else may have failed."""
-        reporter = self.terminal()
-        if reporter is not None:
-            reporter.write_line(escaped(text))
-            flush(reporter)
+        with contextlib.suppress(Exception):  # the output itself may be closed
+            reporter = self.terminal()
+            if reporter is not None:
+                reporter.write_line(escaped(text))
+                flush(reporter)
 
     def write_status(self) -> None:
         """Say so where the exit status is ours."""

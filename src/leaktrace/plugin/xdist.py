@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,10 +27,21 @@ class WorkerDoor:
     def __init__(self, config: pytest.Config, shared: Shared) -> None:
         self._config, self._shared = config, shared
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Send what was seen; a worker on another host replays its own suspects, nobody else could."""
-        from leaktrace.session import findings_to_wire, part_to_wire  # noqa: PLC0415 - the last test has ended
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Send what was seen, right before xdist does; a worker on another host replays its own suspects.
+
+        What that takes is imported before anyone else's end of the session: xdist breaks down where a worker that is
+        forked there ends for a second time while another one is still at work, so ours must not be the longer for us.
+        """
+        with self._shared.start.restored():
+            import leaktrace.session  # noqa: F401, PLC0415 - the last test has ended
+        yield
+        if self._shared.start.is_here:
+            self._send(session)
+
+    def _send(self, session: pytest.Session) -> None:
+        from leaktrace.session import findings_to_wire, part_to_wire  # noqa: PLC0415
 
         output: dict[str, Any] = self._config.workeroutput  # type: ignore[attr-defined]
         try:
