@@ -55,6 +55,10 @@ def failures(scenario: Scenario, seen: dict) -> dict[str, str]:
     broken |= scenario.spread == "n2" and scenario.what == "fork-on" and not scenario.where.startswith("child-")
     # A worker whose end fails breaks xdist if another one is still at work, which is chance as well.
     broken |= scenario.where in IN_WORKERS and "in worker_errordown" in ours["output"]
+    # So does one that ends twice, since a fork of it has ended, too: it takes a worker that is still at work.
+    broken |= (
+        scenario.spread == "n2" and scenario.what == "fork-beside" and "in worker_workerfinished" in ours["output"]
+    )
     if broken:
         found["status"] = found["lost"] = ""
     if broken and ours["status"] is None:

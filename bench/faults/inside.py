@@ -205,7 +205,13 @@ def _left() -> list[str]:
 
 
 def _lines(path: Path) -> list[str]:
-    return path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
+    """A note's lines, with those of its further parts."""
+    lines, number, part = [], 0, path
+    while part.exists():
+        lines += part.read_text(encoding="utf-8", errors="replace").splitlines()
+        number += 1
+        part = path.with_name(f"{path.name}.{number}")
+    return lines
 
 
 def _notes(notes: Path) -> dict:

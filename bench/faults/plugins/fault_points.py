@@ -26,6 +26,7 @@ with open("/proc/self/cmdline", "rb") as command:
     # A replay child may be given the variables of the worker that ran its test: only a worker's command is a worker's.
     COMMAND = command.read()
 MOST_FORKS = 12
+PART_BYTES = 1000
 RUNS: dict[str, int] = {}
 
 
@@ -41,9 +42,22 @@ def tell(name: str, line: str) -> None:
         # What Python code writes in a child is taken back with it; what a program writes is not.
         SYSTEM(f"echo '{line}' >> '{FOLDER}/{name}'")
         return
-    file = OPEN(f"{FOLDER}/{name}", FLAGS, 0o600)
+    file = OPEN(_part(f"{FOLDER}/{name}"), FLAGS, 0o600)
     WRITE(file, (line + "\n").encode("utf-8", "replace"))
     CLOSE(file)
+
+
+def _part(path: str) -> str:
+    """Where the next line goes: no file may become as large as what is allowed while the size of files is limited."""
+    number = 0
+    while True:
+        part = f"{path}.{number}" if number else path
+        try:
+            if SIZE(part) < PART_BYTES:
+                return part
+        except OSError:
+            return part
+        number += 1
 
 
 def at(point: str, number: int = 0) -> None:
