@@ -28,3 +28,25 @@ def test_a_large_block_is_found_and_moved_out_of_memory_whichever_way_glibc_coun
     )
 
     assert done.stdout == "True True 5000000\n", done.stderr
+
+
+GUARDED = """
+import mmap
+from leaktrace.child.parking import beside, blocks
+kept = bytearray(5_000_000)
+stack = mmap.mmap(-1, 4_000_000, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+try:
+    stack.madvise(102, 0, mmap.PAGESIZE)  # MADV_GUARD_INSTALL, of Linux 6.13
+except OSError:
+    print("no guards")
+else:
+    print(len(list(blocks(beside()))) > 0)
+"""
+
+
+def test_the_guard_of_a_threads_stack_is_passed_over_and_not_read_from():
+    done = subprocess.run(
+        [sys.executable, "-c", GUARDED], env=os.environ | METER, capture_output=True, text=True, check=False
+    )
+
+    assert (done.returncode, done.stdout.strip()) in {(0, "True"), (0, "no guards")}, done.stderr

@@ -14,10 +14,14 @@ import pytest
 
 from leaktrace.child.left import Births, name_things, relative
 from leaktrace.child.measure import settle
+from leaktrace.codec import encode
 from leaktrace.named import plain_name, where_of
 from leaktrace.pristine import os
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.origins import Origins
+from leaktrace.trace.explain import explain
+from leaktrace.trace.native import memray_sites
+from leaktrace.trace.sites import Places
 from leaktrace.verdict.judge import BYTES_PER_REFERENCE
 from leaktrace.verdict.model import Rate, Ruling
 
@@ -35,8 +39,6 @@ def name_left(
     runs: int,
 ) -> None:
     """Tell the very things that so many runs leave, as these probes name them."""
-    from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
-
     door = FixtureBirths(config.rootpath)
     config.pluginmanager.register(door, "leaktrace-births")
     try:
@@ -50,9 +52,6 @@ def name_left(
 
 def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], ruling: Ruling) -> None:
     """Tell what keeps it alive; that empties the holder at its end."""
-    from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
-    from leaktrace.trace.explain import explain  # noqa: PLC0415 - likewise
-
     rates = ruling.rates
     references = ruling.counter == REFS.name
     mirrored = references and _mirrored(rates)
@@ -82,10 +81,6 @@ def _mirrored(rates: Mapping[str, Rate]) -> bool:
 
 def follow_native(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], *, warmups: int) -> None:
     """Tell the stacks of what native code allocates, as memray sees them; nothing may be measured after this."""
-    from leaktrace.codec import encode  # noqa: PLC0415 - only for what leaks
-    from leaktrace.trace.native import memray_sites  # noqa: PLC0415 - likewise
-    from leaktrace.trace.sites import Places  # noqa: PLC0415 - likewise
-
     try:
         for _ in range(warmups):
             run()

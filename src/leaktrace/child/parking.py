@@ -12,6 +12,7 @@ interpreter's own stack, which lies in such memory, too.
 from __future__ import annotations
 
 import ctypes
+import struct
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterator
@@ -33,6 +34,8 @@ FLAGS, IS_MAPPED = 7, 2
 PROT_READ_WRITE = 3
 MAP_PRIVATE_FIXED = 0x12
 
+NUMBERS = struct.Struct("@NN")
+
 Range = tuple[int, int]
 
 
@@ -42,9 +45,16 @@ class Parking:
     def __init__(self, folder: str | None = None) -> None:
         self._folder = folder
         self._beside = beside()
-        self._before = frozenset(blocks(self._beside))
+        self._before = self._now()
         self._fd, self._inode, self._end = -1, "", 0
         self._mmap: Any = None
+
+    def _now(self) -> frozenset[Range]:
+        try:
+            return frozenset(blocks(self._beside))
+        except OSError:  # no /proc
+            self._beside = None
+            return frozenset()
 
     def after(self, run: Callable[[], None]) -> Callable[[], None]:
         """The same run, and what it keeps is parked behind it."""
@@ -157,16 +167,36 @@ def blocks(beside: int | None) -> Iterator[Range]:
     Args:
         beside: what `beside()` tells; of a malloc that is not known nothing is taken for a block.
     """
-    for start, end in anonymous() if beside is not None else ():
-        at = start
-        while at + LEAST_BYTES <= end:
-            before, size = (ctypes.c_size_t * 2).from_address(at)
-            length = (size & ~FLAGS) + (beside or 0)
-            if before == 0 and size & FLAGS == IS_MAPPED and length % PAGE == 0 and LEAST_BYTES <= length <= end - at:
-                yield at, at + length
-                at += length
-            else:
-                at += PAGE
+    if beside is None:
+        return
+    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+        for start, end in anonymous():
+            at = start
+            while at + LEAST_BYTES <= end:
+                before, size = _header(memory.fileno(), at)
+                length = (size & ~FLAGS) + beside
+                if (
+                    before == 0
+                    and size & FLAGS == IS_MAPPED
+                    and length % PAGE == 0
+                    and LEAST_BYTES <= length <= end - at
+                ):
+                    yield at, at + length
+                    at += length
+                else:
+                    at += PAGE
+
+
+def _header(memory: int, at: int) -> tuple[int, int]:
+    """The two numbers before a block, read by the kernel: it refuses where a load from there would end the process.
+
+    The guard of a thread's stack looks like any other page in the list of mappings (MADV_GUARD_INSTALL, glibc 2.42).
+    """
+    try:
+        before, size = NUMBERS.unpack(os.pread(memory, NUMBERS.size, at))
+    except (OSError, struct.error):
+        return 0, 0
+    return before, size
 
 
 def _may_be_a_table(length: int) -> bool:
