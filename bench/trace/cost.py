@@ -86,7 +86,7 @@ def measured(heap, name):
 
 def child(heap, name, *, profiled):
     from leaktrace.child.measure import settle
-    from leaktrace.trace.explain import explain
+    from leaktrace.explain.steps import explain
 
     shapes.fill(heap)
     settle()

@@ -16,6 +16,7 @@ import psutil
 from leaktrace.casebook.cases import as_known, askable, case_of, folded, is_borne, who, with_rates
 from leaktrace.casebook.model import Case
 from leaktrace.changes import credited
+from leaktrace.explain.known_leaks import installed, table
 from leaktrace.hunt import HEAVY_BYTES, Screened, decided, hunted, screened, screenings, variants_last
 from leaktrace.native import followed
 from leaktrace.options import Mode, Options, Source
@@ -27,7 +28,6 @@ from leaktrace.replay.runner import Outcome, Pool
 from leaktrace.session import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits, Suspect
-from leaktrace.trace.known import installed, table
 from leaktrace.verdict.judge import group_of
 from leaktrace.verdict.model import Verdict
 

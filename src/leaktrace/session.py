@@ -20,13 +20,13 @@ from leaktrace.casebook.cases import merged_cases, who
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode
+from leaktrace.explain.known_leaks import KnownLeak
 from leaktrace.ledger.model import Ledger
 from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.options import KINDS, Mode, Options
 from leaktrace.replay.letters import Settings
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
 from leaktrace.suspects.model import Limits, Note, Suspect
-from leaktrace.trace.known import KnownLeak
 from leaktrace.verdict.judge import group_of
 from leaktrace.verdict.model import Verdict
 

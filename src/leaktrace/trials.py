@@ -17,8 +17,8 @@ from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode, loads
 from leaktrace.errors import FileError
 from leaktrace.files import is_ours, lines_of, private_folder, write_private
+from leaktrace.heap.safe import is_installed_path, is_stdlib_path
 from leaktrace.replay.letters import Settings, Target
-from leaktrace.trace.safe import is_installed_path, is_stdlib_path
 from leaktrace.verdict.model import Verdict
 
 

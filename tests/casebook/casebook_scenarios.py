@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from leaktrace.casebook.model import Case, Casebook, Fixture, Group, Process
+from leaktrace.explain.model import Exhibit, Holder, Hop, Proof
 from leaktrace.ledger.spans import Settlement, TestSpan
+from leaktrace.lines.model import Frame, Site
 from leaktrace.probes.model import Unread
 from leaktrace.suspects.model import Note, Suspect
-from leaktrace.trace.model import Exhibit, Frame, Holder, Hop, Proof, Site
 from leaktrace.verdict.model import Rate, Verdict
 
 

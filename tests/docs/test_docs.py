@@ -15,10 +15,10 @@ from options_page import generated, parts
 
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import to_json
+from leaktrace.explain.fix import FIXES
+from leaktrace.explain.model import Exhibit, Leaking
 from leaktrace.options import KINDS, TABLE
 from leaktrace.probes.model import Unread
-from leaktrace.trace.fix import FIXES
-from leaktrace.trace.model import Exhibit, Leaking
 from leaktrace.verdict.model import Verdict
 
 

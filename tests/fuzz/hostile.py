@@ -23,6 +23,7 @@ from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, pr
 from leaktrace.casebook.cases import case_of  # noqa: E402
 from leaktrace.casebook.model import Casebook  # noqa: E402
 from leaktrace.codec import encode  # noqa: E402
+from leaktrace.explain.known_leaks import installed, match, table  # noqa: E402
 from leaktrace.ledger.journal import Journal, read_journal  # noqa: E402
 from leaktrace.ledger.wire import from_wire, to_wire  # noqa: E402
 from leaktrace.plugin.resume import NAME, ResumeDoor, Unjudged, read_unjudged  # noqa: E402
@@ -34,7 +35,6 @@ from leaktrace.replay.saved import UNDO, describe, record_of  # noqa: E402
 from leaktrace.report import terminal  # noqa: E402
 from leaktrace.suspects.accuse import accuse, doubtful, notes  # noqa: E402
 from leaktrace.suspects.model import Limits  # noqa: E402
-from leaktrace.trace.known import installed, match, table  # noqa: E402
 from leaktrace.trials import Trial, Trials  # noqa: E402
 
 

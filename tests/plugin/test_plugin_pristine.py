@@ -178,8 +178,8 @@ def test_whatever_the_rooms_load_late_is_known_to_be_loaded_late():
 
         before = set(sys.modules)
         import leaktrace.session, leaktrace.casebook.wire, leaktrace.report.terminal, leaktrace.trials
-        import leaktrace.replay.runner, leaktrace.trace.known
-        leaktrace.trace.known.table()
+        import leaktrace.replay.runner, leaktrace.explain.known_leaks
+        leaktrace.explain.known_leaks.table()
         late = {
             name for name in set(sys.modules) - before
             if name.partition(".")[0] in sys.stdlib_module_names and (getattr(sys.modules[name], "__file__", None) or "").endswith(".py")

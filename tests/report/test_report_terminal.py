@@ -9,12 +9,13 @@ import pytest
 
 from leaktrace.casebook.causes import causes
 from leaktrace.casebook.model import Case, Casebook, Fixture, Process
+from leaktrace.explain.model import Exhibit, Holder, Hop, Proof
+from leaktrace.lines.model import Frame, Site
 from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
 from leaktrace.report.exhibit import exhibit_lines
 from leaktrace.report.words import amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Note, Suspect
-from leaktrace.trace.model import Exhibit, Frame, Holder, Hop, Proof, Site
 from leaktrace.verdict.model import Rate, Verdict
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from leaktrace.casebook.model import Case
 from leaktrace.changes import credited
+from leaktrace.explain.model import Exhibit, Holder
 from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.native import followed
 from leaktrace.options import Options
@@ -21,7 +22,6 @@ from leaktrace.replay.base import interpreter
 from leaktrace.replay.letters import Answer, Settings, Task, targets_of
 from leaktrace.replay.runner import Pool
 from leaktrace.suspects.model import Suspect
-from leaktrace.trace.model import Exhibit, Holder
 from leaktrace.verdict.model import Verdict
 
 

@@ -14,11 +14,11 @@ import tracemalloc
 
 import pytest
 
-from leaktrace.trace import proof
-from leaktrace.trace.explain import explain
-from leaktrace.trace.findings import newest
-from leaktrace.trace.observe import Observation
-from leaktrace.trace.retained import retained
+from leaktrace.explain import proof
+from leaktrace.explain.findings import newest
+from leaktrace.explain.observe import Observation
+from leaktrace.explain.steps import explain
+from leaktrace.heap.retained import retained
 
 
 THING = "class Thing: ...\n"
@@ -424,10 +424,10 @@ def test_what_was_not_looked_for_under_tracemalloc_is_not_called_native(load):
 def test_the_trace_has_made_all_that_it_needs_before_anything_is_looked_at(tmp_path):
     script = tmp_path / "specimen.py"
     script.write_text(
-        "import ctypes\nfrom leaktrace.trace import sites\n"
+        "import ctypes\nfrom leaktrace.lines import allocations\n"
         "class Thing: ...\n"
-        "sites.prepare()\nbefore = dict(vars(ctypes.pythonapi))\n"
-        "sites.stack_of(Thing())\nprint(before == vars(ctypes.pythonapi))\n"
+        "allocations.prepare()\nbefore = dict(vars(ctypes.pythonapi))\n"
+        "allocations.stack_of(Thing())\nprint(before == vars(ctypes.pythonapi))\n"
     )
 
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
@@ -484,7 +484,7 @@ def test_what_only_pytest_keeps_is_named_as_its_own(request):
 def test_native_memory_is_pinned_to_the_line_that_was_running(tmp_path):
     script = tmp_path / "native_leak.py"
     script.write_text(
-        "import ctypes, gc\nfrom leaktrace.trace.explain import explain\n"
+        "import ctypes, gc\nfrom leaktrace.explain.steps import explain\n"
         "malloc = ctypes.CDLL(None).malloc\nmalloc.restype = ctypes.c_void_p\n"
         "def leak():\n    kept = [bytes(1000) for _ in range(50)]\n    malloc(ctypes.c_size_t(50_000))\n    del kept\n"
         "exhibit = explain(leak, settle=gc.collect, runs=3, growth_bytes_per_run=50_000.0)\n"
@@ -630,7 +630,7 @@ def test_a_few_plain_values_prove_their_holder_if_the_heap_lies_still():
 IN_A_CHILD = """
 import gc, json, sys
 sys.path[:] = {path!r}
-from leaktrace.trace.explain import explain
+from leaktrace.explain.steps import explain
 PAPERS = [None] * 150
 def leak():
     PAPERS.append({value})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from leaktrace.trace.explain import explain
+from leaktrace.explain.steps import explain
 
 
 @dataclass(frozen=True)

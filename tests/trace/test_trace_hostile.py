@@ -9,8 +9,8 @@ import textwrap
 
 import pytest
 
-from leaktrace.trace import safe
-from leaktrace.trace.explain import explain
+from leaktrace.explain.steps import explain
+from leaktrace.heap import safe
 
 
 HOSTILE = """
@@ -179,7 +179,7 @@ def test_the_free_list_of_asyncio_is_not_brought_back_to_life(tmp_path):
         textwrap.dedent(
             """
             import asyncio, gc
-            from leaktrace.trace.explain import explain
+            from leaktrace.explain.steps import explain
 
             KEPT = []
 

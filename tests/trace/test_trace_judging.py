@@ -10,12 +10,14 @@ from types import SimpleNamespace
 import pytest
 
 from leaktrace.errors import FileError
-from leaktrace.trace import fingerprint, native
-from leaktrace.trace.fix import FIXES, fix_for
-from leaktrace.trace.known import installed, match, table
-from leaktrace.trace.labels import grows_here, propagate
-from leaktrace.trace.model import Exhibit, Frame, Holder, Hop, Site
-from leaktrace.trace.sites import Places
+from leaktrace.explain import fingerprint
+from leaktrace.explain.fix import FIXES, fix_for
+from leaktrace.explain.known_leaks import installed, match, table
+from leaktrace.explain.labels import grows_here, propagate
+from leaktrace.explain.model import Exhibit, Holder, Hop
+from leaktrace.lines import native
+from leaktrace.lines.allocations import Places
+from leaktrace.lines.model import Frame, Site
 
 
 LONG_KEY = "k" * 100_000

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 
-from leaktrace.trace.retained import nearest
+from leaktrace.heap.retained import nearest
 
 
 class Leaf:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from leaktrace.trace.explain import explain
+from leaktrace.explain.steps import explain
 
 
 SOURCE = """

@@ -8,7 +8,7 @@ import types
 
 import pytest
 
-from leaktrace.trace.search import Search
+from leaktrace.heap.search import Search
 
 
 OWN = ("leaktrace", "_pytest", "pluggy", "pytest")

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from leaktrace.explain.model import Exhibit
 from leaktrace.ledger.model import Growth
 from leaktrace.ledger.spans import TestSpan
 from leaktrace.probes.model import Thing, Value
 from leaktrace.suspects.model import Note, Subject, Suspect
-from leaktrace.trace.model import Exhibit
 from leaktrace.verdict.model import Rate, Verdict
 
 

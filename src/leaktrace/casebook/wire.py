@@ -12,9 +12,9 @@ from typing import Any
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.codec import decode, encode, loads
 from leaktrace.errors import FileError
+from leaktrace.explain.model import Exhibit
 from leaktrace.files import read_bounded
 from leaktrace.output import write_out
-from leaktrace.trace.model import Exhibit
 from leaktrace.words import json_safe
 
 

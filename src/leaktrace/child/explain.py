@@ -15,13 +15,13 @@ import pytest
 from leaktrace.child.left import Births, name_things, relative
 from leaktrace.child.measure import settle
 from leaktrace.codec import encode
+from leaktrace.explain.steps import explain
+from leaktrace.lines.allocations import Places
+from leaktrace.lines.native import memray_sites
 from leaktrace.named import plain_name, where_of
 from leaktrace.pristine import os
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.origins import Origins
-from leaktrace.trace.explain import explain
-from leaktrace.trace.native import memray_sites
-from leaktrace.trace.sites import Places
 from leaktrace.verdict.judge import BYTES_PER_REFERENCE
 from leaktrace.verdict.model import Rate, Ruling
 

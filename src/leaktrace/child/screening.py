@@ -11,6 +11,8 @@ import pytest
 from leaktrace.child.measure import Readings, RunFailed, Tell, begin, readable, record
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.screen import Grown, Patience, Screen
+from leaktrace.explain.forgotten_references import is_installed
+from leaktrace.heap.safe import class_name
 from leaktrace.pristine import sys, time
 from leaktrace.probes.handles import HandlesProbe
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
@@ -19,8 +21,6 @@ from leaktrace.probes.objects import RefsProbe, every_class
 from leaktrace.probes.threads import ThreadsProbe
 from leaktrace.replay.letters import Task
 from leaktrace.seam import QuietRuns, namespaces_of, tear_down
-from leaktrace.trace.refs import is_installed
-from leaktrace.trace.safe import class_name
 from leaktrace.verdict.judge import is_suspicious, judge_kinds
 from leaktrace.verdict.model import Ruling
 from leaktrace.verdict.rules import SCREENING

@@ -24,10 +24,10 @@ from leaktrace.snapshot import Snapshot
 
 
 if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
+    from leaktrace.explain.known_leaks import KnownLeak
     from leaktrace.ledger.model import Ledger
     from leaktrace.session import Context, Findings, Part
     from leaktrace.suspects.model import Suspect
-    from leaktrace.trace.known import KnownLeak
 
 
 WORKER_KEY = "leaktrace"
@@ -194,7 +194,7 @@ def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
     if options.known_path is None:
         return ()
     from leaktrace.errors import FileError  # noqa: PLC0415 - only for who has one
-    from leaktrace.trace.known import table  # noqa: PLC0415
+    from leaktrace.explain.known_leaks import table  # noqa: PLC0415
 
     base = config.invocation_params.dir
     if options.origin.get("known_path") is Source.INI and config.inipath is not None:

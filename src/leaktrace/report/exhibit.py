@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from math import inf
 
 from leaktrace.casebook.model import Case
+from leaktrace.explain.model import Holder, Hop
+from leaktrace.lines.model import Frame, Site
 from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.report.words import size, wrapped
-from leaktrace.trace.model import Frame, Holder, Hop, Site
 
 
 LABEL = 14

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import compress, filterfalse
 from typing import Any
 
+from leaktrace.heap import safe
+from leaktrace.heap.containers import Container, Handlers
 from leaktrace.pristine import gc
-from leaktrace.trace import safe
-from leaktrace.trace.containers import Container, Handlers
 
 
 _CHUNK = 2_000

@@ -9,8 +9,8 @@ import types
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.heap import safe
 from leaktrace.pristine import gc, sys, threading
-from leaktrace.trace import safe
 
 
 @dataclass(frozen=True, slots=True)

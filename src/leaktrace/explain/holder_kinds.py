@@ -8,9 +8,9 @@ from collections import deque
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
-from leaktrace.trace import safe
-from leaktrace.trace.containers import fill_of
-from leaktrace.trace.naming import Step
+from leaktrace.heap import safe
+from leaktrace.heap.containers import fill_of
+from leaktrace.heap.naming import Step
 
 
 _BY_NAME = (

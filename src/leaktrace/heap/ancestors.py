@@ -11,9 +11,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from leaktrace.heap import safe
+from leaktrace.heap.growth import living
 from leaktrace.pristine import gc
-from leaktrace.trace import safe
-from leaktrace.trace.growth import living
 
 
 _MOST_STEPS = 12

@@ -17,7 +17,7 @@ from typing import Any
 
 from leaktrace.codec import loads, loads_toml
 from leaktrace.errors import FileError
-from leaktrace.trace.model import Exhibit
+from leaktrace.explain.model import Exhibit
 
 
 _NUMBER = re.compile("[0-9]{1,18}")
@@ -66,7 +66,7 @@ def table(text: str | None = None, *, is_json: bool = False) -> tuple[KnownLeak,
         FileError: when a row is not what it must be.
     """
     if text is None:
-        text = Path(__file__).with_name("known.toml").read_text("utf-8")
+        text = Path(__file__).with_name("known_leaks.toml").read_text("utf-8")
     rows = _rows_of_json(text) if is_json else _rows_of_toml(text)
     if len(rows) > _MOST_ROWS:
         raise FileError(f"a table of known leaks holds at most {_MOST_ROWS} rows, got {len(rows)}", slug="known-leaks")

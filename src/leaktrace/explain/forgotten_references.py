@@ -7,16 +7,16 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
+from leaktrace.explain.findings import Finding
+from leaktrace.explain.labels import grows_here
+from leaktrace.explain.model import Holder, Hop
+from leaktrace.heap import naming, safe
+from leaktrace.heap.growth import repeat
+from leaktrace.heap.search import Search
+from leaktrace.lines.allocations import Places, Stack
+from leaktrace.lines.source import Sources
 from leaktrace.pristine import gc, sys
 from leaktrace.probes.objects import every_class
-from leaktrace.trace import naming, safe
-from leaktrace.trace.findings import Finding
-from leaktrace.trace.growth import repeat
-from leaktrace.trace.labels import grows_here
-from leaktrace.trace.model import Holder, Hop
-from leaktrace.trace.search import Search
-from leaktrace.trace.sites import Places, Stack
-from leaktrace.trace.source import Sources
 
 
 SINGLETONS: tuple[object, ...] = (None, True, False, Ellipsis, NotImplemented, (), "", b"", frozenset())

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from leaktrace.trace import safe
+from leaktrace.heap import safe
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,17 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from types import FrameType
 
-from leaktrace.trace import beyond, naming, proof, roots, safe
-from leaktrace.trace.growth import Grower, living
-from leaktrace.trace.holder import Candidate, Chain, candidates, describe, from_survivors
-from leaktrace.trace.model import Holder, Hop, Site
-from leaktrace.trace.notes import Notes
-from leaktrace.trace.observe import Observation
-from leaktrace.trace.search import Search
-from leaktrace.trace.sites import Stack
-from leaktrace.trace.things import is_innards, is_interesting_type
+from leaktrace.explain import outside_python, proof
+from leaktrace.explain.budget import Notes
+from leaktrace.explain.holder import Candidate, Chain, candidates, describe, from_survivors
+from leaktrace.explain.leaked_objects import is_innards, is_interesting_type
+from leaktrace.explain.model import Holder, Hop
+from leaktrace.explain.observe import Observation
+from leaktrace.heap import naming, roots, safe
+from leaktrace.heap.growth import Grower, living
+from leaktrace.heap.search import Search
+from leaktrace.lines.allocations import Stack
+from leaktrace.lines.model import Site
 
 
 _MOST_TYPES = 3
@@ -67,7 +69,7 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
     risen = newest(seen, scope.own)
     ids, cls, per_run = risen[0]
     if seen.atexit_per_run > 0:
-        found = beyond.at_exit(newborn, per_run=seen.atexit_per_run)
+        found = outside_python.at_exit(newborn, per_run=seen.atexit_per_run)
         if found is not None:
             for grower in seen.growers:  # the interpreter's list is among them since CPython 3.14: what it held
                 grower.content = None  # at first must not outlive its removal because of us
@@ -79,7 +81,7 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
     if own is not None:
         return own
     if ids and cls is not None:
-        outside = beyond.in_c_code(ids, safe.class_name(cls), per_run=per_run, sites=sites)
+        outside = outside_python.in_c_code(ids, safe.class_name(cls), per_run=per_run, sites=sites)
         if outside is not None:
             return _beyond(outside)
     return None
@@ -181,7 +183,7 @@ def _of_chain(chain: Chain, expected: proof.Expected) -> Finding:
     return Finding(chain.holder, chain.label, [removal], expected, changes=chain.changes, raised=chain.raised)
 
 
-def _beyond(found: beyond.Beyond) -> Finding:
+def _beyond(found: outside_python.Beyond) -> Finding:
     if found.remove is None or found.kept is None:
         return Finding(found.holder, found.label, untried="what C code holds cannot be taken out")
     removal = proof.Removal(found.holder.name, found.entries, found.remove)

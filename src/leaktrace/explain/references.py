@@ -7,8 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from leaktrace.trace import safe
-from leaktrace.trace.sites import Stack
+from leaktrace.heap import safe
+from leaktrace.lines.allocations import Stack
 
 
 _OF_EXCEPTIONS = ("__traceback__", "__cause__", "__context__")

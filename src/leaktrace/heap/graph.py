@@ -10,8 +10,8 @@ from collections.abc import Set as AbstractSet
 from contextvars import Context
 from typing import Any
 
+from leaktrace.heap import safe
 from leaktrace.pristine import gc, sys
-from leaktrace.trace import safe
 
 
 _ATOMS = (

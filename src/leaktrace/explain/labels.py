@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from leaktrace.trace.model import Hop
+from leaktrace.explain.model import Hop
 
 
 def propagate(hops: Sequence[Hop]) -> tuple[Hop, ...]:

@@ -6,15 +6,15 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from leaktrace.explain.budget import Budget, Notes
+from leaktrace.explain.leaked_objects import is_of_interest
+from leaktrace.heap import roots
+from leaktrace.heap.containers import Handlers
+from leaktrace.heap.growth import Grower, Pool, Survivors, frozen_newborns, living, repeat
+from leaktrace.heap.retained import nearest
+from leaktrace.lines.allocations import DEPTH, Live, Places, Stack, live_allocations, parts_of, prepare, stack_of
+from leaktrace.lines.line_watch import LineWatch
 from leaktrace.pristine import gc, time
-from leaktrace.trace import roots
-from leaktrace.trace.adders import LineWatch
-from leaktrace.trace.containers import Handlers
-from leaktrace.trace.growth import Grower, Pool, Survivors, frozen_newborns, living, repeat
-from leaktrace.trace.notes import Budget, Notes
-from leaktrace.trace.retained import nearest
-from leaktrace.trace.sites import DEPTH, Live, Places, Stack, live_allocations, parts_of, prepare, stack_of
-from leaktrace.trace.things import is_of_interest
 
 
 _WATCHED = 8

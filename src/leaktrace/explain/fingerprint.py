@@ -6,8 +6,9 @@ import hashlib
 import re
 from collections.abc import Sequence
 
+from leaktrace.explain.model import Hop
+from leaktrace.lines.model import Site
 from leaktrace.probes.model import Thing
-from leaktrace.trace.model import Hop, Site
 
 
 _INDEX = re.compile(r"\[-?\d+(?:\.\d+)?\]|\[…\]")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from leaktrace.lines.model import Site
+
 
 Leaking = Literal["NO", "YES", "UNKNOWN"]
 ProofStatus = Literal["proved", "refuted", "untried"]
@@ -52,29 +54,6 @@ class Holder:
     shared_bytes_per_run: float | None = None
     bound: int | None = None
     filled: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Frame:
-    """One line of an allocation's stack."""
-
-    file: str
-    line: int
-    function: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """A line that allocates what is leaked; `adds` marks the line that puts it into the holder instead."""
-
-    file: str
-    line: int
-    function: str
-    bytes_per_run: float
-    count_per_run: float
-    code: str = ""
-    stack: tuple[Frame, ...] = ()
-    adds: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

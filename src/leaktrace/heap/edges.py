@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.heap import safe
+from leaktrace.heap.containers import lru_caches
 from leaktrace.pristine import threading
-from leaktrace.trace import safe
-from leaktrace.trace.containers import lru_caches
 
 
 @dataclass(frozen=True, slots=True)

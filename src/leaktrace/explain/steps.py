@@ -6,16 +6,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
+from leaktrace.explain import fingerprint, forgotten_references, proof
+from leaktrace.explain.budget import Budget, Notes
+from leaktrace.explain.findings import Finding, Scope, find, search_of
+from leaktrace.explain.fix import fix_for
+from leaktrace.explain.model import Exhibit, Proof
+from leaktrace.explain.observe import LINE_TRACE_SLOWDOWN, Observation, observe
+from leaktrace.lines import native
+from leaktrace.lines.allocations import Places, Stack, bytes_between, frames, sites_between
+from leaktrace.lines.line_watch import LineWatch
+from leaktrace.lines.model import Site
+from leaktrace.lines.source import Sources
 from leaktrace.pristine import gc, sys
-from leaktrace.trace import fingerprint, native, proof, refs
-from leaktrace.trace.adders import LineWatch
-from leaktrace.trace.findings import Finding, Scope, find, search_of
-from leaktrace.trace.fix import fix_for
-from leaktrace.trace.model import Exhibit, Proof, Site
-from leaktrace.trace.notes import Budget, Notes
-from leaktrace.trace.observe import LINE_TRACE_SLOWDOWN, Observation, observe
-from leaktrace.trace.sites import Places, Stack, bytes_between, frames, sites_between
-from leaktrace.trace.source import Sources
 
 
 _FROZEN_AT_START = 1_000  # CPython 3.12 starts with some hundred frozen objects of its own
@@ -91,7 +93,7 @@ def explain(
             if references and answer.finding is None:
                 answer.made = ()  # what was allocated meanwhile has nothing to do with it
                 with notes.part("the references"):
-                    answer.finding = refs.find(run, settle, partial(search_of, seen, scope), root=root)
+                    answer.finding = forgotten_references.find(run, settle, partial(search_of, seen, scope), root=root)
             with notes.part("the adding line"):
                 stacks = _adding_stacks(answer.finding, seen, run, places=places, sources=sources, budget=budget)
                 answer.adding = _adding(stacks, places, sources)
@@ -151,7 +153,9 @@ def _adding_stacks(
     watch = LineWatch([finding.changes], places, budget_s=budget.left_s(), signed=finding.falls)
     watch(run)
     found = watch.found[0]
-    return refs.taking(found, finding.holder.entries_per_run, places, sources) if finding.falls else found
+    return (
+        forgotten_references.taking(found, finding.holder.entries_per_run, places, sources) if finding.falls else found
+    )
 
 
 def _adding(stacks: dict[Stack, int], places: Places, sources: Sources) -> tuple[Site, ...]:

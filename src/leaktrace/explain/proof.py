@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import compress
 
+from leaktrace.explain.model import Proof
+from leaktrace.heap.growth import living
+from leaktrace.heap.retained import Retained
+from leaktrace.heap.safe import class_name
 from leaktrace.probes.memory import HeapProbe
-from leaktrace.trace.growth import living
-from leaktrace.trace.model import Proof
-from leaktrace.trace.retained import Retained
-from leaktrace.trace.safe import class_name
 
 
 _ENOUGH = 0.95

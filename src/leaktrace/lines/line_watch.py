@@ -6,8 +6,8 @@ import types
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from leaktrace.lines.allocations import Places, Stack
 from leaktrace.pristine import sys, threading, time
-from leaktrace.trace.sites import Places, Stack
 
 
 _MOST_DEPTH = 25

@@ -6,10 +6,10 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
+from leaktrace.heap import safe
+from leaktrace.lines.model import Frame, Site
+from leaktrace.lines.source import Sources
 from leaktrace.pristine import gc, os, sys
-from leaktrace.trace import safe
-from leaktrace.trace.model import Frame, Site
-from leaktrace.trace.source import Sources
 
 
 Stack: TypeAlias = "tuple[tuple[str, int], ...]"
@@ -90,6 +90,10 @@ def _asking_on_311() -> Callable[[int, int], object]:
     return ask
 
 
+MEASURING = ("explain", "heap", "lines")
+"""The rooms whose own objects are there only while somebody looks."""
+
+
 class Places:
     """Tells whose a source file is: ours, the interpreter's, a plugin's of the test runner, or the suspect's.
 
@@ -103,7 +107,9 @@ class Places:
         self._plugins = tuple(path for name in plugins if (path := _folder_of(name)))
         self.all = Places(own) if plugins else self
         """The same, but plugins' files are the suspect's."""
-        self._measuring = os.path.dirname(__file__) + os.sep  # pathlib allocates what we would then see
+        # pathlib allocates what we would then see
+        package = os.path.dirname(os.path.dirname(__file__))
+        self._measuring = tuple(f"{package}{os.sep}{room}{os.sep}" for room in MEASURING)
         self._known: dict[str, str] = {}
 
     def whose(self, file: str) -> str:

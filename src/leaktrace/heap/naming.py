@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.heap import safe
+from leaktrace.heap.edges import Edge, edge_between
+from leaktrace.heap.roots import Root, thread_name
 from leaktrace.pristine import sys, threading
-from leaktrace.trace import safe
-from leaktrace.trace.edges import Edge, edge_between
-from leaktrace.trace.roots import Root, thread_name
 
 
 _LONGEST_NAME = 400

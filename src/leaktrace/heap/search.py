@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from leaktrace.trace import roots
-from leaktrace.trace.ancestors import Ancestors, ancestors
-from leaktrace.trace.graph import Graph
+from leaktrace.heap import roots
+from leaktrace.heap.ancestors import Ancestors, ancestors
+from leaktrace.heap.graph import Graph
 
 
 _MOSTLY = 0.5

@@ -11,11 +11,11 @@ import tracemalloc
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from leaktrace.lines.allocations import Places, frames
+from leaktrace.lines.line_watch import LineWatch
+from leaktrace.lines.model import Frame, Site
+from leaktrace.lines.source import Sources
 from leaktrace.pristine import os, time
-from leaktrace.trace.adders import LineWatch
-from leaktrace.trace.model import Frame, Site
-from leaktrace.trace.sites import Places, frames
-from leaktrace.trace.source import Sources
 
 
 HOW_TO_INSTALL = 'pip install "pytest-leaktrace[native]" shows the native frames'

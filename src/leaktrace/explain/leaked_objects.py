@@ -5,9 +5,9 @@ from __future__ import annotations
 import weakref
 from typing import Any
 
+from leaktrace.heap import safe
+from leaktrace.heap.roots import thread_name
 from leaktrace.pristine import os, sys, threading
-from leaktrace.trace import safe
-from leaktrace.trace.roots import thread_name
 
 
 _PLUMBING = (

@@ -9,8 +9,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.heap import safe
 from leaktrace.pristine import gc, sys
-from leaktrace.trace import safe
 
 
 _MOST_OBJECTS = 300_000

@@ -8,19 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from leaktrace.explain.holder_kinds import are_lost, bound_of, kind_of
+from leaktrace.explain.labels import grows_here, propagate
+from leaktrace.explain.leaked_objects import doing, is_of_interest, label
+from leaktrace.explain.model import Holder, Hop
+from leaktrace.explain.references import slot_of
+from leaktrace.heap import naming, roots, safe
+from leaktrace.heap.containers import fill_of, lru_caches
+from leaktrace.heap.growth import Grower
+from leaktrace.heap.naming import Step
+from leaktrace.heap.retained import Retained, nearest, retained
+from leaktrace.heap.search import Search
+from leaktrace.lines.allocations import Stack
 from leaktrace.pristine import gc, threading
-from leaktrace.trace import naming, roots, safe
-from leaktrace.trace.containers import fill_of, lru_caches
-from leaktrace.trace.growth import Grower
-from leaktrace.trace.kinds import are_lost, bound_of, kind_of
-from leaktrace.trace.labels import grows_here, propagate
-from leaktrace.trace.model import Holder, Hop
-from leaktrace.trace.naming import Step
-from leaktrace.trace.retained import Retained, nearest, retained
-from leaktrace.trace.search import Search
-from leaktrace.trace.sites import Stack
-from leaktrace.trace.slots import slot_of
-from leaktrace.trace.things import doing, is_of_interest, label
 
 
 _MOST_TRIES = 4

@@ -10,15 +10,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaktrace.explain.labels import grows_here, propagate
+from leaktrace.explain.leaked_objects import is_of_interest, label
+from leaktrace.explain.model import Holder, Hop
+from leaktrace.heap import naming, safe
+from leaktrace.heap.growth import living
+from leaktrace.heap.naming import Step
+from leaktrace.heap.retained import Retained, nearest, retained
+from leaktrace.heap.roots import atexit_callbacks
+from leaktrace.lines.model import Site
 from leaktrace.pristine import gc, sys
-from leaktrace.trace import naming, safe
-from leaktrace.trace.growth import living
-from leaktrace.trace.labels import grows_here, propagate
-from leaktrace.trace.model import Holder, Hop, Site
-from leaktrace.trace.naming import Step
-from leaktrace.trace.retained import Retained, nearest, retained
-from leaktrace.trace.roots import atexit_callbacks
-from leaktrace.trace.things import is_of_interest, label
 
 
 _CALLBACKS = (types.FunctionType, types.MethodType, types.BuiltinFunctionType, functools.partial)
