@@ -13,11 +13,11 @@ from typing import Literal
 from leaktrace.casebook.cases import after_others, case_of, evidence
 from leaktrace.casebook.model import Case
 from leaktrace.errors import FileError, ReplayError
-from leaktrace.ledger.journal import read_journal
-from leaktrace.ledger.runs import RUN_ID
 from leaktrace.options import KINDS
 from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.probes.resources import DEAR_KINDS
+from leaktrace.recording.journal import read_journal
+from leaktrace.recording.runs import RUN_ID
 from leaktrace.replay.letters import Answer, Target, Task, tail_of
 from leaktrace.replay.roll import Roll
 from leaktrace.replay.runner import Bounds, Pool, replay
@@ -83,9 +83,9 @@ def predecessors(roll: Roll, target: Target, *, as_collected: bool = False) -> t
     if not as_collected and roll.folder:
         for journal in _journals(Path(roll.folder) / "runs"):
             with contextlib.suppress(FileError):
-                ledger = read_journal(journal)
-                if target.nodeid in ledger.nodeids[1:]:
-                    names = dict.fromkeys(ledger.nodeids[: ledger.nodeids.index(target.nodeid, 1)])
+                recording = read_journal(journal)
+                if target.nodeid in recording.nodeids[1:]:
+                    names = dict.fromkeys(recording.nodeids[: recording.nodeids.index(target.nodeid, 1)])
                     found = [known[name] for name in names if name in known and name != target.nodeid]
                     return found, f"as in the run {journal.parent.name} ({journal.stem})"
     return list(roll.tests[: roll.tests.index(target)]), "in the order of collection"

@@ -55,9 +55,9 @@ def confirm(
 ) -> Findings:
     """Suspects → replays → cases, of all processes that ran here; in a hunt every test is screened first."""
     began = clock()
-    ledgers = {part.ledger.worker: part.ledger for part in parts}
+    recordings = {part.recording.worker: part.recording for part in parts}
     paths = {nodeid: path for part in parts for nodeid, path in part.paths.items()}
-    limits = {part.ledger.worker: part.limits for part in parts}
+    limits = {part.recording.worker: part.limits for part in parts}
     watched = [*(each for part in parts for each in part.suspects)]
     known = {key_of(each) for each in watched}
     watched += [each for each in context.resumed if key_of(each) not in known]
@@ -94,7 +94,7 @@ def confirm(
             "hearing after others",
             lambda: heard_again(
                 list(heard.values()),
-                ledgers,
+                recordings,
                 lambda again: passes.run("hearing after others", again).answers,
                 paths=paths,
                 args=context.settings.args,
@@ -162,7 +162,7 @@ def screenable(parts: Sequence[Part]) -> tuple[str, ...]:
 
 
 def _screenings(part: Part, watched: Sequence[Suspect], first: int) -> list[Task]:
-    return screenings(part.ledger, part.paths, left_out=part.limits.left_out, suspects=watched, first=first)
+    return screenings(part.recording, part.paths, left_out=part.limits.left_out, suspects=watched, first=first)
 
 
 def _screen(
@@ -173,7 +173,7 @@ def _screen(
     workers: dict[int, str] = {}
     for part in parts:
         own = _screenings(part, watched, len(tasks))
-        workers |= {task.ident: part.ledger.worker for task in own}
+        workers |= {task.ident: part.recording.worker for task in own}
         tasks += own
     plain_s = sum(task.duration_s for task in tasks)
     given = options.origin.get("budget_s", Source.DEFAULT) > Source.DEFAULT
@@ -254,7 +254,7 @@ def jobs_of(options: Options, context: Context, parts: Sequence[Part]) -> int:
     """How many children run at a time: as many as the user says, else as could run before and find memory."""
     if options.jobs is not None:
         return options.jobs
-    read = [part.ledger.first.get(RSS_BYTES.name) for part in parts]
+    read = [part.recording.first.get(RSS_BYTES.name) for part in parts]
     resident = max((value for value in read if isinstance(value, int)), default=0)
     return max(1, min(context.jobs, psutil.virtual_memory().available // max(SHARES_A_JOB * resident, 1)))
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 
 from leaktrace.casebook.cases import case_of
 from leaktrace.casebook.model import Case
-from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.probes.model import REFS, RSS_BYTES
+from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.letters import Answer, Task, targets_of
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
@@ -63,7 +63,7 @@ class Screened:
 
 
 def screenings(
-    ledger: Ledger,
+    recording: Recording,
     paths: Mapping[str, str],
     *,
     left_out: Collection[str],
@@ -76,8 +76,10 @@ def screenings(
     }
     rows = {
         nodeid: row
-        for row, nodeid in enumerate(ledger.nodeids)
-        if OUTCOMES[ledger.cells[row * ledger.width]] == "passed" and nodeid not in left_out and nodeid not in heavy
+        for row, nodeid in enumerate(recording.nodeids)
+        if OUTCOMES[recording.cells[row * recording.width]] == "passed"
+        and nodeid not in left_out
+        and nodeid not in heavy
     }
     files: dict[str, list[str]] = {}
     for nodeid in rows:
@@ -89,7 +91,7 @@ def screenings(
             ident=first + number,
             targets=targets_of((name,), paths),
             screening=True,
-            duration_s=ledger.cells[rows[name] * ledger.width + 1] / 1e6,
+            duration_s=recording.cells[rows[name] * recording.width + 1] / 1e6,
         )
         for number, name in enumerate(names)
     ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 from leaktrace.casebook.cases import after_others, case_of
 from leaktrace.casebook.model import Case
-from leaktrace.ledger.model import Ledger
 from leaktrace.masking import masked_words
+from leaktrace.recording.model import Recording
 from leaktrace.replay.letters import Answer, Target, Task, targets_of
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
@@ -39,19 +39,19 @@ def is_steady_alone(case: Case) -> bool:
     return alone and case.subject == "test" and not case.after
 
 
-def before(nodeid: str, ledger: Ledger, paths: Mapping[str, str]) -> tuple[tuple[Target, ...], float]:
+def before(nodeid: str, recording: Recording, paths: Mapping[str, str]) -> tuple[tuple[Target, ...], float]:
     """The tests that ran before one in its process, and how long they took; none where it came first."""
     try:
-        row = ledger.nodeids.index(nodeid)
+        row = recording.nodeids.index(nodeid)
     except ValueError:
         return (), 0.0
-    names = tuple(dict.fromkeys(ledger.nodeids[:row]))
-    return targets_of(names, paths), sum(ledger.span(each).duration_s for each in range(row))
+    names = tuple(dict.fromkeys(recording.nodeids[:row]))
+    return targets_of(names, paths), sum(recording.span(each).duration_s for each in range(row))
 
 
 def heard_again(
     hearings: Sequence[Hearing],
-    ledgers: Mapping[str, Ledger],
+    recordings: Mapping[str, Recording],
     ask: Ask,
     *,
     paths: Mapping[str, str],
@@ -66,7 +66,7 @@ def heard_again(
     For them, and the others that are steady alone, the command that looks for what else matters takes the place of the
     one that shows the same.
     """
-    again = _again(hearings, ledgers, paths, unclear, warn)
+    again = _again(hearings, recordings, paths, unclear, warn)
     answers = ask(list(again.values())) if again else {}
     heard = list(hearings)
     for number, each in enumerate(hearings):
@@ -84,7 +84,7 @@ def heard_again(
 
 def _again(
     hearings: Sequence[Hearing],
-    ledgers: Mapping[str, Ledger],
+    recordings: Mapping[str, Recording],
     paths: Mapping[str, str],
     unclear: Collection[str],
     warn: Callable[[str], None],
@@ -94,9 +94,9 @@ def _again(
     slow = many = 0
     for number, each in enumerate(hearings):
         clear = not each.suspect.doubtful and each.suspect.name not in unclear
-        ledger = ledgers.get(each.suspect.worker)
-        if is_steady_alone(each.case) and clear and ledger is not None:
-            targets, took_s = before(each.suspect.name, ledger, paths)
+        recording = recordings.get(each.suspect.worker)
+        if is_steady_alone(each.case) and clear and recording is not None:
+            targets, took_s = before(each.suspect.name, recording, paths)
             if targets and took_s > CHEAP_S:
                 slow += 1
             elif targets and len(again) == MOST:

@@ -1,7 +1,7 @@
 """The conductor: the whole way of a run as one readable list of steps. It knows the rooms, and not pytest.
 
-A process that ran tests ends with a `Part`: its ledger and its suspects. The parts of all processes (xdist) are judged
-together, by whoever reports, and bound into one casebook.
+A process that ran tests ends with a `Part`: its recording and its suspects. The parts of all processes (xdist) are
+judged together, by whoever reports, and bound into one casebook.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.codec import decode, encode
 from leaktrace.explain.known_leaks import KnownLeak
-from leaktrace.ledger.model import Ledger
-from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.options import KINDS, Mode, Options
+from leaktrace.recording.model import Recording
+from leaktrace.recording.wire import from_wire, to_wire
 from leaktrace.replay.letters import Settings
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
 from leaktrace.suspects.model import Limits, Note, Suspect
@@ -36,7 +36,7 @@ class Part:
     """What one process saw.
 
     Attributes:
-        ledger: its readings.
+        recording: its readings.
         suspects: what its watch accuses, in a confirming run those included that a collection may have freed.
         notes: growth that accuses nobody.
         warnings: what went wrong in it.
@@ -44,7 +44,7 @@ class Part:
         limits: what is suspicious in it; markers make a difference.
     """
 
-    ledger: Ledger
+    recording: Recording
     suspects: tuple[Suspect, ...] = ()
     notes: tuple[Note, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -107,14 +107,16 @@ def limits_of(options: Options, marked: Mapping[str, Options], workers: int) -> 
 
 
 def examine(
-    ledger: Ledger, options: Options, limits: Limits, *, paths: Mapping[str, str], warnings: Sequence[str] = ()
+    recording: Recording, options: Options, limits: Limits, *, paths: Mapping[str, str], warnings: Sequence[str] = ()
 ) -> Part:
-    """Ledger → suspects, of one process."""
-    found = [*accuse(ledger, limits), *(doubtful(ledger, limits) if limits.confirming else ())]
+    """Recording → suspects, of one process."""
+    found = [*accuse(recording, limits), *(doubtful(recording, limits) if limits.confirming else ())]
     return Part(
-        ledger=ledger,
+        recording=recording,
         suspects=tuple(each for each in found if is_wanted(each.kind, options)),
-        notes=tuple(each for each in notes(ledger, limits) if each.slug == "unclosed" or is_wanted("memory", options)),
+        notes=tuple(
+            each for each in notes(recording, limits) if each.slug == "unclosed" or is_wanted("memory", options)
+        ),
         warnings=tuple(warnings),
         paths=paths,
         limits=limits,
@@ -170,7 +172,7 @@ def bind(
 
     With `whole`, tests and groups are in it one by one, as the JSON has them; the terminal needs neither.
     """
-    ledgers = [part.ledger for part in parts]
+    recordings = [part.recording for part in parts]
     suspects = [each for each in ranked(found.suspects) if _over(each, options)]
     names = {key_of(each) for each in suspects}
     cases = [case for case in merged_cases(found.cases) if who(case) in names]
@@ -183,16 +185,16 @@ def bind(
         started_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(started_at)),
         duration_s=duration_s,
         overhead_s=found.overhead_s,
-        processes=tuple(process_of(ledger) for ledger in ledgers),
-        tests=tuple(span for ledger in ledgers for span in ledger.spans()) if whole else (),
-        fixtures=tuple(each for ledger in ledgers for each in fixtures_of(ledger)),
-        groups=tuple(groups_of(ledgers)) if whole else (),
+        processes=tuple(process_of(recording) for recording in recordings),
+        tests=tuple(span for recording in recordings for span in recording.spans()) if whole else (),
+        fixtures=tuple(each for recording in recordings for each in fixtures_of(recording)),
+        groups=tuple(groups_of(recordings)) if whole else (),
         suspects=tuple(suspects),
         cases=tuple(cases),
         notes=found.notes,
         left_out=tuple(dict.fromkeys(found.left_out)),
         warnings=tuple(dict.fromkeys([*warnings, *(w for part in parts for w in part.warnings), *found.warnings])),
-        runs=sum(len(ledger) for ledger in ledgers) + sum(case.runs for case in cases),
+        runs=sum(len(recording) for recording in recordings) + sum(case.runs for case in cases),
     )
 
 
@@ -222,7 +224,7 @@ def part_to_wire(part: Part) -> dict[str, Any]:
     """Plain values for the way from a worker to the controller."""
     limits = part.limits
     return {
-        "ledger": to_wire(part.ledger),
+        "recording": to_wire(part.recording),
         "suspects": encode(part.suspects),
         "notes": encode(part.notes),
         "warnings": list(part.warnings),
@@ -235,7 +237,7 @@ def part_from_wire(data: Mapping[str, Any]) -> Part:
     """The way back."""
     left_out = data["limits"].pop("left_out")
     return Part(
-        ledger=from_wire(data["ledger"]),
+        recording=from_wire(data["recording"]),
         suspects=tuple(decode(Suspect, each) for each in data["suspects"]),
         notes=tuple(decode(Note, each) for each in data["notes"]),
         warnings=tuple(data["warnings"]),

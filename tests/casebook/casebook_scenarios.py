@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from leaktrace.casebook.model import Case, Casebook, Fixture, Group, Process
 from leaktrace.explain.model import Exhibit, Holder, Hop, Proof
-from leaktrace.ledger.spans import Settlement, TestSpan
 from leaktrace.lines.model import Frame, Site
 from leaktrace.probes.model import Unread
+from leaktrace.recording.spans import Settlement, TestSpan
 from leaktrace.suspects.model import Note, Suspect
 from leaktrace.verdict.model import Rate, Verdict
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from leaktrace.ledger.journal import read_journal
+from leaktrace.recording.journal import read_journal
 
 
 FULL = """
@@ -37,12 +37,12 @@ def read(ours, tmp_path):
 def test_after_a_full_disk_the_journal_goes_on_and_the_kill_is_blamed_on_who_ran(suite, tmp_path):
     ours = suite.run(files={"test_full.py": FULL}, mounts=[(".pytest_cache", "256k")], book=False)
 
-    ledger = read(ours, tmp_path)
-    names = [nodeid.partition("::")[2] for nodeid in ledger.nodeids]
+    recording = read(ours, tmp_path)
+    names = [nodeid.partition("::")[2] for nodeid in recording.nodeids]
     assert names[0] == "test_before"
     assert names[-2:] == ["test_frees", "test_after"]
-    assert ledger.running == "test_full.py::test_is_killed"
-    assert not ledger.complete
+    assert recording.running == "test_full.py::test_is_killed"
+    assert not recording.complete
 
 
 def test_a_full_disk_is_told(suite):

@@ -13,10 +13,10 @@ from random import Random
 
 
 TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "casebook"), str(TESTS / "ledger")]
+sys.path[:0] = [str(TESTS / "casebook"), str(TESTS / "recording")]
 
 from casebook_scenarios import book, case, exhibit, suspect  # noqa: E402
-from ledger_scripts import MB, Run  # noqa: E402
+from recording_scripts import MB, Run  # noqa: E402
 
 from leaktrace.casebook import wire  # noqa: E402
 from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, process_of  # noqa: E402
@@ -24,10 +24,10 @@ from leaktrace.casebook.cases import case_of  # noqa: E402
 from leaktrace.casebook.model import Casebook  # noqa: E402
 from leaktrace.codec import encode  # noqa: E402
 from leaktrace.explain.known_leaks import installed, match, table  # noqa: E402
-from leaktrace.ledger.journal import Journal, read_journal  # noqa: E402
-from leaktrace.ledger.wire import from_wire, to_wire  # noqa: E402
 from leaktrace.plugin.resume import NAME, ResumeDoor, Unjudged, read_unjudged  # noqa: E402
 from leaktrace.probes.model import Thing  # noqa: E402
+from leaktrace.recording.journal import Journal, read_journal  # noqa: E402
+from leaktrace.recording.wire import from_wire, to_wire  # noqa: E402
 from leaktrace.replay.letters import Order, Target, Task, read_answers, read_order, targets_of  # noqa: E402
 from leaktrace.replay.restore import restore  # noqa: E402
 from leaktrace.replay.roll import Roll, read_roll  # noqa: E402
@@ -232,7 +232,7 @@ def journals():
             run.close(module, 600)
             run.close(session, 50 * MB)
         thing = Thing(kind="fds", noun="file", name="x")
-        run.recorder._rows.ledger.gone[1] = (thing,)
+        run.recorder._rows.recording.gone[1] = (thing,)
         journal.record("stopped", why="a test had replaced os.write")
         journal.record("unread", counter="heap_bytes", why="gone")
         run.recorder.finish()
@@ -241,17 +241,17 @@ def journals():
 
 
 def reads_journal(path):
-    ledger = read_journal(path)
+    recording = read_journal(path)
     limits = Limits(test_bytes=10 * MB, confirming=True)
-    found = [*accuse(ledger, limits), *doubtful(ledger, limits)]
+    found = [*accuse(recording, limits), *doubtful(recording, limits)]
     told = Casebook(
         mode="watch", limit_bytes=10 * MB, python="", platform="", tool={}, started_at="", duration_s=0.0, overhead_s=0.0,
-        processes=(process_of(ledger),), tests=tuple(ledger.spans()), fixtures=tuple(fixtures_of(ledger)), groups=tuple(groups_of([ledger])),
-        suspects=tuple(found), notes=tuple(notes(ledger, limits)),
+        processes=(process_of(recording),), tests=tuple(recording.spans()), fixtures=tuple(fixtures_of(recording)), groups=tuple(groups_of([recording])),
+        suspects=tuple(found), notes=tuple(notes(recording, limits)),
     )  # fmt: skip
-    reports(told, merged_peaks([ledger], 5))
+    reports(told, merged_peaks([recording], 5))
     json.dumps(wire.to_json(told))
-    from_wire(json.loads(json.dumps(to_wire(ledger))))
+    from_wire(json.loads(json.dumps(to_wire(recording))))
 
 
 # -- casebooks

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from leaktrace.casebook import wire
 from leaktrace.casebook.model import Casebook
-from leaktrace.ledger.journal import read_journal
+from leaktrace.recording.journal import read_journal
 
 
 LEAN = ("-p", "leaktrace.plugin")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from plugin_harness import known_toml
 
-from leaktrace.ledger.journal import read_journal
+from leaktrace.recording.journal import read_journal
 
 
 ONE = {"test_a.py": "def test_a(): open('ran', 'w').close()"}

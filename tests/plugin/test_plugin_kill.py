@@ -12,7 +12,7 @@ import time
 import pytest
 from plugin_harness import Example
 
-from leaktrace.ledger.journal import read_journal
+from leaktrace.recording.journal import read_journal
 
 
 SUITE = {

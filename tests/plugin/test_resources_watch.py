@@ -202,8 +202,8 @@ def test_the_journal_of_a_killed_run_tells_the_things_that_were_left(example):
 
     ran = example.run("-p", "no:randomly", "--leaktrace-dir=kept", files=files)
 
-    [ledger] = ran.journals.values()
-    [things] = ledger.things.values()
+    [recording] = ran.journals.values()
+    [things] = recording.things.values()
     assert [thing.name for thing in things if thing.kind == "fds"] == ["/dev/null"]
 
 

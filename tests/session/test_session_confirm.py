@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 
 from leaktrace.confirm import confirm, jobs_of, plan
-from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.options import Mode, Options
 from leaktrace.passes import Deadline
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
+from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.letters import Answer, Settings
 from leaktrace.session import Context, bind, examine, joined, limits_of, matched, unreplayed
 from leaktrace.suspects.model import Suspect
@@ -21,14 +21,14 @@ from leaktrace.verdict.model import Verdict
 
 def suite(tmp_path, options):
     """What one process saw, and what is needed to replay it with an interpreter that is not there."""
-    ledger = Ledger(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
-    ledger.nodeids.append("t.py::test_a")
-    ledger.cells.extend([OUTCOMES.index("passed"), 1000, 0, 0, 0, 0, 0, 20_000_000, 0, 0, 0])
+    recording = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
+    recording.nodeids.append("t.py::test_a")
+    recording.cells.extend([OUTCOMES.index("passed"), 1000, 0, 0, 0, 0, 0, 20_000_000, 0, 0, 0])
     settings = Settings(
         args=(), cwd=str(tmp_path), sys_path=(), environ=dict(os.environ), interpreter=(str(tmp_path / "no-python"),)
     )
     paths = {"t.py::test_a": str(tmp_path / "t.py")}
-    part = examine(ledger, options, limits_of(options, {}, 1), paths=paths)
+    part = examine(recording, options, limits_of(options, {}, 1), paths=paths)
     return part, Context(folder=tmp_path / "replay", settings=settings)
 
 
@@ -121,7 +121,7 @@ def test_a_budget_that_ran_out_is_told(tmp_path):
 def test_as_many_children_run_at_a_time_as_tests_did_before_or_as_the_user_says(tmp_path, given, ran, resident, jobs):
     options = Options(mode=Mode.CONFIRM, jobs=given)
     part, context = suite(tmp_path, options)
-    part.ledger.first["rss_bytes"] = resident
+    part.recording.first["rss_bytes"] = resident
 
     assert jobs_of(options, replace(context, jobs=ran), [part]) == jobs
 

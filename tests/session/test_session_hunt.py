@@ -8,15 +8,15 @@ import pytest
 
 from leaktrace.confirm import soonest_first
 from leaktrace.hunt import HEAVY_BYTES, Grown, Screened, decided, hunted, screened, screenings, variants_last
-from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
+from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.letters import Answer, Task
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Ruling, Verdict
 
 
-def ledger(**outcomes):
-    found = Ledger(counters=(RSS_BYTES, HEAP_BYTES), worker="gw1", harness=array("q", [0, 0]))
+def recording(**outcomes):
+    found = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="gw1", harness=array("q", [0, 0]))
     for name, outcome in outcomes.items():
         found.nodeids.append(f"t.py::{name}")
         found.cells.extend([OUTCOMES.index(outcome), 2_000_000, *[0] * 9])
@@ -45,7 +45,7 @@ def grown(name, verdict=Verdict.LEAK, counter="refs", **changes):
 
 
 def test_every_test_that_passed_is_screened_and_no_other():
-    found = ledger(test_a="passed", test_b="failed", test_c="skipped", test_d="xfailed", test_e="passed")
+    found = recording(test_a="passed", test_b="failed", test_c="skipped", test_d="xfailed", test_e="passed")
 
     tasks = tasks_of(found, left_out={"t.py::test_e"})
 
@@ -54,13 +54,13 @@ def test_every_test_that_passed_is_screened_and_no_other():
 
 
 def test_a_heavy_test_is_not_screened_since_it_is_heard_in_a_process_of_its_own_anyway():
-    found = ledger(test_a="passed", test_heavy="passed")
+    found = recording(test_a="passed", test_heavy="passed")
 
     assert names(tasks_of(found, suspects=[suspect("test_heavy", grew_by=HEAVY_BYTES + 1)])) == ["test_a"]
 
 
 def test_the_tests_of_a_file_stay_together():
-    found = ledger(test_a="passed", test_b="passed")
+    found = recording(test_a="passed", test_b="passed")
     found.nodeids.insert(1, "other.py::test_c")
     found.cells.extend([OUTCOMES.index("passed"), 0, *[0] * 9])
 
@@ -70,7 +70,7 @@ def test_the_tests_of_a_file_stay_together():
 def test_with_a_budget_one_variant_of_each_function_comes_before_the_others():
     outcomes = {"test_a[1]": "passed", "test_a[2]": "passed", "test_b": "passed"}
 
-    assert names(variants_last(tasks_of(ledger(**outcomes)))) == ["test_a[1]", "test_b", "test_a[2]"]
+    assert names(variants_last(tasks_of(recording(**outcomes)))) == ["test_a[1]", "test_b", "test_a[2]"]
 
 
 def test_one_variant_of_each_function_is_replayed_before_the_others_and_slow_suspects_last():
@@ -81,7 +81,7 @@ def test_one_variant_of_each_function_is_replayed_before_the_others_and_slow_sus
 
 
 def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_failed():
-    clean, failed, mute, never = tasks_of(ledger(test_a="passed", test_b="passed", test_c="passed", test_d="passed"))
+    clean, failed, mute, never = tasks_of(recording(test_a="passed", test_b="passed", test_c="passed", test_d="passed"))
     answers = {
         clean.ident: Answer(ident=clean.ident, screened="clean", ended=True),
         failed.ident: Answer(ident=failed.ident, failure="run 2: call failed: assert 0", ended=True),
@@ -99,7 +99,7 @@ def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_fa
 
 
 def test_readings_of_a_test_that_grew_become_a_suspect_with_its_rate():
-    (task,) = tasks_of(ledger(test_a="passed"))
+    (task,) = tasks_of(recording(test_a="passed"))
     readings = [[1000 + 96 * number] for number in range(20)]
     answer = Answer(
         ident=task.ident, counters=("heap_bytes",), readings=readings, spent="runs", screened="grown", ended=True

@@ -12,12 +12,12 @@ from pathlib import Path
 from leaktrace.casebook.model import Case
 from leaktrace.changes import credited
 from leaktrace.explain.model import Exhibit, Holder
-from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.native import followed
 from leaktrace.options import Options
 from leaktrace.order import CHEAP_S, MOST, Hearing, bisect_command, heard_again, is_steady_alone
 from leaktrace.passes import Deadline, Passes
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
+from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.base import interpreter
 from leaktrace.replay.letters import Answer, Settings, Task, targets_of
 from leaktrace.replay.runner import Pool
@@ -34,8 +34,8 @@ SUITE = """
     """
 
 
-def ledger(*names, took_s=0.01):
-    found = Ledger(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
+def recording(*names, took_s=0.01):
+    found = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
     for name in names:
         found.nodeids.append(f"test_a.py::{name}")
         found.cells.extend([OUTCOMES.index("passed"), int(took_s * 1e6), *[0] * 9])
@@ -85,7 +85,7 @@ def hear(tmp_path, found, *hearings):
 
 
 def test_a_test_that_leaks_after_those_before_it_is_a_leak_and_one_that_does_not_stays_as_it_was(tmp_path):
-    found = ledger("test_first", "test_grows", "test_quiet")
+    found = recording("test_first", "test_grows", "test_quiet")
 
     (grows, quiet), warnings = hear(tmp_path, found, ("test_grows", {}), ("test_quiet", {}))
 
@@ -99,7 +99,7 @@ def test_a_test_that_leaks_after_those_before_it_is_a_leak_and_one_that_does_not
 
 
 def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_were_judged(tmp_path):
-    slow = ledger("test_first", "test_grows", took_s=CHEAP_S + 1)
+    slow = recording("test_first", "test_grows", took_s=CHEAP_S + 1)
     (tmp_path / "replay").write_text("no folder can be made here", encoding="utf-8")
 
     (first, late, leak, group), warnings = hear(
@@ -126,7 +126,7 @@ def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_w
 def test_if_no_child_can_be_started_the_first_hearing_stands(tmp_path):
     (tmp_path / "replay").write_text("no folder can be made here", encoding="utf-8")
 
-    [case], warnings = hear(tmp_path, ledger("test_first", "test_grows"), ("test_grows", {}))
+    [case], warnings = hear(tmp_path, recording("test_first", "test_grows"), ("test_grows", {}))
 
     assert case.verdict is Verdict.STEADY
     [warning] = warnings
@@ -158,7 +158,7 @@ def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again():
 def test_of_more_steady_suspects_than_are_heard_again_the_number_and_the_reason_are_told(tmp_path):
     names = [f"test_{number}" for number in range(MOST + 1)]
     warnings, asked = [], []
-    found = ledger("test_first", *names)
+    found = recording("test_first", *names)
 
     heard_again(
         [hearing(name, tmp_path / "test_a.py") for name in names],

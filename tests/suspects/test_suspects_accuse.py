@@ -1,4 +1,4 @@
-"""Ledgers by hand, and who is accused by them."""
+"""Recordings by hand, and who is accused by them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from array import array
 
 import pytest
 
-from leaktrace.ledger.model import OUTCOMES, FixtureAccount, Ledger
-from leaktrace.ledger.spans import Settlement
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
+from leaktrace.recording.model import OUTCOMES, FixtureAccount, Recording
+from leaktrace.recording.spans import Settlement
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits
@@ -18,9 +18,9 @@ MB = 1_000_000
 LIMITS = Limits(test_bytes=10 * MB)
 
 
-def ledger(tests=(), worker="main"):
-    """A ledger of tests, each given as (node id, resident growth) with further fields as a dict."""
-    made = Ledger(counters=(RSS_BYTES, HEAP_BYTES), worker=worker, harness=array("q", [0, 0]))
+def recording(tests=(), worker="main"):
+    """A recording of tests, each given as (node id, resident growth) with further fields as a dict."""
+    made = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker=worker, harness=array("q", [0, 0]))
     for nodeid, rss, *more in tests:
         given = {"heap": 0, "outcome": "passed", "imports": (), "us": 1000, **(more[0] if more else {})}
         row = len(made)
@@ -52,7 +52,7 @@ def variants(count, size, name="t.py::test_variant"):
 
 
 def test_a_test_over_the_limit_is_a_suspect_and_one_at_the_limit_is_not():
-    made = ledger([("t.py::over", 10 * MB + 1), ("t.py::at", 10 * MB), ("t.py::shrinks", -50 * MB)])
+    made = recording([("t.py::over", 10 * MB + 1), ("t.py::at", 10 * MB), ("t.py::shrinks", -50 * MB)])
 
     [suspect] = accuse(made, LIMITS)
 
@@ -62,54 +62,54 @@ def test_a_test_over_the_limit_is_a_suspect_and_one_at_the_limit_is_not():
 
 
 def test_growth_of_the_heap_alone_is_enough():
-    [suspect] = accuse(ledger([("t.py::a", 1 * MB, {"heap": 20 * MB})]), LIMITS)
+    [suspect] = accuse(recording([("t.py::a", 1 * MB, {"heap": 20 * MB})]), LIMITS)
 
     assert (suspect.grew_by, suspect.counter) == (20 * MB, "heap_bytes")
 
 
 def test_a_counter_that_was_given_up_accuses_nobody():
-    made = ledger([("t.py::a", 1 * MB, {"heap": 20 * MB})])
+    made = recording([("t.py::a", 1 * MB, {"heap": 20 * MB})])
     made.unread["heap_bytes"] = "gone"
 
     assert accuse(made, LIMITS) == []
 
 
 def test_the_largest_suspect_comes_first():
-    made = with_fixture(ledger([("t.py::a", 20 * MB), ("t.py::b", 40 * MB)]), "database", kept=30 * MB)
+    made = with_fixture(recording([("t.py::a", 20 * MB), ("t.py::b", 40 * MB)]), "database", kept=30 * MB)
 
     assert [suspect.name for suspect in accuse(made, LIMITS)] == ["t.py::b", "database", "t.py::a"]
 
 
 def test_tests_that_did_not_pass_are_never_accused():
     outcomes = [outcome for outcome in OUTCOMES if outcome != "passed"]
-    made = ledger([(f"t.py::{outcome}", 50 * MB, {"outcome": outcome}) for outcome in outcomes])
+    made = recording([(f"t.py::{outcome}", 50 * MB, {"outcome": outcome}) for outcome in outcomes])
 
     assert accuse(made, LIMITS) == []
 
 
 def test_an_import_is_named_in_the_reason():
-    [suspect] = accuse(ledger([("t.py::a", 20 * MB, {"imports": ("pandas", "numpy")})]), LIMITS)
+    [suspect] = accuse(recording([("t.py::a", 20 * MB, {"imports": ("pandas", "numpy")})]), LIMITS)
 
     assert suspect.imports == ("pandas", "numpy")
     assert "it imported pandas, numpy, so this is likely one-time" in suspect.why
 
 
 def test_a_marker_raises_or_lowers_the_limit_of_its_test():
-    made = ledger([("t.py::may", 20 * MB), ("t.py::may_not", 2 * MB)])
+    made = recording([("t.py::may", 20 * MB), ("t.py::may_not", 2 * MB)])
     limits = Limits(test_bytes=10 * MB, own_bytes={"t.py::may": 30 * MB, "t.py::may_not": 1 * MB})
 
     assert names(made, limits) == [("test", "t.py::may_not")]
 
 
 def test_a_marker_leaves_a_test_out_of_its_groups_too():
-    made = ledger([("t.py::a", 50 * MB), *variants(10, 2 * MB)])
+    made = recording([("t.py::a", 50 * MB), *variants(10, 2 * MB)])
     limits = Limits(test_bytes=10 * MB, left_out=frozenset(made.nodeids))
 
     assert accuse(made, limits) == []
 
 
 def test_variants_below_the_limit_are_one_group():
-    [suspect] = accuse(ledger(variants(200, 300_000)), LIMITS)
+    [suspect] = accuse(recording(variants(200, 300_000)), LIMITS)
 
     assert (suspect.subject, suspect.name, suspect.tests) == ("group", "t.py::test_variant", 200)
     assert (suspect.grew_by, suspect.growth["rss_bytes"]) == (60 * MB, 60 * MB)
@@ -117,13 +117,13 @@ def test_variants_below_the_limit_are_one_group():
 
 
 def test_what_a_function_explains_its_class_and_module_do_not():
-    made = ledger([*variants(20, 1 * MB, "t.py::TestA::test_b"), *[(f"t.py::TestA::test_{n}", 0) for n in range(9)]])
+    made = recording([*variants(20, 1 * MB, "t.py::TestA::test_b"), *[(f"t.py::TestA::test_{n}", 0) for n in range(9)]])
 
     assert names(made) == [("group", "t.py::TestA::test_b")]
 
 
 def test_tests_of_a_class_and_of_a_module_are_groups():
-    made = ledger(
+    made = recording(
         [(f"a.py::TestA::test_{n}", 2 * MB) for n in range(9)] + [(f"b.py::test_{n}", 2 * MB) for n in range(9)]
     )
 
@@ -134,17 +134,17 @@ def test_tests_of_a_class_and_of_a_module_are_groups():
 
 
 def test_a_few_large_steps_are_no_group():
-    made = ledger([*variants(20, 0), ("t.py::test_variant[x]", 9 * MB), ("t.py::test_variant[y]", 9 * MB)])
+    made = recording([*variants(20, 0), ("t.py::test_variant[x]", 9 * MB), ("t.py::test_variant[y]", 9 * MB)])
 
     assert accuse(made, LIMITS) == []
 
 
 def test_two_tests_are_no_group():
-    assert accuse(ledger(variants(2, 9 * MB)), LIMITS) == []
+    assert accuse(recording(variants(2, 9 * MB)), LIMITS) == []
 
 
 def test_members_that_shrink_count_against_nobody():
-    made = ledger([*variants(12, 1 * MB), *variants(12, -1 * MB, "t.py::test_other")])
+    made = recording([*variants(12, 1 * MB), *variants(12, -1 * MB, "t.py::test_other")])
 
     assert names(made) == [("group", "t.py::test_variant")]
 
@@ -152,33 +152,33 @@ def test_members_that_shrink_count_against_nobody():
 def test_what_one_test_of_a_group_takes_and_the_next_gives_back_is_no_growth():
     swings = [(f"t.py::TestA::test_{n}", 100_000, {"heap": 2 * MB * (-1) ** n}) for n in range(40)]
 
-    assert accuse(ledger(swings), LIMITS) == []
+    assert accuse(recording(swings), LIMITS) == []
 
 
 @pytest.mark.parametrize("fate", [{"outcome": "failed"}, {"garbage": 30 * MB}])
 def test_what_a_test_that_accuses_nobody_gives_back_is_taken_off_its_groups_growth(fate):
     grown = variants(20, 1 * MB)
 
-    assert names(ledger(grown)) == [("group", "t.py::test_variant")]
-    assert accuse(ledger([*grown, ("t.py::test_variant[x]", -15 * MB, fate)]), LIMITS) == []
-    [suspect] = accuse(ledger([*grown, ("t.py::test_variant[x]", -5 * MB, fate)]), LIMITS)
+    assert names(recording(grown)) == [("group", "t.py::test_variant")]
+    assert accuse(recording([*grown, ("t.py::test_variant[x]", -15 * MB, fate)]), LIMITS) == []
+    [suspect] = accuse(recording([*grown, ("t.py::test_variant[x]", -5 * MB, fate)]), LIMITS)
     assert (suspect.grew_by, suspect.tests) == (15 * MB, 20)
 
 
 def test_what_a_failed_test_keeps_is_not_its_groups():
     grown = [*variants(20, 400_000), ("t.py::test_variant[x]", 9 * MB, {"outcome": "failed"})]
 
-    assert accuse(ledger(grown), LIMITS) == []
+    assert accuse(recording(grown), LIMITS) == []
 
 
 def test_growth_of_two_counters_is_not_summed_up():
     mixed = [(f"t.py::TestA::test_{n}", *((400_000,) if n % 2 else (0, {"heap": 400_000}))) for n in range(40)]
 
-    assert accuse(ledger(mixed), LIMITS) == []
+    assert accuse(recording(mixed), LIMITS) == []
 
 
 def test_a_group_that_gives_a_little_back_grows_all_the_same():
-    made = ledger([*variants(30, 0), *[(f"t.py::test_variant[{n}]", 0, {"heap": 2 * MB}) for n in range(20)]])
+    made = recording([*variants(30, 0), *[(f"t.py::test_variant[{n}]", 0, {"heap": 2 * MB}) for n in range(20)]])
     made.cells[7] = -3 * MB
 
     [suspect] = accuse(made, LIMITS)
@@ -197,7 +197,7 @@ def test_where_the_parameter_begins_is_seen_whatever_it_holds():
 
 
 def test_a_fixture_that_kept_its_loan_is_accused_with_its_first_user_to_run_again():
-    made = with_fixture(ledger([("t.py::a", 0)]), "database", kept=50 * MB)
+    made = with_fixture(recording([("t.py::a", 0)]), "database", kept=50 * MB)
 
     [suspect] = accuse(made, LIMITS)
 
@@ -211,25 +211,25 @@ def test_a_fixture_that_kept_its_loan_is_accused_with_its_first_user_to_run_agai
 
 
 def test_a_fixture_that_repaid_is_not_accused():
-    assert accuse(with_fixture(ledger(), "database", kept=9 * MB), LIMITS) == []
+    assert accuse(with_fixture(recording(), "database", kept=9 * MB), LIMITS) == []
 
 
 def test_a_fixture_that_is_still_open_is_not_accused():
-    assert accuse(with_fixture(ledger(), "database", kept=0, closings=0), LIMITS) == []
+    assert accuse(with_fixture(recording(), "database", kept=0, closings=0), LIMITS) == []
 
 
 def test_a_function_fixture_is_its_tests_matter():
-    assert accuse(with_fixture(ledger(), "client", kept=50 * MB, scope="function"), LIMITS) == []
+    assert accuse(with_fixture(recording(), "client", kept=50 * MB, scope="function"), LIMITS) == []
 
 
 def test_a_fixture_whose_only_user_is_left_out_is_left_out():
     limits = Limits(test_bytes=10 * MB, left_out=frozenset({"t.py::a"}))
 
-    assert accuse(with_fixture(ledger(), "database", kept=50 * MB), limits) == []
+    assert accuse(with_fixture(recording(), "database", kept=50 * MB), limits) == []
 
 
 def test_garbage_over_the_limit_is_noted_and_accuses_nobody():
-    made = ledger([("t.py::a", 1 * MB, {"garbage": 50 * MB})])
+    made = recording([("t.py::a", 1 * MB, {"garbage": 50 * MB})])
 
     assert accuse(made, LIMITS) == []
     [note] = notes(made, LIMITS)
@@ -237,19 +237,19 @@ def test_garbage_over_the_limit_is_noted_and_accuses_nobody():
 
 
 def test_a_failed_test_over_the_limit_is_noted_with_the_reason():
-    [note] = notes(ledger([("t.py::a", 20 * MB, {"outcome": "failed", "garbage": 0})]), LIMITS)
+    [note] = notes(recording([("t.py::a", 20 * MB, {"outcome": "failed", "garbage": 0})]), LIMITS)
 
     assert (note.slug, note.size_bytes) == ("failed", 20 * MB)
     assert "failed: pytest keeps its traceback and locals" in note.text
 
 
 def test_a_suspect_needs_no_note():
-    assert notes(ledger([("t.py::a", 20 * MB, {"garbage": 30 * MB})]), LIMITS) == []
+    assert notes(recording([("t.py::a", 20 * MB, {"garbage": 30 * MB})]), LIMITS) == []
 
 
 def test_suspects_of_several_workers_are_one_by_name():
-    groups = [accuse(ledger(variants(20, 1 * MB), worker), LIMITS) for worker in ("gw0", "gw1")]
-    tests = [accuse(ledger([("t.py::a", size * MB)]), LIMITS) for size in (20, 50)]
+    groups = [accuse(recording(variants(20, 1 * MB), worker), LIMITS) for worker in ("gw0", "gw1")]
+    tests = [accuse(recording([("t.py::a", size * MB)]), LIMITS) for size in (20, 50)]
 
     merged = ranked(suspect for each in (*groups, *tests) for suspect in each)
 
@@ -261,7 +261,7 @@ def test_suspects_of_several_workers_are_one_by_name():
 
 
 def test_fixtures_of_one_name_in_two_places_stay_apart():
-    made = with_fixture(ledger(), "database", kept=50 * MB, where="a/conftest.py:3")
+    made = with_fixture(recording(), "database", kept=50 * MB, where="a/conftest.py:3")
     with_fixture(made, "database", kept=20 * MB, where="b/conftest.py:3")
 
     assert [(each.where, each.grew_by) for each in ranked(accuse(made, LIMITS))] == [
@@ -271,7 +271,7 @@ def test_fixtures_of_one_name_in_two_places_stay_apart():
 
 
 def test_growth_that_a_collection_took_back_is_in_doubt_since_the_garbage_may_be_older():
-    made = ledger([("t.py::settled", -3 * MB, {"garbage": 19 * MB}), ("t.py::kept", 20 * MB, {"garbage": 1 * MB})])
+    made = recording([("t.py::settled", -3 * MB, {"garbage": 19 * MB}), ("t.py::kept", 20 * MB, {"garbage": 1 * MB})])
 
     [suspect] = doubtful(made, LIMITS)
 
@@ -280,7 +280,7 @@ def test_growth_that_a_collection_took_back_is_in_doubt_since_the_garbage_may_be
 
 
 def test_a_test_in_doubt_is_no_member_of_a_group():
-    made = ledger([*variants(4, 4 * MB), ("t.py::test_variant[4]", -3 * MB, {"garbage": 19 * MB})])
+    made = recording([*variants(4, 4 * MB), ("t.py::test_variant[4]", -3 * MB, {"garbage": 19 * MB})])
 
     [suspect] = accuse(made, LIMITS)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from leaktrace.explain.model import Exhibit
-from leaktrace.ledger.model import Growth
-from leaktrace.ledger.spans import TestSpan
 from leaktrace.probes.model import Thing, Value
+from leaktrace.recording.model import Growth
+from leaktrace.recording.spans import TestSpan
 from leaktrace.suspects.model import Note, Subject, Suspect
 from leaktrace.verdict.model import Rate, Verdict
 

@@ -85,7 +85,7 @@ def _unjudged(door: ReportDoor) -> Findings:
 
 def _local(door: ReportDoor) -> list[Part]:
     """The parts of processes that ran on this host; those of others come with their verdicts."""
-    return [part for part in door.parts if part.ledger.worker not in door.remote]
+    return [part for part in door.parts if part.recording.worker not in door.remote]
 
 
 def _confirmed(door: ReportDoor, interruptions: Interruptions) -> Findings:

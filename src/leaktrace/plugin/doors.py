@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from leaktrace.files import private_folder, read_bounded, remove_tree, temporary_folder
-from leaktrace.ledger.journal import Journal
-from leaktrace.ledger.opening import open_recorder
-from leaktrace.ledger.runs import prune
 from leaktrace.options import Mode, Options, Source, refused
 from leaktrace.output import check_folder, check_output
 from leaktrace.plugin.start import Start
 from leaktrace.plugin.watch import PhaseDoor, WatchDoor
+from leaktrace.recording.factory import open_recorder
+from leaktrace.recording.journal import Journal
+from leaktrace.recording.runs import prune
 from leaktrace.snapshot import Snapshot
 
 
 if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
     from leaktrace.explain.known_leaks import KnownLeak
-    from leaktrace.ledger.model import Ledger
+    from leaktrace.recording.model import Recording
     from leaktrace.session import Context, Findings, Part
     from leaktrace.suspects.model import Suspect
 
@@ -63,13 +63,13 @@ class Shared:
         if text not in self.warnings:
             self.warnings.append(text)
 
-    def part(self, ledger: Ledger) -> Part:
+    def part(self, recording: Recording) -> Part:
         """What a process saw, judged as far as a watch can."""
         from leaktrace.session import examine, limits_of  # noqa: PLC0415 - at the end of a run
 
         watch = self.watch
         return examine(
-            ledger,
+            recording,
             self.options,
             limits_of(self.options, watch.marked if watch is not None else {}, self.workers),
             paths={item.nodeid: str(item.path) for item in (watch.items if watch is not None else ())},

@@ -17,12 +17,12 @@ import pytest
 
 from leaktrace import options as table
 from leaktrace.errors import LeaktraceError
-from leaktrace.ledger.model import Ledger, is_uneventful
 from leaktrace.options import Mode
 from leaktrace.plugin.doors import Shared, confirms
 from leaktrace.plugin.frames import without_ours
 from leaktrace.plugin.outlet import Outlet
 from leaktrace.plugin.watch import WatchDoor
+from leaktrace.recording.model import Recording, is_uneventful
 from leaktrace.words import escaped
 
 
@@ -107,15 +107,15 @@ class ReportDoor:
 
     def _end_watch(self) -> None:
         shared = self.shared
-        ledger = shared.watch.close() if shared.watch is not None else None
-        if ledger is not None and self._is_all_well(ledger):
-            self._well = len(ledger)
+        recording = shared.watch.close() if shared.watch is not None else None
+        if recording is not None and self._is_all_well(recording):
+            self._well = len(recording)
             return
         # The last test has ended: from here on the rooms that judge and report may be loaded.
         from leaktrace.session import unreplayed  # noqa: PLC0415
 
-        if ledger is not None:
-            self.parts.append(shared.part(ledger))
+        if recording is not None:
+            self.parts.append(shared.part(recording))
         if self.parts and not confirms(shared.options):
             self.bind(unreplayed(self.parts))
 
@@ -143,12 +143,12 @@ class ReportDoor:
                 text = f"the casebook could not be written to {target}: {exc}"
                 self.book = replace(self.book, warnings=(*self.book.warnings, text))
 
-    def _is_all_well(self, ledger: Ledger) -> bool:
+    def _is_all_well(self, recording: Recording) -> bool:
         """Whether one line will say it all, so that nothing has to be judged."""
         shared = self.shared
         asked = shared.options.json_path is not None or shared.options.mode is not Mode.WATCH
         marked = shared.watch is not None and bool(shared.watch.marked)
-        return not (asked or marked or shared.warnings) and is_uneventful(ledger, shared.options.limit_bytes)
+        return not (asked or marked or shared.warnings) and is_uneventful(recording, shared.options.limit_bytes)
 
     def terminal(self) -> Any:
         """Pytest's terminal reporter, or another plugin's in its place; None where nobody would read what it prints."""
@@ -184,7 +184,7 @@ class ReportDoor:
             for text in self.shared.warnings:
                 reporter.write_line(escaped(f"leaktrace: warning: {text}"))
             return
-        tests = sum(len(part.ledger) for part in self.parts)
+        tests = sum(len(part.recording) for part in self.parts)
         if terminal.is_quiet(book):
             if tests and loud:
                 reporter.write_line(terminal.one_line(book, tests))
@@ -195,7 +195,7 @@ class ReportDoor:
         from leaktrace.casebook.accounts import merged_peaks  # noqa: PLC0415
         from leaktrace.report import terminal  # noqa: PLC0415
 
-        yield from terminal.lines(book, merged_peaks([part.ledger for part in self.parts], PEAKS))
+        yield from terminal.lines(book, merged_peaks([part.recording for part in self.parts], PEAKS))
         if self.shared.options.json_path is not None and self._written:
             yield f"casebook: {self.shared.options.json_path}"
 

@@ -12,11 +12,11 @@ import pytest
 
 from leaktrace import options as table
 from leaktrace.errors import LeaktraceError
-from leaktrace.ledger.model import FixtureAccount, Ledger
-from leaktrace.ledger.recorder import Recorder
 from leaktrace.named import plain_name, where_of
 from leaktrace.options import Options
 from leaktrace.plugin.frames import FramesDoor
+from leaktrace.recording.model import FixtureAccount, Recording
+from leaktrace.recording.recorder import Recorder
 
 
 MOST_WARNINGS = 1000
@@ -28,7 +28,7 @@ class WatchDoor:
     def __init__(self, recorder: Recorder, options: Options, rootpath: Path, complain: Callable[[str], None]) -> None:
         self._recorder: Recorder | None = recorder
         self._stopped: Recorder | None = None
-        self._ledger = recorder.ledger
+        self._recording = recorder.recording
         self._options, self._rootpath, self._complain = options, rootpath, complain
         self._accounts: dict[pytest.FixtureDef[Any], FixtureAccount | None] = {}
         self._cleans = False
@@ -139,15 +139,19 @@ class WatchDoor:
             if self._recorder is None:
                 return
             # A setup that passed begins a rerun anew; of most tests, what the call said is all.
-            if report.outcome != "passed" or report.when == "call" or (report.when == "setup" and self._recorder.told):
+            if (
+                report.outcome != "passed"
+                or report.when == "call"
+                or (report.when == "setup" and self._recorder.outcome_index)
+            ):
                 self._recorder.outcome(outcome_of(report), report.when or "call")
         except Exception as exc:  # noqa: BLE001
             self._stop(exc)
 
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
         """A resource that nobody closed, and the collector did: perhaps long after the test that made it."""
-        if issubclass(warning_message.category, ResourceWarning) and len(self._ledger.warned) < MOST_WARNINGS:
-            self._ledger.warned.append((nodeid, str(warning_message.message)))
+        if issubclass(warning_message.category, ResourceWarning) and len(self._recording.warned) < MOST_WARNINGS:
+            self._recording.warned.append((nodeid, str(warning_message.message)))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_fixture_setup(
@@ -208,8 +212,8 @@ class WatchDoor:
         """What the running test has grown by so far, its teardown included."""
         return 0 if self._recorder is None else self._recorder.grown_bytes()
 
-    def close(self) -> Ledger:
-        """End the watch and return its ledger; pytest's objects are let go, the report must not keep them."""
+    def close(self) -> Recording:
+        """End the watch and return its recording; pytest's objects are let go, the report must not keep them."""
         self._accounts.clear()
         recorder, self._recorder = self._recorder or self._stopped, None
         if recorder is not None:
@@ -217,7 +221,7 @@ class WatchDoor:
                 recorder.finish()
             except Exception as exc:  # noqa: BLE001 - what the watch had seen until then is still to be judged
                 self._complain(f"the watch could not end: {type(exc).__name__}: {exc}")
-        return self._ledger
+        return self._recording
 
 
 class PhaseDoor:
@@ -233,7 +237,7 @@ class PhaseDoor:
 
 
 def outcome_of(report: pytest.TestReport) -> str:
-    """One of the ledger's outcomes for one report."""
+    """One of the recording's outcomes for one report."""
     if report.outcome == "passed":
         return "xpassed" if hasattr(report, "wasxfail") else "passed"
     if report.outcome == "failed":

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leaktrace.ledger.journal import read_journal
-from leaktrace.ledger.reader import gap_of
 from leaktrace.plugin.doors import WORKER_KEY, Shared, confirms
 from leaktrace.plugin.report import ReportDoor
+from leaktrace.recording.journal import read_journal
+from leaktrace.recording.reader import gap_of
 
 
 if TYPE_CHECKING:
@@ -112,14 +112,14 @@ class ControllerDoor:
 
     def gather(self) -> None:
         """Read the journals of workers that sent nothing: they died, or the run was interrupted."""
-        told = {part.ledger.worker for part in self._report.parts}
+        told = {part.recording.worker for part in self._report.parts}
         for path in sorted(self._shared.folder.glob("*.jsonl")):
             if path.stem in told:
                 continue
             try:
-                ledger = read_journal(path)
-                if (gap := gap_of(ledger)) is not None:
+                recording = read_journal(path)
+                if (gap := gap_of(recording)) is not None:
                     self._shared.complain(gap)
-                self._report.parts.append(self._shared.part(ledger))
+                self._report.parts.append(self._shared.part(recording))
             except Exception as exc:  # noqa: BLE001 - one that cannot be read costs that worker's part
                 self._shared.complain(f"the journal of worker {path.stem} cannot be read: {exc}")

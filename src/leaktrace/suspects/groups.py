@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from leaktrace.ledger.model import Ledger
+from leaktrace.recording.model import Recording
 from leaktrace.suspects.model import Suspect
 
 
@@ -51,7 +51,13 @@ def sums(members: Iterable[Member]) -> dict[tuple[str, str], list[Member]]:
 
 
 def accuse_groups(
-    members: Sequence[Member], others: Sequence[Member], ledger: Ledger, limit_bytes: int, *, replayed: int, worker: str
+    members: Sequence[Member],
+    others: Sequence[Member],
+    recording: Recording,
+    limit_bytes: int,
+    *,
+    replayed: int,
+    worker: str,
 ) -> list[Suspect]:
     """Groups over the limit, the smallest that explains it first: what a function explains, its module does not.
 
@@ -69,7 +75,7 @@ def accuse_groups(
             if not _grew_together(rest, less, limit_bytes):
                 continue
             explained.update(member.row for member in rest)
-            suspects.append(_suspect(kind, name, rest, less, ledger, replayed=replayed, worker=worker))
+            suspects.append(_suspect(kind, name, rest, less, recording, replayed=replayed, worker=worker))
     return suspects
 
 
@@ -93,7 +99,7 @@ def _suspect(
     name: str,
     members: Sequence[Member],
     given_back: Sequence[int],
-    ledger: Ledger,
+    recording: Recording,
     *,
     replayed: int,
     worker: str,
@@ -106,23 +112,25 @@ def _suspect(
     step = max(1, len(heaviest) // replayed)
     chosen = tuple(member.nodeid for member in heaviest[step // 2 :: step])[:replayed]
     what = {"function": "variants", "class": "tests of the class", "module": "tests of the module"}[kind]
-    n = len(ledger.counters)
+    n = len(recording.counters)
     growth: dict[str, int] = {}
-    for i, counter in enumerate(ledger.counters):
-        if counter.name not in ledger.unread:
+    for i, counter in enumerate(recording.counters):
+        if counter.name not in recording.unread:
             growth[counter.name] = sum(
-                ledger.cells[member.row * ledger.width + 3 + n * part + i] for member in members for part in (1, 2, 3)
+                recording.cells[member.row * recording.width + 3 + n * part + i]
+                for member in members
+                for part in (1, 2, 3)
             )
     return Suspect(
         subject="group",
         name=name,
         kind="memory",
-        counter=ledger.counters[worst].name,
+        counter=recording.counters[worst].name,
         grew_by=size,
         growth=growth,
         why=f"{len(members)} {what} grew by {size} bytes together, {size // len(members)} each; none is over the limit",
         nodeids=chosen,
         worker=worker,
         tests=len(members),
-        duration_s=max(ledger.cells[member.row * ledger.width + 1] for member in members) / 1e6,
+        duration_s=max(recording.cells[member.row * recording.width + 1] for member in members) / 1e6,
     )

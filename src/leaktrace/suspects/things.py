@@ -6,8 +6,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from leaktrace.ledger.model import OUTCOMES, Ledger
 from leaktrace.probes.model import Thing
+from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.suspects.groups import MIN_TESTS, group_names
 from leaktrace.suspects.model import Limits, Note, Suspect, amount_of
 
@@ -19,36 +19,36 @@ NAMED = 2
 """Things that a suspect's sentence names."""
 
 
-def accuse_things(ledger: Ledger, limits: Limits) -> list[Suspect]:
+def accuse_things(recording: Recording, limits: Limits) -> list[Suspect]:
     """The tests and the wider fixtures that left something behind, most things first.
 
     Variants of one function that left the same kind behind are one group. A test that did not pass accuses nobody:
     pytest keeps its traceback, and with that what its frames held.
     """
-    found = [*_of_tests(ledger, limits), *_of_fixtures(ledger, limits)]
+    found = [*_of_tests(recording, limits), *_of_fixtures(recording, limits)]
     return sorted(found, key=lambda suspect: (suspect.kind == "state", -len(suspect.things)))
 
 
-def unclosed(ledger: Ledger, limits: Limits) -> list[Note]:
+def unclosed(recording: Recording, limits: Limits) -> list[Note]:
     """ResourceWarnings that came up in a later test than the one that made the resource, as the maker's."""
-    rows = {nodeid: row for row, nodeid in enumerate(ledger.nodeids)}
+    rows = {nodeid: row for row, nodeid in enumerate(recording.nodeids)}
     found: list[Note] = []
     spent: set[tuple[int, int]] = set()
-    for told_in, text in ledger.warned:
-        latest = rows.get(told_in, len(ledger))
+    for told_in, text in recording.warned:
+        latest = rows.get(told_in, len(recording))
         makers = [
             (row, i)
-            for row, things in ledger.gone.items()
+            for row, things in recording.gone.items()
             for i, thing in enumerate(things)
             if row < latest and (row, i) not in spent and _is_meant(thing, text)
         ]
-        if not makers or ledger.nodeids[makers[-1][0]] in limits.left_out:
+        if not makers or recording.nodeids[makers[-1][0]] in limits.left_out:
             continue
         row, i = max(makers)
         spent.add((row, i))
-        thing = ledger.gone[row][i]
+        thing = recording.gone[row][i]
         told = f"{thing.noun} {thing.name} ({thing.detail}) was left to the collector, which closed it in {told_in}"
-        found.append(Note(slug="unclosed", nodeid=ledger.nodeids[row], size_bytes=0, text=told))
+        found.append(Note(slug="unclosed", nodeid=recording.nodeids[row], size_bytes=0, text=told))
     return found
 
 
@@ -62,21 +62,23 @@ def _is_meant(thing: Thing, text: str) -> bool:
     return thing.kind == "fds" and bool(thing.name) and f"name={thing.name!r}" in text
 
 
-def _of_tests(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
+def _of_tests(recording: Recording, limits: Limits) -> Iterator[Suspect]:
     variants: dict[tuple[str, str], list[tuple[int, tuple[Thing, ...]]]] = defaultdict(list)
-    left = {row: (*ledger.things.get(row, ()), *ledger.held.get(row, ())) for row in ledger.things | ledger.held}
-    for row, things in (left if limits.confirming else ledger.things).items():
-        nodeid = ledger.nodeids[row]
-        if nodeid in limits.left_out or ledger.cells[row * ledger.width] != PASSED:
+    left = {
+        row: (*recording.things.get(row, ()), *recording.held.get(row, ())) for row in recording.things | recording.held
+    }
+    for row, things in (left if limits.confirming else recording.things).items():
+        nodeid = recording.nodeids[row]
+        if nodeid in limits.left_out or recording.cells[row * recording.width] != PASSED:
             continue
-        own = [thing for thing in things if not (row in ledger.imports and _of_an_import(thing))]
+        own = [thing for thing in things if not (row in recording.imports and _of_an_import(thing))]
         for kind, found in limits.blamed(own, nodeid).items():
             variants[group_names(nodeid).get("function", nodeid), kind].append((row, found))
     for (name, kind), rows in variants.items():
         if len(rows) >= MIN_TESTS:
-            yield _group(ledger, limits, name, kind, rows)
+            yield _group(recording, limits, name, kind, rows)
         else:
-            yield from (_test(ledger, row, kind, found) for row, found in rows)
+            yield from (_test(recording, row, kind, found) for row, found in rows)
 
 
 def _of_an_import(thing: Thing) -> bool:
@@ -84,8 +86,8 @@ def _of_an_import(thing: Thing) -> bool:
     return thing.noun == "native thread" or (thing.noun == "file" and thing.name.startswith("/dev/"))
 
 
-def _test(ledger: Ledger, row: int, kind: str, things: tuple[Thing, ...]) -> Suspect:
-    span = ledger.span(row)
+def _test(recording: Recording, row: int, kind: str, things: tuple[Thing, ...]) -> Suspect:
+    span = recording.span(row)
     return Suspect(
         subject="test",
         name=span.nodeid,
@@ -93,21 +95,21 @@ def _test(ledger: Ledger, row: int, kind: str, things: tuple[Thing, ...]) -> Sus
         counter=COUNTERS.get(kind, kind),
         grew_by=amount_of(things),
         growth=span.growth,
-        why=f"it left {_listed(things)}, still there {_until(ledger, row)}",
+        why=f"it left {_listed(things)}, still there {_until(recording, row)}",
         nodeids=(span.nodeid,),
-        worker=ledger.worker,
+        worker=recording.worker,
         imports=span.imports,
         duration_s=span.duration_s,
         things=things,
     )
 
 
-def _until(ledger: Ledger, row: int) -> str:
-    return "at the end of the run" if row in ledger.things else "until a fixture of the session ended"
+def _until(recording: Recording, row: int) -> str:
+    return "at the end of the run" if row in recording.things else "until a fixture of the session ended"
 
 
 def _group(
-    ledger: Ledger, limits: Limits, name: str, kind: str, rows: Sequence[tuple[int, tuple[Thing, ...]]]
+    recording: Recording, limits: Limits, name: str, kind: str, rows: Sequence[tuple[int, tuple[Thing, ...]]]
 ) -> Suspect:
     things = tuple(thing for _row, found in rows for thing in found)
     step = max(1, len(rows) // limits.replayed)
@@ -118,17 +120,17 @@ def _group(
         counter=COUNTERS.get(kind, kind),
         grew_by=amount_of(things),
         why=f"{len(rows)} variants left {_listed(things)}, still there at the end of the run",
-        nodeids=tuple(ledger.nodeids[row] for row, _found in rows[::step])[: limits.replayed],
-        worker=ledger.worker,
+        nodeids=tuple(recording.nodeids[row] for row, _found in rows[::step])[: limits.replayed],
+        worker=recording.worker,
         tests=len(rows),
-        duration_s=max(ledger.cells[row * ledger.width + 1] for row, _found in rows) / 1e6,
+        duration_s=max(recording.cells[row * recording.width + 1] for row, _found in rows) / 1e6,
         things=things,
     )
 
 
-def _of_fixtures(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
+def _of_fixtures(recording: Recording, limits: Limits) -> Iterator[Suspect]:
     """Wider fixtures whose finalizer has run and that did not give back what their setup had made."""
-    for account in ledger.fixtures:
+    for account in recording.fixtures:
         user = account.first_user
         left = [*account.things, *account.held] if limits.confirming else account.things
         if not left or not user or user in limits.left_out:
@@ -142,7 +144,7 @@ def _of_fixtures(ledger: Ledger, limits: Limits) -> Iterator[Suspect]:
                 grew_by=amount_of(things),
                 why=f"its setup made {_listed(things)}, still there after its finalizer",
                 nodeids=(user,),
-                worker=ledger.worker,
+                worker=recording.worker,
                 scope=account.scope,
                 where=account.where,
                 tests=account.setups,

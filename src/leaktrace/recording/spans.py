@@ -1,13 +1,13 @@
-"""What is read out of a ledger when it is judged and reported; a watch that finds nothing never loads it."""
+"""What is read out of a recording when it is judged and reported; a watch that finds nothing never loads it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from leaktrace.ledger.model import Growth
-from leaktrace.ledger.settlement import Settlement
 from leaktrace.probes.model import Thing, Unread, Value
+from leaktrace.recording.model import Growth
+from leaktrace.recording.settlement import Settlement
 
 
 __all__ = ["Settlement", "TestSpan", "total"]

@@ -1,4 +1,4 @@
-"""A journal's file to a ledger: what is torn or broken in it is skipped and counted, and nothing in it is trusted."""
+"""Reads a journal into a recording: what is torn or broken is skipped and counted, and nothing in it is trusted."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 from leaktrace.codec import LONGEST, NUMBER_BOUND, Bounds, decode, loads
 from leaktrace.errors import FileError
 from leaktrace.files import lines_of
-from leaktrace.ledger.journal import MAX_BYTES, VERSION
-from leaktrace.ledger.model import OUTCOMES, PHASES, FixtureAccount, Ledger
-from leaktrace.ledger.spans import Settlement
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Thing, Unread
+from leaktrace.recording.journal import MAX_BYTES, VERSION
+from leaktrace.recording.model import OUTCOMES, PHASES, FixtureAccount, Recording
+from leaktrace.recording.spans import Settlement
 
 
 KNOWN = {counter.name: counter for counter in (RSS_BYTES, HEAP_BYTES, BLOCKS)}
@@ -25,8 +25,8 @@ _ASIDE = (b'{"t": "fixture"', b'{"t": "unread"')
 """Records that are written while a test runs: one that is torn does not tell that the test has ended."""
 
 
-def read(path: Path) -> Ledger:
-    """The ledger that a journal tells, as far as it goes.
+def read(path: Path) -> Recording:
+    """The recording that a journal tells, as far as it goes.
 
     A record that is torn or broken is left out and counted in `torn`; `complete` is False when the journal has no end,
     and `running` then names the test that was running, where nothing is missing that could say otherwise.
@@ -72,22 +72,22 @@ def things_of(data: Sequence[Any]) -> tuple[Thing, ...]:
         raise ValueError(str(exc)) from exc
 
 
-def gap_of(ledger: Ledger) -> str | None:
-    """What is missing in a ledger that was read from a journal, in one sentence; None where nothing is."""
+def gap_of(recording: Recording) -> str | None:
+    """What is missing in a recording that was read from a journal, in one sentence; None where nothing is."""
     said = []
-    if ledger.stopped is not None:
-        said.append(f"its watch stopped: {ledger.stopped}")
-    if ledger.lost:
-        said.append(f"{ledger.lost} or more records could not be written")
-    if ledger.torn:
-        said.append(f"{ledger.torn} records are torn or broken")
-    return f"the journal of {ledger.worker} has gaps: {'; '.join(said)}" if said else None
+    if recording.stopped is not None:
+        said.append(f"its watch stopped: {recording.stopped}")
+    if recording.lost:
+        said.append(f"{recording.lost} or more records could not be written")
+    if recording.torn:
+        said.append(f"{recording.torn} records are torn or broken")
+    return f"the journal of {recording.worker} has gaps: {'; '.join(said)}" if said else None
 
 
 class _Reader:
-    """Builds a ledger, record by record; `last` follows the counters, so that the accounts add up.
+    """Builds a recording, record by record; `last` follows the counters, so that the accounts add up.
 
-    A record is taken whole or not at all: whatever may be wrong with it is found before the ledger is touched.
+    A record is taken whole or not at all: whatever may be wrong with it is found before the recording is touched.
     """
 
     def __init__(self, record: Mapping[str, Any]) -> None:
@@ -103,7 +103,7 @@ class _Reader:
         first = {_text(name): _whole(value) for name, value in record["first"].items()}
         counters = tuple(KNOWN.get(name) or Counter(name=name, unit="count", kind=name) for name in names)
         zeros = [0] * len(counters)
-        self.ledger = Ledger(
+        self.recording = Recording(
             counters=counters,
             worker=_text(record["worker"]),
             pid=_whole(record["pid"]),
@@ -124,71 +124,71 @@ class _Reader:
         try:
             self.take(loads(b"" if line is None else line))  # one without end is as broken as an empty one
         except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
-            self.ledger.torn += 1
+            self.recording.torn += 1
             broken = line or b""
             if not broken.startswith(_ASIDE):
-                self.ledger.running = None
+                self.recording.running = None
             self._row += broken.startswith(b'{"t":"test"')
 
     def take(self, record: Mapping[str, Any]) -> None:
         """One more record; of a kind that is not known, none."""
-        kind, ledger = record["t"], self.ledger
+        kind, recording = record["t"], self.recording
         if kind == "test":
             self._test(record)
         elif kind == "fixture":
             self._fixture(record)
         elif kind == "collected":
             following, reached = _name(record.get("next")), self._numbers(record, "at")
-            self._credit(ledger.collection, reached)
-            ledger.running = following
+            self._credit(recording.collection, reached)
+            recording.running = following
         elif kind == "unread":
             name, why = _text(record["counter"]), _text(record["why"])
-            ledger.unread[name] = why
+            recording.unread[name] = why
         elif kind == "lost":
-            ledger.lost += _count(record["records"])
-            ledger.running = None
+            recording.lost += _count(record["records"])
+            recording.running = None
         elif kind == "stopped":
-            ledger.stopped, ledger.running = _text(record["why"]), None
+            recording.stopped, recording.running = _text(record["why"]), None
         elif kind == "end":
             self._end(record)
 
     def _end(self, record: Mapping[str, Any]) -> None:
         """Things that their tests left and that the end of the run did not find any more are gone."""
-        ledger, reached = self.ledger, self._numbers(record, "at")
+        recording, reached = self.recording, self._numbers(record, "at")
         place = {row: i for i, row in enumerate(self._rows)}
         gone = {_count(row): things_of(things) for row, things in _list(record.get("gone", []), LONGEST)}
-        self._credit(ledger.harness, reached)
-        ledger.complete, ledger.running = True, None
+        self._credit(recording.harness, reached)
+        recording.complete, recording.running = True, None
         for row, lost in gone.items():
             if row not in place:
                 continue
-            kept = tuple(thing for thing in ledger.things.pop(place[row], ()) if thing not in lost)
-            ledger.gone[place[row]] = lost
+            kept = tuple(thing for thing in recording.things.pop(place[row], ()) if thing not in lost)
+            recording.gone[place[row]] = lost
             if kept:
-                ledger.things[place[row]] = kept
+                recording.things[place[row]] = kept
 
-    def done(self) -> Ledger:
-        """The ledger, with the last values known."""
-        ledger = self.ledger
+    def done(self) -> Recording:
+        """The recording, with the last values known."""
+        recording = self.recording
         if self._has_gap:
-            ledger.running = None
-            ledger.lost = max(1, ledger.lost)
-        for i, counter in enumerate(ledger.counters):
+            recording.running = None
+            recording.lost = max(1, recording.lost)
+        for i, counter in enumerate(recording.counters):
             self.last[i] += self._lent[i]
-            why = ledger.unread.get(counter.name)
-            ledger.last[counter.name] = self.last[i] if why is None else Unread(counter=counter.name, why=why)
+            why = recording.unread.get(counter.name)
+            recording.last[counter.name] = self.last[i] if why is None else Unread(counter=counter.name, why=why)
             if why is not None:
-                ledger.first.setdefault(counter.name, Unread(counter=counter.name, why=why))
-        highest = max((ledger.cells[row * ledger.width + 2] for row in range(len(ledger))), default=0)
-        ledger.peak_rss_bytes = highest or Unread(
-            counter=PEAK_RSS_BYTES.name, why=ledger.unread.get(PEAK_RSS_BYTES.name, "no test had ended")
+                recording.first.setdefault(counter.name, Unread(counter=counter.name, why=why))
+        highest = max((recording.cells[row * recording.width + 2] for row in range(len(recording))), default=0)
+        recording.peak_rss_bytes = highest or Unread(
+            counter=PEAK_RSS_BYTES.name, why=recording.unread.get(PEAK_RSS_BYTES.name, "no test had ended")
         )
-        return ledger
+        return recording
 
     def _numbers(self, record: Mapping[str, Any], part: str) -> array[int]:
         numbers = array("q", [_whole(value) for value in _list(record[part], _MOST_COUNTERS)])
-        if len(numbers) != len(self.ledger.counters):
-            raise ValueError(f"{part} has {len(numbers)} numbers for {len(self.ledger.counters)} counters")
+        if len(numbers) != len(self.recording.counters):
+            raise ValueError(f"{part} has {len(numbers)} numbers for {len(self.recording.counters)} counters")
         return numbers
 
     def _credit(self, into: array[int], reached: Sequence[int]) -> None:
@@ -196,7 +196,7 @@ class _Reader:
         self.last[:] = reached
 
     def _test(self, record: Mapping[str, Any]) -> None:
-        ledger, row, n = self.ledger, len(self.ledger), len(self.ledger.counters)
+        recording, row, n = self.recording, len(self.recording), len(self.recording.counters)
         # What has not moved is left out.
         start = self._numbers(record, "start") if "start" in record else None
         phases = [self._numbers(record, part) if part in record else array("q", [0] * n) for part in PHASES]
@@ -208,22 +208,22 @@ class _Reader:
         written = _count(record.get("row", self._row))
         cells = (head, array("q", self.last) if start is None else start, *phases)
         if start is not None:
-            self._credit(ledger.harness, start)
-        ledger.nodeids.append(nodeid)
+            self._credit(recording.harness, start)
+        recording.nodeids.append(nodeid)
         for numbers in cells:
-            ledger.cells.extend(numbers)
+            recording.cells.extend(numbers)
         for i in range(n):
             self.last[i] += self._lent[i] + sum(phase[i] for phase in phases)
             self._lent[i] = 0
         self._rows.append(written)
         self._row = written + 1
-        ledger.running = following
+        recording.running = following
         if imports:
-            ledger.imports[row] = imports
+            recording.imports[row] = imports
         if things is not None:
-            ledger.things[row] = things
+            recording.things[row] = things
         if settlement is not None:
-            ledger.settlements[row] = settlement
+            recording.settlements[row] = settlement
 
     def _fixture(self, record: Mapping[str, Any]) -> None:
         name, scope, where = _text(record["name"]), _text(record["scope"]), _text(record["where"])
@@ -245,7 +245,7 @@ class _Reader:
             account.open = array("q", [0] * len(numbers))
         if known is None:
             self._fixtures[name, scope, where] = account
-            self.ledger.fixtures.append(account)
+            self.recording.fixtures.append(account)
 
 
 def _sum(one: Sequence[int], other: Sequence[int]) -> array[int]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import gc
 from contextlib import contextmanager
 
-from leaktrace.ledger.recorder import Recorder
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Unread
+from leaktrace.recording.recorder import Recorder
 
 
 MB = 1_000_000
@@ -52,8 +52,8 @@ class Run:
         )
 
     @property
-    def ledger(self):
-        return self.recorder.ledger
+    def recording(self):
+        return self.recorder.recording
 
     def grow(self, size, heap=None):
         self.rss.value += size
@@ -114,7 +114,7 @@ class Run:
         self.grow(-later)
 
     def span(self, row=0):
-        return self.ledger.span(row)
+        return self.recording.span(row)
 
     def phases(self, row=0):
         return tuple(self.span(row).phases[name]["rss_bytes"] for name in ("setup", "call", "teardown"))

@@ -9,10 +9,10 @@ import sys
 import types
 
 import pytest
-from ledger_scripts import MB, Run, rss
+from recording_scripts import MB, Run, rss
 
-from leaktrace.ledger.journal import Journal, read_journal
 from leaktrace.probes.model import Unread
+from leaktrace.recording.journal import Journal, read_journal
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def test_growth_before_the_first_test_is_the_collections_and_between_tests_the_h
     run.grow(13)
     run.recorder.finish()
 
-    assert rss(run.ledger.collection) == 5
-    assert rss(run.ledger.harness) == 7 + 11 + 13
-    assert [span.growth["rss_bytes"] for span in run.ledger.spans()] == [100, 1000]
-    assert run.ledger.last["rss_bytes"] == run.rss.value
+    assert rss(run.recording.collection) == 5
+    assert rss(run.recording.harness) == 7 + 11 + 13
+    assert [span.growth["rss_bytes"] for span in run.recording.spans()] == [100, 1000]
+    assert run.recording.last["rss_bytes"] == run.rss.value
 
 
 def test_a_wider_fixtures_setup_is_a_loan_and_not_the_tests(run):
@@ -205,7 +205,7 @@ def full_collections():
 
 
 def test_free_pages_that_malloc_gives_back_clear_a_test_without_a_collection(run, monkeypatch):
-    monkeypatch.setattr("leaktrace.ledger.recorder.trim", lambda: run.grow(-50 * MB, heap=0))
+    monkeypatch.setattr("leaktrace.recording.recorder.trim", lambda: run.grow(-50 * MB, heap=0))
     with full_collections() as seen, run.test():
         run.grow(50 * MB, heap=0)
 
@@ -227,7 +227,7 @@ def test_a_test_below_its_limit_is_not_settled(run):
     run.whole("t.py::b", call=20 * MB, limit_bytes=30 * MB)
     run.whole("t.py::c", call=9 * MB, limit_bytes=1 * MB)
 
-    assert list(run.ledger.settlements) == [2]
+    assert list(run.recording.settlements) == [2]
 
 
 def test_growth_of_the_heap_alone_is_suspicious_too(run):
@@ -259,8 +259,8 @@ def test_a_counter_that_cannot_be_read_is_given_up_with_its_reason(run):
 
     gone = Unread(counter="heap_bytes", why="the call is gone")
     assert run.heap.reads == reads
-    assert run.ledger.unread == {"heap_bytes": "the call is gone"}
-    assert [span.growth for span in run.ledger.spans()] == [{"rss_bytes": 5, "heap_bytes": gone}] * 3
+    assert run.recording.unread == {"heap_bytes": "the call is gone"}
+    assert [span.growth for span in run.recording.spans()] == [{"rss_bytes": 5, "heap_bytes": gone}] * 3
 
 
 def test_a_counter_that_was_never_to_be_had_is_unread_from_the_start():
@@ -268,7 +268,7 @@ def test_a_counter_that_was_never_to_be_had_is_unread_from_the_start():
     run.heap.broken = "no such call"
     run.recorder._first_reading()
 
-    assert run.ledger.first["heap_bytes"] == Unread(counter="heap_bytes", why="no such call")
+    assert run.recording.first["heap_bytes"] == Unread(counter="heap_bytes", why="no such call")
 
 
 def watch(*, test_us, limit_bytes=10 * MB):
@@ -302,7 +302,7 @@ def test_what_short_tests_leave_on_the_heap_is_read_with_the_seventeenth_at_the_
     for _ in range(17):
         run.brief(heap=1000)
 
-    assert [span.growth["heap_bytes"] for span in run.ledger.spans()] == [0] * 16 + [17_000]
+    assert [span.growth["heap_bytes"] for span in run.recording.spans()] == [0] * 16 + [17_000]
 
 
 def fragmented(heap_ms):
@@ -335,7 +335,7 @@ def test_a_heap_that_takes_long_to_sum_up_is_read_for_a_fiftieth_of_the_time():
 
     spent = 5 * (run.heap.reads - before)
     assert 0 < spent <= 0.03 * now[0] / 1e6
-    assert sum(span.growth["heap_bytes"] for span in run.ledger.spans()) + run.ledger.harness[1] >= 480_000
+    assert sum(span.growth["heap_bytes"] for span in run.recording.spans()) + run.recording.harness[1] >= 480_000
 
 
 def test_resident_memory_above_the_limit_is_suspicious_however_long_the_heap_takes():
@@ -345,7 +345,7 @@ def test_resident_memory_above_the_limit_is_suspicious_however_long_the_heap_tak
 
     test(size=20 * MB)
 
-    assert [span.settlement is not None for span in run.ledger.spans()] == [False] * 10 + [True]
+    assert [span.settlement is not None for span in run.recording.spans()] == [False] * 10 + [True]
 
 
 def test_resident_memory_above_the_limit_is_suspicious_in_however_short_a_test():
@@ -367,7 +367,7 @@ def test_what_comes_in_the_moment_after_a_test_is_the_next_ones_and_what_comes_l
     now[0] += gap_us * 1000
     run.brief()
 
-    assert (run.span(1).growth["rss_bytes"], run.ledger.harness[0]) == credited
+    assert (run.span(1).growth["rss_bytes"], run.recording.harness[0]) == credited
 
 
 def test_a_failing_probe_does_not_bill_its_last_value_to_anyone(run):
@@ -375,8 +375,10 @@ def test_a_failing_probe_does_not_bill_its_last_value_to_anyone(run):
     run.whole(call=5)
     run.recorder.finish()
 
-    assert run.ledger.named(run.ledger.harness)["heap_bytes"] == Unread(counter="heap_bytes", why="the call is gone")
-    assert run.ledger.last["heap_bytes"] == Unread(counter="heap_bytes", why="the call is gone")
+    assert run.recording.named(run.recording.harness)["heap_bytes"] == Unread(
+        counter="heap_bytes", why="the call is gone"
+    )
+    assert run.recording.last["heap_bytes"] == Unread(counter="heap_bytes", why="the call is gone")
 
 
 @pytest.mark.parametrize(
@@ -422,7 +424,7 @@ def test_a_rerun_adds_to_the_same_test(run):
         run.recorder.phase("teardown")
     run.recorder.end(None)
 
-    assert len(run.ledger) == 1
+    assert len(run.recording) == 1
     assert run.span().growth["rss_bytes"] == 642
 
 
@@ -433,8 +435,8 @@ def test_more_tests_than_were_collected_find_room():
         run.whole(f"t.py::test[{number}]", call=number)
     run.recorder.finish()
 
-    assert [span.growth["rss_bytes"] for span in run.ledger.spans()] == list(range(600))
-    assert len(run.ledger.cells) == 600 * run.ledger.width
+    assert [span.growth["rss_bytes"] for span in run.recording.spans()] == list(range(600))
+    assert len(run.recording.cells) == 600 * run.recording.width
 
 
 def test_packages_imported_by_a_test_are_named_on_it(run, monkeypatch):
@@ -443,7 +445,7 @@ def test_packages_imported_by_a_test_are_named_on_it(run, monkeypatch):
             monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
     run.whole("t.py::b")
 
-    assert run.ledger.imports == {0: ("bigone", "other")}
+    assert run.recording.imports == {0: ("bigone", "other")}
 
 
 def test_a_fork_of_a_test_that_runs_on_writes_nothing(tmp_path):
@@ -473,7 +475,7 @@ def test_what_lies_outside_of_tests_changes_no_test(run):
     run.recorder.phase("call")
     run.recorder.end(None)
 
-    assert len(run.ledger) == 0
+    assert len(run.recording) == 0
 
 
 def test_what_is_imported_between_two_tests_is_neithers(run, monkeypatch):
@@ -481,4 +483,4 @@ def test_what_is_imported_between_two_tests_is_neithers(run, monkeypatch):
     monkeypatch.setitem(sys.modules, "ours", types.ModuleType("ours"))
     run.whole("t.py::b")
 
-    assert run.ledger.imports == {}
+    assert run.recording.imports == {}

@@ -11,7 +11,7 @@ from leaktrace.probes.model import Counter, Thing, Unread, Value
 
 
 if TYPE_CHECKING:
-    from leaktrace.ledger.spans import Settlement, TestSpan
+    from leaktrace.recording.spans import Settlement, TestSpan
 
 PHASES = ("setup", "call", "teardown")
 OUTCOMES = ("unknown", "passed", "failed", "error", "skipped", "xfailed", "xpassed", "rerun")
@@ -25,10 +25,11 @@ Growth = Mapping[str, Value]
 class FixtureAccount:
     """What one fixture definition lent, and what it kept after its finalizer.
 
-    The arrays hold one number for each counter of the ledger: all that was `lent`, all that was `kept`, what is `open`
-    while the fixture lives, and what is still `due` between its finalizer and the end of that test. A function-scoped
-    fixture's growth stays with its test; its account only tells which fixture of the test it was. `things` are those
-    that it had lent and that are there at the end of the run, `held` those that went only with a session's fixture.
+    The arrays hold one number for each counter of the recording: all that was `lent`, all that was `kept`, what is
+    `open` while the fixture lives, and what is still `due` between its finalizer and the end of that test. A
+    function-scoped fixture's growth stays with its test; its account only tells which fixture of the test it was.
+    `things` are those that it had lent and that are there at the end of the run, `held` those that went only with a
+    session's fixture.
     """
 
     name: str
@@ -57,15 +58,16 @@ class FixtureAccount:
 
 
 @dataclass(slots=True, kw_only=True, eq=False, repr=False)
-class Ledger:
+class Recording:
     """The spans of one process, append-only, in preallocated columns: about 150 bytes a test.
 
     A row holds outcome, duration (µs), peak, then start, setup, call and teardown with one number a counter. By row,
     and only for the few rows that have any: `things` that a test left and that are there at the end of the run, and
     those that it left and that have `gone` since; of these, those that were `held` until the session's fixtures ended.
     `warned` are ResourceWarnings, each with the test during which it
-    came up, which need not be the one that made the resource. Of a ledger that was read from a journal, `torn` counts
-    the records that were broken, `lost` those that could not be written, and `stopped` says why the watch had stopped.
+    came up, which need not be the one that made the resource. Of a recording that was read from a journal, `torn`
+    counts the records that were broken, `lost` those that could not be written, and `stopped` says why the watch had
+    stopped.
     """
 
     counters: tuple[Counter, ...]
@@ -115,7 +117,7 @@ class Ledger:
 
     def span(self, row: int) -> TestSpan:
         """One test's span as a noun."""
-        from leaktrace.ledger.spans import TestSpan, total  # noqa: PLC0415 - only to judge or report
+        from leaktrace.recording.spans import TestSpan, total  # noqa: PLC0415 - only to judge or report
 
         phases = {phase: self.values(row, 1 + i) for i, phase in enumerate(PHASES)}
         at = row * self.width
@@ -152,19 +154,21 @@ class Ledger:
         }
 
 
-def is_uneventful(ledger: Ledger, limit_bytes: int) -> bool:
-    """Whether nobody in a ledger can be a suspect, told from sums alone: then no judge has to be loaded.
+def is_uneventful(recording: Recording, limit_bytes: int) -> bool:
+    """Whether nobody in a recording can be a suspect, told from sums alone: then no judge has to be loaded.
 
     No test passed the limit at first sight, all that any test gained is together below it, every loan was repaid, and
     nothing was left open.
     """
-    if ledger.settlements or ledger.things or ledger.gone or not ledger.complete:
+    if recording.settlements or recording.things or recording.gone or not recording.complete:
         return False
-    if any(account.things or account.held or max(account.kept, default=0) > limit_bytes for account in ledger.fixtures):
+    if any(
+        account.things or account.held or max(account.kept, default=0) > limit_bytes for account in recording.fixtures
+    ):
         return False
-    n, width, cells = len(ledger.counters), ledger.width, ledger.cells
+    n, width, cells = len(recording.counters), recording.width, recording.cells
     for i in range(min(2, n)):  # resident and heap bytes
-        if ledger.counters[i].name in ledger.unread:
+        if recording.counters[i].name in recording.unread:
             continue
         phases = zip(*(cells[HEAD + part * n + i :: width] for part in (1, 2, 3)), strict=True)
         if sum(grown for phase in phases if (grown := sum(phase)) > 0) > limit_bytes:

@@ -11,18 +11,18 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import TypeAlias, TypeVar
 
-from leaktrace.ledger.imports import newest_imports
-from leaktrace.ledger.journal import Journal
-from leaktrace.ledger.loans import Loans
-from leaktrace.ledger.model import HEAD, OUTCOMES, FixtureAccount
-from leaktrace.ledger.pace import Pace
-from leaktrace.ledger.rows import Rows
-from leaktrace.ledger.settlement import Settlement
-from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.pristine import gc, os, sys, time
 from leaktrace.probes.memory import PeakProbe, UssProbe
 from leaktrace.probes.model import Probe, Unread, Value
 from leaktrace.probes.settle import trim
+from leaktrace.recording.fixture_loans import Loans
+from leaktrace.recording.imports import newest_imports
+from leaktrace.recording.journal import Journal
+from leaktrace.recording.model import HEAD, OUTCOMES, FixtureAccount
+from leaktrace.recording.resource_tracker import ResourceTracker
+from leaktrace.recording.rows import Rows
+from leaktrace.recording.sampling import Sampling
+from leaktrace.recording.settlement import Settlement
 
 
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Recorder:
         worker: str,
         limit_bytes: int,
         complain: Callable[[str], None],
-        keeper: ThingsKeeper | None = None,
+        keeper: ResourceTracker | None = None,
         detailed: bool = True,
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
@@ -71,22 +71,22 @@ class Recorder:
         self._modules = len(sys.modules)
         n = self._n = len(self._probes)
         self._rows = Rows(tuple(probe.counter for probe in probes), worker, journal)
-        self.ledger = self._rows.ledger
+        self.recording = self._rows.recording
         self._row = self._rows.row
         self._last, self._zeros = array("q", [0] * n), array("q", [0] * 3 * n)
         self._setup, self._call, self._teardown = HEAD + n, HEAD + 2 * n, HEAD + 3 * n  # places of the phases in a row
         self._loans = Loans(n, self._row, self._setup, self._credit)
         # Where in the row growth is credited now.
-        self._at = self._first_at = self._setup if detailed else self._call
+        self._credit_at = self._first_credit_at = self._setup if detailed else self._call
         self._in_test = False
-        self._still = False  # whether no counter has moved and no fixture was at work since the row was begun
-        self._apart = True  # whether the counters have moved since the last row by what is no test's
-        self._apart_before = True
+        self._row_unchanged = False  # whether no counter has moved and no fixture was at work since the row was begun
+        self._counters_moved = True  # whether the counters have moved since the last row by what is no test's
+        self._moved_before = True
         self._nodeid = ""
         self._began_ns = self._ended_ns = 0
-        self.told = 0
+        self.outcome_index = 0
         """What the reports of the running test have said so far: an index of `OUTCOMES`."""
-        self._pace = Pace()
+        self._sampling = Sampling()
         self._peak_bytes = sys.maxsize  # the mark stands as high as this, or higher than is known
         self._first_reading()
 
@@ -94,13 +94,13 @@ class Recorder:
         for i, probe in enumerate(self._probes):
             value, name = probe.read(), probe.counter.name
             if isinstance(value, int):
-                self._last[i] = self.ledger.first[name] = value
+                self._last[i] = self.recording.first[name] = value
             else:
-                self.ledger.unread[name] = self._give_up(i, value)
-                self.ledger.first[name] = Unread(counter=name, why=self.ledger.unread[name])
+                self.recording.unread[name] = self._give_up(i, value)
+                self.recording.first[name] = Unread(counter=name, why=self.recording.unread[name])
         peak = self._peak.read()
         if isinstance(peak, Unread):
-            self.ledger.unread[peak.counter] = peak.why
+            self.recording.unread[peak.counter] = peak.why
         self._rows.opened()
 
     # --- readings -----------------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ class Recorder:
         for i, read in self._reads if reads is None else reads:
             value = read()
             if value != last[i]:
-                self._still = False
+                self._row_unchanged = False
                 try:
                     into[at + i] += value - last[i]  # type: ignore[operator]
                 except TypeError:
@@ -127,17 +127,17 @@ class Recorder:
 
     def _harness(self, reads: _Reads | None = None) -> None:
         """What has grown since the last boundary, in all counters or those given, is pytest's, its plugins' or ours."""
-        self._credit(self.ledger.harness, 0, reads)
-        self._apart = True
+        self._credit(self.recording.harness, 0, reads)
+        self._counters_moved = True
 
     # --- the run ------------------------------------------------------------------------------------------------
 
     def collected(self, count: int, first: str | None) -> None:
         """Collection is over: credit it, make room for `count` tests, note which comes first."""
-        self._credit(self.ledger.collection, 0)
+        self._credit(self.recording.collection, 0)
         self._rows.collected(count, first, self._last)
         if self._keeper is not None:
-            self._kept(self._keeper.begin, self.ledger)
+            self._guarded(self._keeper.begin, self.recording)
         self._harness()
 
     def start(self, nodeid: str) -> None:
@@ -146,19 +146,19 @@ class Recorder:
         if self.detailed or began_ns - self._ended_ns > GAP_NS:
             self._between(began_ns)
             began_ns = self._clock_ns()
-        if not self._still:
+        if not self._row_unchanged:
             self._begin_row()
-        self._apart_before, self._apart = self._apart, False
+        self._moved_before, self._counters_moved = self._counters_moved, False
         self._nodeid = nodeid
         self._modules = len(sys.modules)  # what we ourselves have imported since the last test is not this one's
-        self._at, self.told = self._first_at, 0
+        self._credit_at, self.outcome_index = self._first_credit_at, 0
         self._in_test = True
         self._began_ns = began_ns
 
     def _between(self, now_ns: int) -> None:
         """What has grown since the last test is no test's."""
         if self._moved():
-            self._harness(None if self.detailed or self._pace.affordable(now_ns) else self._reads[:1])
+            self._harness(None if self.detailed or self._sampling.affordable(now_ns) else self._reads[:1])
             self._peak_bytes = sys.maxsize
 
     def _begin_row(self) -> None:
@@ -170,16 +170,16 @@ class Recorder:
         row[HEAD : self._setup] = last
         row[self._setup :] = self._zeros
         self._loans.clear()
-        self._still = True
+        self._row_unchanged = True
 
     def phase(self, name: str, *, failed: bool = False) -> None:
         """A phase of the running test ends (`setup`, `call` or `teardown`), perhaps not for the first time."""
         if not self._in_test or name == "teardown":
             return  # the end of the test is read right after the end of its teardown
         if self._loans.busy or self._moved():
-            self._loans.boundary(self._at)
+            self._loans.boundary(self._credit_at)
         # A rerun's setup goes on where the teardown before it ended; a setup that failed is followed by teardown.
-        self._at = self._call if name == "setup" and not failed else self._teardown
+        self._credit_at = self._call if name == "setup" and not failed else self._teardown
 
     def _moved(self) -> bool:
         """Whether resident memory has changed since the last boundary.
@@ -193,11 +193,11 @@ class Recorder:
         """What a report of the running test said."""
         code = OUTCOMES.index(name)
         if when == "setup":
-            self.told = 0 if code == _PASSED else code  # a rerun's setup begins anew
-        elif code > _PASSED or not self.told:
-            self.told = code
+            self.outcome_index = 0 if code == _PASSED else code  # a rerun's setup begins anew
+        elif code > _PASSED or not self.outcome_index:
+            self.outcome_index = code
 
-    def _kept(self, ask: Callable[..., T], *args: object) -> T | None:
+    def _guarded(self, ask: Callable[..., T], *args: object) -> T | None:
         """What the keeper says; whatever fails in it, or in what a test has patched, costs the things alone."""
         try:
             return ask(*args)
@@ -209,46 +209,46 @@ class Recorder:
     # --- fixtures -----------------------------------------------------------------------------------------------
 
     def account(self, *, name: str, scope: str, where: str) -> FixtureAccount:
-        """A new account in the ledger, for a fixture definition seen for the first time."""
+        """A new account in the recording, for a fixture definition seen for the first time."""
         account = FixtureAccount(name=name, scope=scope, where=where, width=self._n, first_user=self._nodeid)
-        self.ledger.fixtures.append(account)
+        self.recording.fixtures.append(account)
         return account
 
     def fixture_begin(self, account: FixtureAccount) -> None:
         """A fixture's own setup begins; what it asks for by `getfixturevalue` nests."""
         if not self._in_test:
             return
-        self._still = False
+        self._row_unchanged = False
         if account.wide or self._moved():
-            self._loans.boundary(self._at)
-        if account.wide and self._keeper is not None and self._kept(self._keeper.lend_begin):
+            self._loans.boundary(self._credit_at)
+        if account.wide and self._keeper is not None and self._guarded(self._keeper.lend_begin):
             self._harness()
         self._loans.begin(account)
 
     def fixture_end(self, account: FixtureAccount) -> None:
         """A fixture's own setup is over."""
-        if not self._in_test or not self._loans.end(account, self._at, look=account.wide or self._moved()):
+        if not self._in_test or not self._loans.end(account, self._credit_at, look=account.wide or self._moved()):
             return
         if account.wide:
             self._rows.fixture(account, "setup", account.open)
-            if self._keeper is not None and self._kept(self._keeper.lend_end, account):
+            if self._keeper is not None and self._guarded(self._keeper.lend_end, account):
                 self._harness()
 
     def closing_begin(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer begins; those that depend on it are closed already."""
         if self._in_test:
-            self._still = False
-            self._loans.boundary(self._at)
+            self._row_unchanged = False
+            self._loans.boundary(self._credit_at)
             if self._keeper is not None:
-                self._kept(self._keeper.closing, account)
+                self._guarded(self._keeper.closing, account)
             self._loans.closing_begin(account)
 
     def closing_end(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer has run; its value dies only after this, until the next boundary."""
         if self._in_test:
-            self._loans.closing_end(account, self._at)
+            self._loans.closing_end(account, self._credit_at)
             if self._keeper is not None:
-                self._kept(self._keeper.closed, account)
+                self._guarded(self._keeper.closed, account)
 
     # --- the end of a test --------------------------------------------------------------------------------------
 
@@ -264,21 +264,21 @@ class Recorder:
         limit = self.limit_bytes if limit_bytes is None else limit_bytes
         imports = newest_imports(len(sys.modules) - self._modules) if len(sys.modules) != self._modules else ()
         settlement: Settlement | None = None
-        short = not (self.detailed or self._loans.busy) and self._pace.spares(duration_us, limit, now_ns)
+        short = not (self.detailed or self._loans.busy) and self._sampling.spares(duration_us, limit, now_ns)
         if short:
-            self._credit(row, self._at, self._reads[:1])
-        if not short or row[self._at] > limit:
+            self._credit(row, self._credit_at, self._reads[:1])
+        if not short or row[self._credit_at] > limit:
             settlement = self._grown(limit)
             row[2] = self._peak_bytes
         else:
             row[2] = self._last[0]
-        row[0], row[1] = self.told, duration_us
-        things = self._kept(self._keeper.end, self._rows.count) if self._keeper is not None else None
+        row[0], row[1] = self.outcome_index, duration_us
+        things = self._guarded(self._keeper.end, self._rows.count) if self._keeper is not None else None
         self._rows.test(
             self._nodeid,
             next_nodeid,
-            moved=self._apart_before,
-            still=self._still,
+            moved=self._moved_before,
+            still=self._row_unchanged,
             imports=imports,
             settlement=settlement,
             things=things,
@@ -294,15 +294,15 @@ class Recorder:
         """Read every counter; what suspicion brought to light."""
         loans, row, began_ns = self._loans, self._row, self._clock_ns()
         if loans.busy:
-            loans.boundary(self._at)
+            loans.boundary(self._credit_at)
             loans.repay()
         else:
-            self._credit(row, self._at)
-        self._pace.read(began_ns, self._clock_ns())
+            self._credit(row, self._credit_at)
+        self._sampling.read(began_ns, self._clock_ns())
         peak = self._peak.read()
         self._peak_bytes = peak if isinstance(peak, int) else 0
         if self._peak_bytes > self._last[0] + COARSE_BYTES:
-            self._still = False  # the next test's peak is another
+            self._row_unchanged = False  # the next test's peak is another
         if (loans.busy or 3 * max(row[self._setup :]) > limit) and self._suspicious(limit):
             return self._settle(limit)
         return None
@@ -310,7 +310,7 @@ class Recorder:
     def grown_bytes(self) -> int:
         """Resident bytes that the running test has gained so far; a reading of its own, for a verbose run."""
         if self._in_test:
-            self._loans.boundary(self._at)
+            self._loans.boundary(self._credit_at)
         return self._grew(0)
 
     def _grew(self, i: int) -> int:
@@ -332,23 +332,23 @@ class Recorder:
         To collect takes as long as the heap is large, and twice that where there is garbage: malloc's free pages come
         first, which are often all that a test seems to have kept.
         """
-        raw = {c.name: self._grew(i) for i, c in enumerate(self.ledger.counters)}
-        self._at = self._teardown
+        raw = {c.name: self._grew(i) for i, c in enumerate(self.recording.counters)}
+        self._credit_at = self._teardown
         trim()
-        self._loans.settle(self._at)
+        self._loans.settle(self._credit_at)
         before, garbage_bytes = self._last[:2], 0
         for _ in range(_PASSES):
             if not self._suspicious(limit) or not gc.collect():
                 break
             trim()
-            self._loans.settle(self._at)
+            self._loans.settle(self._credit_at)
             garbage_bytes = max(was - now for was, now in zip(before, self._last, strict=False))
         return Settlement(raw=raw, garbage_bytes=max(0, garbage_bytes), uss_bytes=UssProbe().read())
 
     def tests_over(self) -> None:
         """No test comes any more; the run itself goes on, with what plugins and pytest do at its end."""
         if self._keeper is not None and self._getpid() == self._pid:
-            self._kept(self._keeper.tests_over)
+            self._guarded(self._keeper.tests_over)
 
     def stopped(self, why: str) -> None:
         """The watch stops here, for a fault of ours: the journal says so, lest the test that runs be blamed."""
@@ -360,13 +360,13 @@ class Recorder:
             return
         self._harness()
         if self._keeper is not None:
-            self._kept(self._keeper.finish, self.ledger)
-        ledger = self.ledger
-        for i, counter in enumerate(ledger.counters):
-            why = ledger.unread.get(counter.name)
-            ledger.last[counter.name] = self._last[i] if why is None else Unread(counter=counter.name, why=why)
+            self._guarded(self._keeper.finish, self.recording)
+        recording = self.recording
+        for i, counter in enumerate(recording.counters):
+            why = recording.unread.get(counter.name)
+            recording.last[counter.name] = self._last[i] if why is None else Unread(counter=counter.name, why=why)
         self._peak.read()
-        ledger.peak_rss_bytes = self._peak.highest or Unread(
-            counter="peak_rss_bytes", why=ledger.unread.get("peak_rss_bytes", "not read")
+        recording.peak_rss_bytes = self._peak.highest or Unread(
+            counter="peak_rss_bytes", why=recording.unread.get("peak_rss_bytes", "not read")
         )
         self._rows.closed(self._last)

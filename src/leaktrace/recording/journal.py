@@ -1,4 +1,4 @@
-"""The ledger's crash-proof file: one JSON line a record, one `write(2)` a line, so that a kill loses one test at most.
+"""The recording's crash-proof file: one JSON line a record, one `write(2)` a line; a kill loses one test at most.
 
 Records, by `t`: `run` (version, counters, who), `collected`, `test`, `fixture` (a wider fixture's setup or closing),
 `unread` (a counter given up, and why), `lost` (how many records could not be written just before), `stopped` (why the
@@ -20,7 +20,7 @@ from leaktrace.probes.descriptor import keep_high
 
 
 if TYPE_CHECKING:
-    from leaktrace.ledger.model import Ledger
+    from leaktrace.recording.model import Recording
 
 close, fstat, getpid, stat_of = os.close, os.fstat, os.getpid, os.stat
 VERSION = 2
@@ -181,12 +181,12 @@ class Journal:
                 fcntl.fcntl(self._fd, fcntl.F_SETFL, flags)
 
 
-def read_journal(path: Path) -> Ledger:
-    """The ledger that a journal tells, as far as it goes; see `leaktrace.ledger.reader`.
+def read_journal(path: Path) -> Recording:
+    """The recording that a journal tells, as far as it goes; see `leaktrace.recording.reader`.
 
     Raises:
         FileError: it is no journal, is too large or of a newer version.
     """
-    from leaktrace.ledger.reader import read  # noqa: PLC0415 - a journal is written in every run, and read in few
+    from leaktrace.recording.reader import read  # noqa: PLC0415 - a journal is written in every run, and read in few
 
     return read(path)

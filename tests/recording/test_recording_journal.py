@@ -8,14 +8,14 @@ import os
 import shutil
 
 import pytest
-from ledger_scripts import MB, Run, rss
+from recording_scripts import MB, Run, rss
 
 from leaktrace.errors import FileError
-from leaktrace.ledger.journal import MAX_BYTES, VERSION, Journal, read_journal
-from leaktrace.ledger.reader import gap_of
-from leaktrace.ledger.runs import prune
-from leaktrace.ledger.wire import from_wire, to_wire
 from leaktrace.probes.model import Thing, Unread
+from leaktrace.recording.journal import MAX_BYTES, VERSION, Journal, read_journal
+from leaktrace.recording.reader import gap_of
+from leaktrace.recording.runs import prune
+from leaktrace.recording.wire import from_wire, to_wire
 
 
 NOBODY = 2**22 + 1  # above the highest process id of any system
@@ -44,14 +44,14 @@ def a_run(path):
         run.close(session, 50 * MB)
     run.grow(17)
     run.recorder.finish()
-    return run.ledger
+    return run.recording
 
 
-def spans_of(ledger):
-    return list(ledger.spans())
+def spans_of(recording):
+    return list(recording.spans())
 
 
-def accounts_of(ledger):
+def accounts_of(recording):
     return {
         each.name: (
             each.scope,
@@ -63,7 +63,7 @@ def accounts_of(ledger):
             each.kept,
             each.open,
         )
-        for each in ledger.fixtures
+        for each in recording.fixtures
     }
 
 
@@ -96,7 +96,7 @@ def test_lines_that_leave_out_what_has_not_changed_tell_the_same(path):
     run.brief("t.py::c")
     run.recorder.finish()
 
-    read, written = read_journal(path), run.ledger
+    read, written = read_journal(path), run.recording
 
     assert spans_of(read) == spans_of(written)
     assert (read.harness, read.last) == (written.harness, written.last)
@@ -104,7 +104,7 @@ def test_lines_that_leave_out_what_has_not_changed_tell_the_same(path):
     assert any('"start"' not in line and '"call"' not in line for line in lines if '"t":"test"' in line)
 
 
-def test_a_ledger_survives_the_way_from_worker_to_controller(path):
+def test_a_recording_survives_the_way_from_worker_to_controller(path):
     written = a_run(path)
     written.unread["heap_bytes"] = "gone"
 
@@ -388,12 +388,12 @@ def test_a_run_with_a_gap_is_read_with_all_that_could_be_written(path):
     run.brief("t.py::d", size=MB)
     run.recorder.finish()
 
-    read, written = read_journal(path), {each.nodeid: each for each in run.ledger.spans()}
+    read, written = read_journal(path), {each.nodeid: each for each in run.recording.spans()}
 
     assert (torn.running, torn.lost) == ("t.py::d", 1)
     assert (read.nodeids, read.lost, read.complete) == (["t.py::a", "t.py::c", "t.py::d"], 1, True)
     assert all(span.start == written[span.nodeid].start for span in read.spans())
-    assert read.last == run.ledger.last
+    assert read.last == run.recording.last
 
 
 def test_the_test_that_ran_when_the_disk_was_full_is_not_blamed_for_a_later_kill(path):
@@ -417,7 +417,7 @@ def test_rows_behind_a_gap_are_told_apart(path):
     disk.full = ()
     run.brief("t.py::b")
     thing = Thing(kind="fds", noun="file", name="x")
-    run.recorder._rows.ledger.gone[1] = (thing,)
+    run.recorder._rows.recording.gone[1] = (thing,)
     run.recorder.finish()
 
     assert read_journal(path).gone == {0: (thing,)}
@@ -434,7 +434,7 @@ def test_a_journal_that_was_removed_is_made_again_with_all_that_it_held(path):
     read = read_journal(path)
 
     assert (read.nodeids, read.complete, read.lost) == (["t.py::a", "t.py::b"], True, 0)
-    assert spans_of(read) == spans_of(run.ledger)
+    assert spans_of(read) == spans_of(run.recording)
 
 
 def test_a_journal_that_was_removed_and_closed_tells_what_is_missing(path):

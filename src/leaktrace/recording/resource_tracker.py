@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from leaktrace.ledger.model import FixtureAccount, Ledger
-from leaktrace.ledger.shelf import GRACE_S, Attention, Shelf, stand_in
 from leaktrace.pristine import sys, time
 from leaktrace.probes.model import Probe, Thing, Value
 from leaktrace.probes.settle import collect
 from leaktrace.probes.waiting import wait_for_fall
+from leaktrace.recording.model import FixtureAccount, Recording
+from leaktrace.recording.tracked_probe import GRACE_S, LookingTime, TrackedProbe, stand_in
 
 
 YOUNG_S = 0.3
@@ -41,7 +41,7 @@ class _Left:
     things: _Born
 
 
-class ThingsKeeper:
+class ResourceTracker:
     """Keeps count of things for one process; tells a recorder, never raises for a probe that cannot be read.
 
     Args:
@@ -65,9 +65,9 @@ class ThingsKeeper:
     ) -> None:
         self._probes, self._guests, self._unwanted, self._clock, self._cpu_s = probes, guests, unwanted, clock, cpu_s
         self._frugal, self._complain = frugal, complain
-        self._shelves: list[Shelf] = []
-        self._reads: tuple[tuple[Shelf, Callable[[], Value]], ...] = ()
-        self._awake: tuple[tuple[Shelf, Callable[[], Value]], ...] = ()
+        self._tracked: list[TrackedProbe] = []
+        self._reads: tuple[tuple[TrackedProbe, Callable[[], Value]], ...] = ()
+        self._awake: tuple[tuple[TrackedProbe, Callable[[], Value]], ...] = ()
         self._modules = 0
         self._test: _Born = {}
         self._setups: list[_Born] = []
@@ -77,31 +77,31 @@ class ThingsKeeper:
         self._held: set[tuple[int, Hashable]] = set()
         self._serial = 0
         self._left: list[_Left] = []
-        self._attention = Attention(guests, clock, cpu_s)
+        self._looking = LookingTime(guests, clock, cpu_s)
         self._at_the_end: dict[int, Mapping[Hashable, Thing]] = {}
 
-    def begin(self, ledger: Ledger) -> None:
+    def begin(self, recording: Recording) -> None:
         """The run begins: count and list what is there before the first test."""
         for probe in (*self._probes, *self._guests):
             first = probe.read()
             if self._frugal and probe not in self._guests and self._is_dear(probe):
                 kind, why = probe.counter.kind, "a count takes too long here for a watch; a replay counts it"
-                ledger.unread[probe.counter.name] = why
+                recording.unread[probe.counter.name] = why
                 self._complain(f"{kind} not watched: {why}, and --leaktrace-kinds={kind} whatever it takes")
                 continue
             floor = 0 if probe.counter.unit == "count" else max(probe.counter.noise, LARGE_BYTES)
-            shelf = Shelf(probe, first, floor, first)
-            shelf.known = self._attention.listed(shelf) or {}
-            self._shelves.append(shelf)
-        self._reads = tuple((shelf, shelf.probe.read) for shelf in self._shelves)
+            tracked = TrackedProbe(probe, first, floor, first)
+            tracked.known = self._looking.listed(tracked) or {}
+            self._tracked.append(tracked)
+        self._reads = tuple((tracked, tracked.probe.read) for tracked in self._tracked)
         self._modules = len(sys.modules)
         self._wake()
-        self._attention.forgive()
+        self._looking.forgive()
 
     def _wake(self) -> None:
         """Leave out what cannot be read (no GPU framework is loaded) until a new module may have changed that."""
         self._awake = tuple(
-            (shelf, read) for shelf, read in self._reads if shelf.probe in self._guests or isinstance(read(), int)
+            (tracked, read) for tracked, read in self._reads if tracked.probe in self._guests or isinstance(read(), int)
         )
 
     def _is_dear(self, probe: Probe) -> bool:
@@ -142,19 +142,19 @@ class ThingsKeeper:
         if account.scope == "session" and not self._held:
             self._held = self._still_here()
         if id(account) in self._loans:
-            self._before = [read() if shelf.floor else 0 for shelf, read in self._reads]
+            self._before = [read() if tracked.floor else 0 for tracked, read in self._reads]
 
     def closed(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer has run; what it had lent should be gone by the end of this test."""
         loan = self._loans.pop(id(account), None)
         if not loan:
             return
-        for number, (shelf, read) in enumerate(self._reads):
-            before, now = self._before[number], read() if shelf.floor else 0
-            if shelf.floor and isinstance(before, int) and isinstance(now, int):
+        for number, (tracked, read) in enumerate(self._reads):
+            before, now = self._before[number], read() if tracked.floor else 0
+            if tracked.floor and isinstance(before, int) and isinstance(now, int):
                 self._repay(loan, number, before - now)
-                if isinstance(shelf.count, int):
-                    shelf.count -= before - now
+                if isinstance(tracked.count, int):
+                    tracked.count -= before - now
         self._closed.append((account, loan))
         for number, _key in loan:  # what is given back hides what the test leaves
             self._reads[number][0].young = True
@@ -163,9 +163,9 @@ class ThingsKeeper:
         left = {key for each in self._left for key in each.things}
         left.update(key for _account, loan in self._closed for key in loan)
         here: set[tuple[int, Hashable]] = set()
-        for number, shelf in enumerate(self._shelves):
-            if not shelf.floor and any(of == number for of, _key in left):
-                here.update((number, key) for key in self._attention.listed(shelf) or ())
+        for number, tracked in enumerate(self._tracked):
+            if not tracked.floor and any(of == number for of, _key in left):
+                here.update((number, key) for key in self._looking.listed(tracked) or ())
         return left & here
 
     def _repay(self, loan: _Born, number: int, fall: int) -> None:
@@ -181,8 +181,8 @@ class ThingsKeeper:
         What a closed fixture failed to give back goes into its account.
         """
         if len(sys.modules) == self._modules:
-            for shelf, read in self._awake:
-                if read() != shelf.count or shelf.young:
+            for tracked, read in self._awake:
+                if read() != tracked.count or tracked.young:
                     break
             else:
                 if not (self._test or self._closed):
@@ -203,59 +203,59 @@ class ThingsKeeper:
 
     def _is_here(self, key: tuple[int, Hashable]) -> bool:
         """Whether the last list has it; amounts and what could not be named are in no list."""
-        shelf = self._shelves[key[0]]
-        return bool(shelf.floor) or key[1] is None or key[1] in shelf.known
+        tracked = self._tracked[key[0]]
+        return bool(tracked.floor) or key[1] is None or key[1] in tracked.known
 
     def _keep(self, row: int, account: FixtureAccount | None, things: _Born) -> None:
         if things:
             self._left.append(_Left(row, account, things))
 
     def _unpaid(self, loan: _Born) -> _Born:
-        """What of a loan is still there, once it has had its time; the shelves' own lists are left as they are."""
+        """What of a loan is still there, once it has had its time; the probes' own lists are left as they are."""
         unpaid: _Born = {}
-        for number, (shelf, read) in enumerate(self._reads):
+        for number, (tracked, read) in enumerate(self._reads):
             lent = {key: thing for (of, key), thing in loan.items() if of == number}
-            if shelf.floor:
-                before, now = shelf.count, read()
+            if tracked.floor:
+                before, now = tracked.count, read()
                 if isinstance(before, int) and isinstance(now, int):
                     self._repay(loan, number, before - now)  # its value died only with the test
                 unpaid.update({key: thing for key, thing in loan.items() if key[0] == number})
                 continue
-            here = self._attention.listed(shelf) if lent else None
+            here = self._looking.listed(tracked) if lent else None
             alive = len(lent.keys() & here.keys()) if here else 0
-            if alive and self._attention.patient:
+            if alive and self._looking.patient:
                 now, since = read(), self._clock()
                 if isinstance(now, int):
-                    shelf.probe.settle(GRACE_S, at_most=now - alive)  # type: ignore[attr-defined]
-                here = self._attention.listed(shelf)
-                self._attention.waited(since)
+                    tracked.probe.settle(GRACE_S, at_most=now - alive)  # type: ignore[attr-defined]
+                here = self._looking.listed(tracked)
+                self._looking.waited(since)
             unpaid.update({(number, key): thing for key, thing in lent.items() if here and key in here})
         return unpaid
 
     def _take(self, owner: _Born, *, patient: bool = False) -> bool:
         """Give what is new to `owner`; whether anything had to be listed."""
         looked = False
-        for number, (shelf, read) in enumerate(self._reads):
+        for number, (tracked, read) in enumerate(self._reads):
             now = read()
-            if now == shelf.count and not (patient and shelf.young):
+            if now == tracked.count and not (patient and tracked.young):
                 continue
             looked = True
-            if patient and shelf.rose(now):
-                now = self._attention.settled(shelf, read)
-            rose = shelf.rose(now)
-            amount = now - (shelf.count if isinstance(shelf.count, int) else 0) if isinstance(now, int) else 0
-            new = self._attention.compared(shelf)
-            shelf.count = now
+            if patient and tracked.rose(now):
+                now = self._looking.settled(tracked, read)
+            rose = tracked.rose(now)
+            amount = now - (tracked.count if isinstance(tracked.count, int) else 0) if isinstance(now, int) else 0
+            new = self._looking.compared(tracked)
+            tracked.count = now
             if new:
-                shelf.young_until = self._clock() + YOUNG_S
+                tracked.young_until = self._clock() + YOUNG_S
             if patient:
-                shelf.young = self._clock() < shelf.young_until
-            if shelf.floor and rose:
+                tracked.young = self._clock() < tracked.young_until
+            if tracked.floor and rose:
                 self._serial += 1
-                owner[number, self._serial] = stand_in(shelf.probe, amount, new)
+                owner[number, self._serial] = stand_in(tracked.probe, amount, new)
             elif new is None and rose:
-                owner[number, None] = stand_in(shelf.probe, amount, None)
-            elif new and not shelf.floor:
+                owner[number, None] = stand_in(tracked.probe, amount, None)
+            elif new and not tracked.floor:
                 owner.update({(number, key): thing for key, thing in new.items() if self._wanted(thing)})
         return looked
 
@@ -268,12 +268,12 @@ class ThingsKeeper:
         """The last test has ended: what the runner puts back before the run ends can be listed now, and not later."""
         of_shelves = {number for left in self._left for number, _key in left.things}
         for number in of_shelves:
-            shelf = self._shelves[number]
-            if getattr(shelf.probe, "put_back", False) and (here := self._attention.listed(shelf)) is not None:
+            tracked = self._tracked[number]
+            if getattr(tracked.probe, "put_back", False) and (here := self._looking.listed(tracked)) is not None:
                 self._at_the_end[number] = here
 
-    def finish(self, ledger: Ledger) -> None:
-        """The run is over: put what is still there into the ledger, as the tests' and the fixtures'.
+    def finish(self, recording: Recording) -> None:
+        """The run is over: put what is still there into the recording, as the tests' and the fixtures'.
 
         What has gone meanwhile, closed by a later finalizer or as garbage, is kept apart.
         """
@@ -289,8 +289,8 @@ class ThingsKeeper:
                 left.account.things += kept
                 left.account.held += held
                 continue
-            ledger.things.pop(left.row, None)
-            for of_rows, things in ((ledger.things, kept), (ledger.gone, gone), (ledger.held, held)):
+            recording.things.pop(left.row, None)
+            for of_rows, things in ((recording.things, kept), (recording.gone, gone), (recording.held, held)):
                 if things:
                     of_rows[left.row] = things
 
@@ -299,7 +299,7 @@ class ThingsKeeper:
         suspected = {key: thing for left in self._left for key, thing in left.things.items()}
         alive: _Born = {}
         deadline_s = self._clock() + LAST_GRACE_S
-        for number, (shelf, read) in enumerate(self._reads):
+        for number, (tracked, read) in enumerate(self._reads):
             keys = {key for of, key in suspected if of == number}
             if not keys:
                 continue
@@ -307,20 +307,20 @@ class ThingsKeeper:
                 last = self._at_the_end[number]
                 alive.update({(number, key): last[key] for key in keys & last.keys()})
                 continue
-            if hasattr(shelf.probe, "deep"):
-                shelf.probe.deep = True
-            if shelf.floor:
+            if hasattr(tracked.probe, "deep"):
+                tracked.probe.deep = True
+            if tracked.floor:
                 now = read()
-                rise = now - (shelf.first if isinstance(shelf.first, int) else 0) if isinstance(now, int) else 0
+                rise = now - (tracked.first if isinstance(tracked.first, int) else 0) if isinstance(now, int) else 0
                 amounts = {key: suspected[number, key] for key in keys}
-                alive.update({(number, k): each for k, each in amounts.items() if each.amount <= rise + shelf.floor})
+                alive.update({(number, k): each for k, each in amounts.items() if each.amount <= rise + tracked.floor})
                 continue
-            here, now = self._attention.listed(shelf), read()
+            here, now = self._looking.listed(tracked), read()
             still = keys & here.keys() if here is not None else keys
             left_s = deadline_s - self._clock()
             if still and isinstance(now, int):
                 wait_for_fall(read, max(0, now - len(still)), max(0.0, left_s))
-                here = self._attention.listed(shelf)
+                here = self._looking.listed(tracked)
                 still = keys & here.keys() if here is not None else keys
             alive.update({(number, key): (here or {}).get(key, suspected[number, key]) for key in still})
         return alive

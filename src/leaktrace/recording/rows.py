@@ -1,4 +1,4 @@
-"""Writes what a recorder has found out, test by test, into the ledger's columns and the journal's lines."""
+"""Writes what a recorder has found out, test by test, into the recording's columns and the journal's lines."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from array import array
 from json.encoder import encode_basestring_ascii as _quoted
 from typing import Any
 
-from leaktrace.ledger.journal import VERSION, Journal
-from leaktrace.ledger.model import HEAD, OUTCOMES, PHASES, FixtureAccount, Ledger
-from leaktrace.ledger.settlement import Settlement
 from leaktrace.pristine import dumps, os, sys, time
 from leaktrace.probes.model import Counter, Thing
+from leaktrace.recording.journal import VERSION, Journal
+from leaktrace.recording.model import HEAD, OUTCOMES, PHASES, FixtureAccount, Recording
+from leaktrace.recording.settlement import Settlement
 
 
 class Rows:
-    """The rows of one process: each goes into the `ledger`, which it makes, and into its journal, if any."""
+    """The rows of one process: each goes into the `recording`, which it makes, and into its journal, if any."""
 
     def __init__(self, counters: tuple[Counter, ...], worker: str, journal: Journal | None) -> None:
         zeros = [0] * len(counters)
-        self.ledger = Ledger(
+        self.recording = Recording(
             counters=counters,
             worker=worker,
             pid=os.getpid(),
@@ -27,7 +27,7 @@ class Rows:
         )
         self.count = 0
         self._journal = journal
-        self._width = self.ledger.width
+        self._width = self.recording.width
         self.row = array("q", [0] * self._width)
         """The running test's row, filled in place: outcome, microseconds, peak, start, phases."""
         self._capacity = 0
@@ -40,28 +40,28 @@ class Rows:
     def reserve(self, count: int) -> None:
         """Make room for so many more."""
         self._capacity += count
-        self.ledger.cells.frombytes(bytes(8 * self._width * count))
+        self.recording.cells.frombytes(bytes(8 * self._width * count))
 
     def opened(self) -> None:
-        """The first readings are in the ledger."""
-        ledger = self.ledger
+        """The first readings are in the recording."""
+        recording = self.recording
         if self._journal is not None:
             self._journal.record(
                 "run",
                 v=VERSION,
-                worker=ledger.worker,
-                pid=ledger.pid,
+                worker=recording.worker,
+                pid=recording.pid,
                 started_at=time.time(),
                 python=sys.version.split()[0],
-                counters=[counter.name for counter in ledger.counters],
-                first={name: value for name, value in ledger.first.items() if isinstance(value, int)},
+                counters=[counter.name for counter in recording.counters],
+                first={name: value for name, value in recording.first.items() if isinstance(value, int)},
             )
-            for name, why in ledger.unread.items():
+            for name, why in recording.unread.items():
                 self._journal.record("unread", counter=name, why=why)
 
     def unread(self, name: str, why: str) -> None:
         """A counter is given up."""
-        self.ledger.unread[name] = why
+        self.recording.unread[name] = why
         if self._journal is not None:
             self._journal.record("unread", counter=name, why=why)
 
@@ -93,12 +93,12 @@ class Rows:
         before, and the phases of a test during which every counter stood `still`. `following` is the test that comes
         next.
         """
-        ledger, number, row = self.ledger, self.count, self.row
+        recording, number, row = self.recording, self.count, self.row
         if number >= self._capacity:
             self.reserve(256)
         at = number * self._width
-        ledger.cells[at : at + self._width] = row
-        ledger.nodeids.append(nodeid)
+        recording.cells[at : at + self._width] = row
+        recording.nodeids.append(nodeid)
         self.count = number + 1
         more = ""
         if imports or settlement is not None or things:
@@ -106,11 +106,11 @@ class Rows:
         if self._journal is None:
             return
         if not still:
-            more = self._phases % tuple(row[HEAD + len(ledger.counters) :]) + more
+            more = self._phases % tuple(row[HEAD + len(recording.counters) :]) + more
         if self._journal.behind:  # the reader has missed what was there before
             moved, more = True, f',"row":{number}{more}'
         if moved:
-            more = self._start % tuple(row[HEAD : HEAD + len(ledger.counters)]) + more
+            more = self._start % tuple(row[HEAD : HEAD + len(recording.counters)]) + more
         quoted = self._next_quoted if nodeid == self._next else _quoted(nodeid)
         self._next, self._next_quoted = following, "null" if following is None else _quoted(following)
         outcome, us, peak = OUTCOMES[row[0]], row[1], row[2]
@@ -121,18 +121,18 @@ class Rows:
     def _rare(
         self, row: int, imports: tuple[str, ...], settlement: Settlement | None, things: tuple[Thing, ...] | None
     ) -> str:
-        """What few tests have: its place in the ledger, and its text for the journal."""
+        """What few tests have: its place in the recording, and its text for the journal."""
         more = ""
         if imports:
-            self.ledger.imports[row] = imports
+            self.recording.imports[row] = imports
             more += f',"imports":[{",".join(map(_quoted, imports))}]'
         if settlement is not None:
-            self.ledger.settlements[row] = settlement
+            self.recording.settlements[row] = settlement
             raw = ",".join(f'"{name}":{value}' for name, value in settlement.raw.items())
             uss = settlement.uss_bytes if isinstance(settlement.uss_bytes, int) else "null"
             more += f',"settled":{{"raw":{{{raw}}},"garbage_bytes":{settlement.garbage_bytes},"uss_bytes":{uss}}}'
         if things:
-            self.ledger.things[row] = things
+            self.recording.things[row] = things
             more += f',"things":{dumps(_encoded(things))}'
         return more
 
@@ -151,9 +151,9 @@ class Rows:
 
     def closed(self, at: array[int]) -> None:
         """The run is over: no room is left over, and the journal has its end."""
-        del self.ledger.cells[self.count * self._width :]
+        del self.recording.cells[self.count * self._width :]
         if self._journal is not None:
-            gone = [[row, _encoded(things)] for row, things in self.ledger.gone.items()]
+            gone = [[row, _encoded(things)] for row, things in self.recording.gone.items()]
             self._journal.record("end", at=at.tolist(), **({"gone": gone} if gone else {}))
             self._journal.close()
 

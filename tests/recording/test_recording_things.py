@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from leaktrace.ledger.model import Ledger
-from leaktrace.ledger.things import DEAR_S, ThingsKeeper
 from leaktrace.probes.model import Counter
+from leaktrace.recording.model import Recording
+from leaktrace.recording.resource_tracker import DEAR_S, ResourceTracker
 
 
 class Slow:
@@ -23,9 +23,9 @@ class Slow:
 
 
 def unread_and_told(probe, **more):
-    ledger, told = Ledger(counters=(), worker="main"), []
-    ThingsKeeper([probe], complain=told.append, cpu_s=lambda: probe.cpu_s, **more).begin(ledger)
-    return set(ledger.unread), told
+    recording, told = Recording(counters=(), worker="main"), []
+    ResourceTracker([probe], complain=told.append, cpu_s=lambda: probe.cpu_s, **more).begin(recording)
+    return set(recording.unread), told
 
 
 def test_what_always_takes_long_to_count_is_left_out_and_told_with_the_remedy():

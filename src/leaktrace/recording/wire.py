@@ -1,4 +1,4 @@
-"""A ledger as plain values, for its way from an xdist worker to the controller."""
+"""A recording as plain values, for its way from an xdist worker to the controller."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from collections.abc import Mapping
 from typing import Any
 
 from leaktrace.codec import decode, encode
-from leaktrace.ledger.model import FixtureAccount, Ledger
-from leaktrace.ledger.reader import KNOWN, things_of
-from leaktrace.ledger.spans import Settlement
 from leaktrace.probes.model import Counter, Unread, Value
+from leaktrace.recording.model import FixtureAccount, Recording
+from leaktrace.recording.reader import KNOWN, things_of
+from leaktrace.recording.spans import Settlement
 
 
 COLUMNS = ("lent", "kept", "open", "due")
 
 
-def to_wire(ledger: Ledger) -> dict[str, Any]:
+def to_wire(recording: Recording) -> dict[str, Any]:
     """Lists, texts and numbers only."""
     return {
-        "counters": [counter.name for counter in ledger.counters],
-        "worker": ledger.worker,
-        "pid": ledger.pid,
-        "nodeids": list(ledger.nodeids),
-        "cells": ledger.cells.tolist(),
-        "imports": [[row, list(names)] for row, names in ledger.imports.items()],
-        "settlements": [[row, encode(each)] for row, each in ledger.settlements.items()],
+        "counters": [counter.name for counter in recording.counters],
+        "worker": recording.worker,
+        "pid": recording.pid,
+        "nodeids": list(recording.nodeids),
+        "cells": recording.cells.tolist(),
+        "imports": [[row, list(names)] for row, names in recording.imports.items()],
+        "settlements": [[row, encode(each)] for row, each in recording.settlements.items()],
         "fixtures": [
             {
                 **{key: getattr(each, key) for key in ("name", "scope", "where", "setups", "closings", "first_user")},
@@ -33,28 +33,28 @@ def to_wire(ledger: Ledger) -> dict[str, Any]:
                 "things": encode(each.things),
                 "held": encode(each.held),
             }
-            for each in ledger.fixtures
+            for each in recording.fixtures
         ],
-        "things": [[row, encode(each)] for row, each in ledger.things.items()],
-        "gone": [[row, encode(each)] for row, each in ledger.gone.items()],
-        "held": [[row, encode(each)] for row, each in ledger.held.items()],
-        "warned": [list(each) for each in ledger.warned],
-        "unread": ledger.unread,
-        "harness": ledger.harness.tolist(),
-        "collection": ledger.collection.tolist(),
-        "first": encode(ledger.first),
-        "last": encode(ledger.last),
-        "peak_rss_bytes": encode(ledger.peak_rss_bytes),
-        "complete": ledger.complete,
-        "running": ledger.running,
-        "torn": ledger.torn,
-        "lost": ledger.lost,
-        "stopped": ledger.stopped,
+        "things": [[row, encode(each)] for row, each in recording.things.items()],
+        "gone": [[row, encode(each)] for row, each in recording.gone.items()],
+        "held": [[row, encode(each)] for row, each in recording.held.items()],
+        "warned": [list(each) for each in recording.warned],
+        "unread": recording.unread,
+        "harness": recording.harness.tolist(),
+        "collection": recording.collection.tolist(),
+        "first": encode(recording.first),
+        "last": encode(recording.last),
+        "peak_rss_bytes": encode(recording.peak_rss_bytes),
+        "complete": recording.complete,
+        "running": recording.running,
+        "torn": recording.torn,
+        "lost": recording.lost,
+        "stopped": recording.stopped,
     }
 
 
-def from_wire(data: Mapping[str, Any]) -> Ledger:
-    """The way back; a ledger of our own version is trusted to fit."""
+def from_wire(data: Mapping[str, Any]) -> Recording:
+    """The way back; a recording of our own version is trusted to fit."""
     counters = tuple(KNOWN.get(name) or Counter(name=name, unit="count", kind=name) for name in data["counters"])
     fixtures = []
     for each in data["fixtures"]:
@@ -66,7 +66,7 @@ def from_wire(data: Mapping[str, Any]) -> Ledger:
         for key in COLUMNS:
             setattr(account, key, array("q", each[key]))
         fixtures.append(account)
-    return Ledger(
+    return Recording(
         counters=counters,
         worker=data["worker"],
         pid=data["pid"],

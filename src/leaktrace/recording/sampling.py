@@ -14,7 +14,7 @@ LEAST_NS = 10_000
 """A reading takes as long as this, or may after one that took no time."""
 
 
-class Pace:
+class Sampling:
     """Tells after which tests the dearer counters are read.
 
     What the heap rises by in a test that is spared is the next one's after which they are read.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from leaktrace.ledger.journal import Journal
-from leaktrace.ledger.recorder import Recorder
-from leaktrace.ledger.things import ThingsKeeper
 from leaktrace.options import KINDS, Options
 from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import HeapProbe, PeakProbe, RssProbe
 from leaktrace.probes.model import Probe
 from leaktrace.probes.resources import probes_of_kinds
+from leaktrace.recording.journal import Journal
+from leaktrace.recording.recorder import Recorder
+from leaktrace.recording.resource_tracker import ResourceTracker
 
 
 DEFAULT_KINDS = frozenset(KINDS) - {"files", "state"}
@@ -44,7 +44,7 @@ def open_recorder(
         limit_bytes=options.limit_bytes,
         detailed=options.json_path is not None,
         complain=complain,
-        keeper=ThingsKeeper(
+        keeper=ResourceTracker(
             own,
             guests=guests(given, [probe.counter.name for probe in own], complain),
             unwanted=frozenset(KINDS) - options.kinds,

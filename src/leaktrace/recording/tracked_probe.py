@@ -20,7 +20,7 @@ LOOKING_SHARE = 0.02
 
 
 @dataclass(slots=True, eq=False, repr=False)
-class Shelf:
+class TrackedProbe:
     """One probe, its last count, and the things that it knew then."""
 
     probe: Probe
@@ -40,7 +40,7 @@ class Shelf:
         return isinstance(now, int) and now > before + self.floor
 
 
-class Attention:
+class LookingTime:
     """Lists and waits for things, no longer than a run can spare.
 
     Args:
@@ -65,40 +65,40 @@ class Attention:
         """Somebody has waited since then."""
         self._waited_s += self._clock() - since
 
-    def settled(self, shelf: Shelf, read: Callable[[], Value]) -> Value:
+    def settled(self, tracked: TrackedProbe, read: Callable[[], Value]) -> Value:
         """The count after the things on their way out have had their time."""
         if not self.patient:
             return read()
-        since, mark = self._clock(), shelf.count if isinstance(shelf.count, int) else 0
-        if shelf.floor:
+        since, mark = self._clock(), tracked.count if isinstance(tracked.count, int) else 0
+        if tracked.floor:
             collect()  # tensors die with the cycles that they are in
-        if shelf.probe in self._guests and isinstance(shelf.probe, NamingProbe):
-            shelf.probe.settle(GRACE_S, at_most=mark)
+        if tracked.probe in self._guests and isinstance(tracked.probe, NamingProbe):
+            tracked.probe.settle(GRACE_S, at_most=mark)
         else:
-            wait_for_fall(read, mark + shelf.floor, GRACE_S)
+            wait_for_fall(read, mark + tracked.floor, GRACE_S)
         now = read()
-        if shelf.rose(now):
+        if tracked.rose(now):
             self.waited(since)
         return now
 
-    def compared(self, shelf: Shelf) -> dict[Hashable, Thing] | None:
+    def compared(self, tracked: TrackedProbe) -> dict[Hashable, Thing] | None:
         """The things that the last list did not have, or None where nothing can be compared."""
-        before, was_blind = shelf.known, shelf.blind
-        now = self.listed(shelf)
+        before, was_blind = tracked.known, tracked.blind
+        now = self.listed(tracked)
         if now is None:
-            shelf.blind = True
+            tracked.blind = True
             return None
-        shelf.known, shelf.blind = now, False
+        tracked.known, tracked.blind = now, False
         return None if was_blind else {key: thing for key, thing in now.items() if key not in before}
 
-    def listed(self, shelf: Shelf) -> Mapping[Hashable, Thing] | None:
+    def listed(self, tracked: TrackedProbe) -> Mapping[Hashable, Thing] | None:
         """The things now, or None where they cannot be listed or the time for it is used up."""
-        if not isinstance(shelf.probe, NamingProbe):
+        if not isinstance(tracked.probe, NamingProbe):
             return None
         if self._looking_s > LOOKING_S + LOOKING_SHARE * (self._clock() - self._began):
             return None
         since = self._cpu_s()
-        found = shelf.probe.inventory()
+        found = tracked.probe.inventory()
         self._looking_s += self._cpu_s() - since
         return None if isinstance(found, Unread) else found
 

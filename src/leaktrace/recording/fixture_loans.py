@@ -5,7 +5,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable
 
-from leaktrace.ledger.model import FixtureAccount
+from leaktrace.recording.model import FixtureAccount
 
 
 class Loans:
