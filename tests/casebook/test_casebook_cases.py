@@ -9,11 +9,11 @@ from casebook_scenarios import case, exhibit, suspect
 
 from leaktrace.casebook.cases import after_others, askable, case_of, folded, merged_cases, with_native
 from leaktrace.casebook.model import Case
-from leaktrace.codec import encode
 from leaktrace.explain.model import Holder
 from leaktrace.lines.model import Site
 from leaktrace.probes.model import Thing
-from leaktrace.replay.letters import Answer
+from leaktrace.replay.protocol import Answer
+from leaktrace.serialize import encode
 from leaktrace.verdict.model import Verdict
 
 

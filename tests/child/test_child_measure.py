@@ -6,7 +6,7 @@ import pytest
 
 from leaktrace.child.measure import WALL_SHARE, measure
 from leaktrace.probes.model import RSS_BYTES
-from leaktrace.replay.letters import Task
+from leaktrace.replay.protocol import Task
 
 
 class Still:

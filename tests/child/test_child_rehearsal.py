@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from leaktrace.child.measure import measure
 from leaktrace.probes.model import HEAP_BYTES
-from leaktrace.replay.letters import Task, targets_of
+from leaktrace.replay.protocol import Task, targets_of
 
 
 class Climbing:

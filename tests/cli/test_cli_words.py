@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from leaktrace.bisect import FIRST_RUN, Bisected, Trial, difference, find_target, predecessors, trial_of
+from leaktrace.bisection.search import FIRST_RUN, Bisected, Trial, difference, find_target, predecessors, trial_of
 from leaktrace.cli.bisect import lines
 from leaktrace.errors import ReplayError
-from leaktrace.replay.letters import Answer, Target
-from leaktrace.replay.roll import Roll
+from leaktrace.replay.collection import Roll
+from leaktrace.replay.protocol import Answer, Target
 
 
 def target(name, file="test_a.py"):

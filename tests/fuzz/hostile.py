@@ -18,24 +18,24 @@ sys.path[:0] = [str(TESTS / "casebook"), str(TESTS / "recording")]
 from casebook_scenarios import book, case, exhibit, suspect  # noqa: E402
 from recording_scripts import MB, Run  # noqa: E402
 
+from leaktrace.bisection.trial_cache import Trial, Trials  # noqa: E402
 from leaktrace.casebook import wire  # noqa: E402
 from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, process_of  # noqa: E402
 from leaktrace.casebook.cases import case_of  # noqa: E402
 from leaktrace.casebook.model import Casebook  # noqa: E402
-from leaktrace.codec import encode  # noqa: E402
 from leaktrace.explain.known_leaks import installed, match, table  # noqa: E402
 from leaktrace.plugin.resume import NAME, ResumeDoor, Unjudged, read_unjudged  # noqa: E402
 from leaktrace.probes.model import Thing  # noqa: E402
 from leaktrace.recording.journal import Journal, read_journal  # noqa: E402
 from leaktrace.recording.wire import from_wire, to_wire  # noqa: E402
-from leaktrace.replay.letters import Order, Target, Task, read_answers, read_order, targets_of  # noqa: E402
+from leaktrace.replay.collection import Roll, read_roll  # noqa: E402
+from leaktrace.replay.protocol import Order, Target, Task, read_answers, read_order, targets_of  # noqa: E402
 from leaktrace.replay.restore import restore  # noqa: E402
-from leaktrace.replay.roll import Roll, read_roll  # noqa: E402
 from leaktrace.replay.saved import UNDO, describe, record_of  # noqa: E402
 from leaktrace.report import terminal  # noqa: E402
+from leaktrace.serialize import encode  # noqa: E402
 from leaktrace.suspects.accuse import accuse, doubtful, notes  # noqa: E402
 from leaktrace.suspects.model import Limits  # noqa: E402
-from leaktrace.trials import Trial, Trials  # noqa: E402
 
 
 DEEP = 100_000

@@ -107,7 +107,7 @@ def test_a_second_interruption_costs_neither_report_nor_casebook_and_nothing_pas
 
 INTERRUPTS = """
     import os, signal
-    import leaktrace.confirm
+    import leaktrace.confirm.steps
     from leaktrace.casebook import wire
 
     write = wire.write
@@ -120,7 +120,7 @@ INTERRUPTS = """
     def written(*args):
         if os.environ["TIMES"] == "3": interrupt()
         write(*args)
-    leaktrace.confirm.confirm, wire.write = replayed, written
+    leaktrace.confirm.steps.confirm, wire.write = replayed, written
     """
 
 

@@ -173,12 +173,12 @@ def test_what_the_suite_had_is_put_in_again_exactly():
 def test_whatever_the_rooms_load_late_is_known_to_be_loaded_late():
     script = """
         import pytest, sys
-        import leaktrace.plugin.doors, leaktrace.plugin.report, leaktrace.plugin.xdist
+        import leaktrace.plugin.shared, leaktrace.plugin.report, leaktrace.plugin.xdist
         from leaktrace.snapshot import LATE, _is_python
 
         before = set(sys.modules)
-        import leaktrace.session, leaktrace.casebook.wire, leaktrace.report.terminal, leaktrace.trials
-        import leaktrace.replay.runner, leaktrace.explain.known_leaks
+        import leaktrace.confirm.part, leaktrace.casebook.wire, leaktrace.report.terminal, leaktrace.bisection.trial_cache
+        import leaktrace.replay.scheduler, leaktrace.explain.known_leaks
         leaktrace.explain.known_leaks.table()
         late = {
             name for name in set(sys.modules) - before

@@ -238,7 +238,7 @@ def test_a_number_that_was_given_to_another_descriptor_unseen_has_no_place(tmp_p
 def test_what_a_probe_runs_and_opens_to_look_around_is_not_watched(tmp_path):
     script = tmp_path / "specimen.py"
     script.write_text(
-        "import sys\nfrom leaktrace.probes.model import FDS\nfrom leaktrace.child.left import name_things\nlooked, ran = [], []\n"
+        "import sys\nfrom leaktrace.probes.model import FDS\nfrom leaktrace.child.leftovers import name_things\nlooked, ran = [], []\n"
         "class Probe:\n    counter = FDS\n"
         "    def __init__(self, origins):\n"
         "        self.origins = origins\n"

@@ -10,8 +10,8 @@ import time
 import psutil
 
 from leaktrace.replay.base import interpreter
-from leaktrace.replay.letters import Settings, Target, Task
-from leaktrace.replay.runner import Bounds, Pool, replay
+from leaktrace.replay.protocol import Settings, Target, Task
+from leaktrace.replay.scheduler import Bounds, Pool, replay
 
 
 class Bench:

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import PurePath
 
 from leaktrace.casebook.model import Case, Known
-from leaktrace.codec import Bounds, decode
 from leaktrace.errors import FileError
 from leaktrace.explain.fingerprint import of_site, of_thing
 from leaktrace.explain.known_leaks import KnownLeak, match
 from leaktrace.explain.model import Exhibit
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Thing, Unread
 from leaktrace.probes.words import remedy
-from leaktrace.replay.letters import Answer
+from leaktrace.replay.protocol import Answer
+from leaktrace.serialize import Bounds, decode
 from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import WEIGHT, group_of, judge_kinds

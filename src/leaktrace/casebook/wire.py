@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from leaktrace.casebook.model import Case, Casebook
-from leaktrace.codec import decode, encode, loads
 from leaktrace.errors import FileError
 from leaktrace.explain.model import Exhibit
 from leaktrace.files import read_bounded
 from leaktrace.output import write_out
+from leaktrace.serialize import decode, encode, loads
 from leaktrace.words import json_safe
 
 

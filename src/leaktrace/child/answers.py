@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from leaktrace.child.measure import Tell
 from leaktrace.pristine import os
 from leaktrace.probes.descriptor import keep_high
-from leaktrace.replay.letters import Task
+from leaktrace.replay.protocol import Task
 
 
 class AnswerFile:

@@ -12,16 +12,16 @@ from typing import Any
 
 import pytest
 
-from leaktrace.child.left import Births, name_things, relative
+from leaktrace.child.leftovers import Births, name_things, relative
 from leaktrace.child.measure import settle
-from leaktrace.codec import encode
 from leaktrace.explain.steps import explain
+from leaktrace.fixture_names import plain_name, where_of
 from leaktrace.lines.allocations import Places
 from leaktrace.lines.native import memray_sites
-from leaktrace.named import plain_name, where_of
 from leaktrace.pristine import os
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Probe
 from leaktrace.probes.origins import Origins
+from leaktrace.serialize import encode
 from leaktrace.verdict.judge import BYTES_PER_REFERENCE
 from leaktrace.verdict.model import Rate, Ruling
 

@@ -10,23 +10,23 @@ import pytest
 from leaktrace.child import caches, gaps
 from leaktrace.child.answers import AnswerFile
 from leaktrace.child.explain import follow_native, name_left, trace
-from leaktrace.child.left import RUNS
+from leaktrace.child.idle import Row, rest
+from leaktrace.child.leftovers import RUNS
 from leaktrace.child.measure import Readings, Tell, measure, readable, record
 from leaktrace.child.parking import ParkedRssProbe, Parking
+from leaktrace.child.pytest_private import QuietRuns, forget_run, namespaces_of, tear_down
 from leaktrace.child.repeat import Repeat
-from leaktrace.child.rest import Row, rest
 from leaktrace.child.screening import Screening
 from leaktrace.masking import masked
 from leaktrace.pristine import threading, time
-from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.probes.settle import collect
-from leaktrace.replay.letters import Share, Target, Task, function_of
-from leaktrace.seam import QuietRuns, forget_run, namespaces_of, tear_down
+from leaktrace.probes.third_party import guests
+from leaktrace.replay.protocol import Share, Target, Task, function_of
 from leaktrace.verdict.judge import group_of, judge_kinds
 from leaktrace.verdict.model import Record, Ruling, Verdict
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
 
-from leaktrace.codec import encode
 from leaktrace.pristine import gc, time
 from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe, Unread
 from leaktrace.probes.settle import clear_caches, collect, has_users_freeze, trim
-from leaktrace.replay.letters import Task
+from leaktrace.replay.protocol import Task
+from leaktrace.serialize import encode
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.model import Record
 

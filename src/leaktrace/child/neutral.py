@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
+from leaktrace.child.pytest_private import TELLING
 from leaktrace.pristine import sys
-from leaktrace.seam import TELLING
 
 
 ENDING = frozenset(

@@ -15,12 +15,12 @@ import pytest
 
 from leaktrace.child.jobs import Jobs
 from leaktrace.child.neutral import forestall, quieten
+from leaktrace.child.pytest_private import QuietRuns
 from leaktrace.child.serve import Channel, serve
 from leaktrace.masking import masked
 from leaktrace.pristine import os, threading
-from leaktrace.replay.letters import ORDER_VARIABLE, Order, Target, read_order, tail_of
 from leaktrace.replay.neutral import set_back
-from leaktrace.seam import QuietRuns
+from leaktrace.replay.protocol import ORDER_VARIABLE, Order, Target, read_order, tail_of
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from leaktrace.child.measure import RunFailed
+from leaktrace.child.pytest_private import Footprint, QuietRuns, repeat
 from leaktrace.child.records import Records
-from leaktrace.seam import Footprint, QuietRuns, repeat
 
 
 LEVELS: Mapping[str, type[pytest.Collector]] = {

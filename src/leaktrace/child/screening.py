@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from leaktrace.child.measure import Readings, RunFailed, Tell, begin, readable, record
+from leaktrace.child.pytest_private import QuietRuns, namespaces_of, tear_down
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.screen import Grown, Patience, Screen
 from leaktrace.explain.forgotten_references import is_installed
@@ -19,8 +20,7 @@ from leaktrace.probes.memory import BlocksProbe, HeapProbe, RssProbe
 from leaktrace.probes.model import REFS
 from leaktrace.probes.objects import RefsProbe, every_class
 from leaktrace.probes.threads import ThreadsProbe
-from leaktrace.replay.letters import Task
-from leaktrace.seam import QuietRuns, namespaces_of, tear_down
+from leaktrace.replay.protocol import Task
 from leaktrace.verdict.judge import is_suspicious, judge_kinds
 from leaktrace.verdict.model import Ruling
 from leaktrace.verdict.rules import SCREENING

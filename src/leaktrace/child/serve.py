@@ -19,14 +19,14 @@ from sys import _current_frames
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from leaktrace.codec import decode
 from leaktrace.errors import FileError
 from leaktrace.pristine import os
 from leaktrace.probes.descriptor import keep_high
 from leaktrace.replay.launcher import become_reaper, die_with_parent
-from leaktrace.replay.letters import Share
 from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd, parent_of, reap_strays, send
+from leaktrace.replay.protocol import Share
 from leaktrace.replay.restore import restore_and_remove
+from leaktrace.serialize import decode
 
 
 STANDARD = (1, 2)

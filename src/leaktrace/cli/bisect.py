@@ -11,17 +11,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from leaktrace.bisect import Bisected, Bisection, find_target, predecessors, reproduction
+from leaktrace.bisection.search import Bisected, Bisection, find_target, predecessors, reproduction
+from leaktrace.bisection.trial_cache import kept_trials
 from leaktrace.errors import ReplayError
 from leaktrace.files import temporary_folder
 from leaktrace.options import Options, parse_duration, parse_size
 from leaktrace.replay.base import interpreter
-from leaktrace.replay.letters import Settings, Target
-from leaktrace.replay.roll import call_roll
-from leaktrace.replay.runner import Bounds, Pool
+from leaktrace.replay.collection import call_roll
+from leaktrace.replay.protocol import Settings, Target
+from leaktrace.replay.scheduler import Bounds, Pool
 from leaktrace.report.terminal import WIDTH, block
 from leaktrace.report.words import plural, wrapped
-from leaktrace.trials import kept_trials
 from leaktrace.words import escaped
 
 

@@ -15,9 +15,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from leaktrace.codec import loads, loads_toml
 from leaktrace.errors import FileError
 from leaktrace.explain.model import Exhibit
+from leaktrace.serialize import loads, loads_toml
 
 
 _NUMBER = re.compile("[0-9]{1,18}")

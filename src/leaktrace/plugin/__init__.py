@@ -49,9 +49,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """
     if early_config.pluginmanager.hasplugin(CHILD_PLUGIN) or _is_off(early_config):
         return
-    from leaktrace.plugin import doors  # noqa: PLC0415 - nothing is kept where leaktrace is off
+    from leaktrace.plugin import shared  # noqa: PLC0415 - nothing is kept where leaktrace is off
 
-    doors.keep(early_config)
+    shared.keep(early_config)
 
 
 @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
         return
     try:
         # Nothing of the rooms is needed when leaktrace is off.
-        from leaktrace.plugin.doors import open_doors  # noqa: PLC0415
+        from leaktrace.plugin.shared import open_doors  # noqa: PLC0415
 
         open_doors(config, options)
     except (pytest.UsageError, pytest.exit.Exception):

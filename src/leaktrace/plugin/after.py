@@ -18,7 +18,7 @@ from leaktrace.words import escaped
 
 
 if TYPE_CHECKING:
-    from leaktrace.session import Findings, Part
+    from leaktrace.confirm.part import Findings, Part
 
 
 WIDTH = 80
@@ -71,8 +71,8 @@ def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
 
 def _unjudged(door: ReportDoor) -> Findings:
     """What there is to judge: it stays so where no replay comes to its end."""
-    from leaktrace.confirm import screenable  # noqa: PLC0415 - only where there is something to confirm
-    from leaktrace.session import key_of, unreplayed  # noqa: PLC0415
+    from leaktrace.confirm.part import key_of, unreplayed  # noqa: PLC0415
+    from leaktrace.confirm.steps import screenable  # noqa: PLC0415 - only where there is something to confirm
 
     shared, parts = door.shared, _local(door)
     found = unreplayed(parts, asked=True)
@@ -89,7 +89,7 @@ def _local(door: ReportDoor) -> list[Part]:
 
 
 def _confirmed(door: ReportDoor, interruptions: Interruptions) -> Findings:
-    from leaktrace.confirm import confirm  # noqa: PLC0415
+    from leaktrace.confirm.steps import confirm  # noqa: PLC0415
 
     progress = _Progress(door.terminal())
     try:

@@ -18,9 +18,9 @@ import pytest
 from leaktrace import options as table
 from leaktrace.errors import LeaktraceError
 from leaktrace.options import Mode
-from leaktrace.plugin.doors import Shared, confirms
 from leaktrace.plugin.frames import without_ours
 from leaktrace.plugin.outlet import Outlet
+from leaktrace.plugin.shared import Shared, confirms
 from leaktrace.plugin.watch import WatchDoor
 from leaktrace.recording.model import Recording, is_uneventful
 from leaktrace.words import escaped
@@ -28,8 +28,8 @@ from leaktrace.words import escaped
 
 if TYPE_CHECKING:
     from leaktrace.casebook.model import Casebook
+    from leaktrace.confirm.part import Findings, Part
     from leaktrace.plugin.interruptions import Interruptions
-    from leaktrace.session import Findings, Part
 
 
 PEAKS = 5
@@ -101,7 +101,7 @@ class ReportDoor:
     def match(self) -> None:
         """Find out which words of `--leaktrace-fail-on` the casebook meets."""
         if self.book is not None:
-            from leaktrace.session import matched  # noqa: PLC0415 - see _end_watch
+            from leaktrace.confirm.part import matched  # noqa: PLC0415 - see _end_watch
 
             self.failed_on = matched(self.book, self.shared.options)
 
@@ -112,7 +112,7 @@ class ReportDoor:
             self._well = len(recording)
             return
         # The last test has ended: from here on the rooms that judge and report may be loaded.
-        from leaktrace.session import unreplayed  # noqa: PLC0415
+        from leaktrace.confirm.part import unreplayed  # noqa: PLC0415
 
         if recording is not None:
             self.parts.append(shared.part(recording))
@@ -122,7 +122,7 @@ class ReportDoor:
     def bind(self, found: Findings) -> None:
         """Make the casebook, and write it where one was asked for."""
         from leaktrace.casebook import wire  # noqa: PLC0415
-        from leaktrace.session import bind, joined  # noqa: PLC0415
+        from leaktrace.confirm.part import bind, joined  # noqa: PLC0415
 
         shared, path = self.shared, self.shared.options.json_path
         self.book = bind(

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from leaktrace.codec import decode, encode, loads
 from leaktrace.errors import FileError
 from leaktrace.files import folders, read_bounded, write_private
+from leaktrace.serialize import decode, encode, loads
 from leaktrace.suspects.model import Suspect
 
 
 if TYPE_CHECKING:
-    from leaktrace.session import Findings
+    from leaktrace.confirm.part import Findings
 
 
 NAME = "unjudged.json"

@@ -12,7 +12,7 @@ import pytest
 
 from leaktrace import options as table
 from leaktrace.errors import LeaktraceError
-from leaktrace.named import plain_name, where_of
+from leaktrace.fixture_names import plain_name, where_of
 from leaktrace.options import Options
 from leaktrace.plugin.frames import FramesDoor
 from leaktrace.recording.model import FixtureAccount, Recording

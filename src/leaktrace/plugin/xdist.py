@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leaktrace.plugin.doors import WORKER_KEY, Shared, confirms
 from leaktrace.plugin.report import ReportDoor
+from leaktrace.plugin.shared import WORKER_KEY, Shared, confirms
 from leaktrace.recording.journal import read_journal
 from leaktrace.recording.reader import gap_of
 
 
 if TYPE_CHECKING:
-    from leaktrace.session import Findings, Part
+    from leaktrace.confirm.part import Findings, Part
 
 
 REMOTE_KEY = f"{WORKER_KEY}_remote"
@@ -35,13 +35,13 @@ class WorkerDoor:
         forked there ends for a second time while another one is still at work, so ours must not be the longer for us.
         """
         with self._shared.start.restored():
-            import leaktrace.session  # noqa: F401, PLC0415 - the last test has ended
+            import leaktrace.confirm.part  # noqa: F401, PLC0415 - the last test has ended
         yield
         if self._shared.start.is_here:
             self._send(session)
 
     def _send(self, session: pytest.Session) -> None:
-        from leaktrace.session import findings_to_wire, part_to_wire  # noqa: PLC0415
+        from leaktrace.confirm.part import findings_to_wire, part_to_wire  # noqa: PLC0415
 
         output: dict[str, Any] = self._config.workeroutput  # type: ignore[attr-defined]
         try:
@@ -57,8 +57,8 @@ class WorkerDoor:
             output[f"{WORKER_KEY}_error"] = f"{type(exc).__name__}: {exc}"
 
     def _findings(self, part: Part, *, interrupted: bool) -> Findings:
-        from leaktrace.confirm import confirm  # noqa: PLC0415
-        from leaktrace.session import unreplayed  # noqa: PLC0415
+        from leaktrace.confirm.part import unreplayed  # noqa: PLC0415
+        from leaktrace.confirm.steps import confirm  # noqa: PLC0415
 
         asked = confirms(self._shared.options)
         if asked and not interrupted:
@@ -97,7 +97,7 @@ class ControllerDoor:
             self._shared.complain(f"worker {worker} sent nothing that could be read: {exc}")
 
     def _take(self, worker: str, message: Mapping[str, Any]) -> None:
-        from leaktrace.session import findings_from_wire, part_from_wire  # noqa: PLC0415
+        from leaktrace.confirm.part import findings_from_wire, part_from_wire  # noqa: PLC0415
 
         self._report.parts.append(part_from_wire(message["part"]))
         if "findings" in message:

@@ -18,8 +18,8 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from leaktrace.probes.facts import HOOKED, SECRET_NOUN, facts_now, is_users_handler, working_directory
 from leaktrace.probes.model import Counter, Thing, Unread, Value
+from leaktrace.probes.state_readers import HOOKED, SECRET_NOUN, facts_now, is_users_handler, working_directory
 
 
 _Key: TypeAlias = "tuple[str, str, Hashable]"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from leaktrace.options import KINDS, Options
-from leaktrace.probes.guest import guests
 from leaktrace.probes.memory import HeapProbe, PeakProbe, RssProbe
 from leaktrace.probes.model import Probe
 from leaktrace.probes.resources import probes_of_kinds
+from leaktrace.probes.third_party import guests
 from leaktrace.recording.journal import Journal
 from leaktrace.recording.recorder import Recorder
 from leaktrace.recording.resource_tracker import ResourceTracker

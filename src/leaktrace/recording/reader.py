@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from leaktrace.codec import LONGEST, NUMBER_BOUND, Bounds, decode, loads
 from leaktrace.errors import FileError
 from leaktrace.files import lines_of
 from leaktrace.probes.model import BLOCKS, HEAP_BYTES, PEAK_RSS_BYTES, RSS_BYTES, USS_BYTES, Counter, Thing, Unread
 from leaktrace.recording.journal import MAX_BYTES, VERSION
 from leaktrace.recording.model import OUTCOMES, PHASES, FixtureAccount, Recording
 from leaktrace.recording.spans import Settlement
+from leaktrace.serialize import LONGEST, NUMBER_BOUND, Bounds, decode, loads
 
 
 KNOWN = {counter.name: counter for counter in (RSS_BYTES, HEAP_BYTES, BLOCKS)}

@@ -6,11 +6,11 @@ from array import array
 from collections.abc import Mapping
 from typing import Any
 
-from leaktrace.codec import decode, encode
 from leaktrace.probes.model import Counter, Unread, Value
 from leaktrace.recording.model import FixtureAccount, Recording
 from leaktrace.recording.reader import KNOWN, things_of
 from leaktrace.recording.spans import Settlement
+from leaktrace.serialize import decode, encode
 
 
 COLUMNS = ("lent", "kept", "open", "due")

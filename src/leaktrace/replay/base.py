@@ -14,15 +14,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from leaktrace.codec import encode
 from leaktrace.files import open_private, private_folder, remove_tree, temporary_name
 from leaktrace.masking import masked
 from leaktrace.probes.memory import HeapProbe
 from leaktrace.probes.model import Unread
 from leaktrace.replay import launcher
-from leaktrace.replay.letters import ORDER_VARIABLE, Order, Settings, Share
 from leaktrace.replay.process import OwnProcess
+from leaktrace.replay.protocol import ORDER_VARIABLE, Order, Settings, Share
 from leaktrace.replay.restore import restore
+from leaktrace.serialize import encode
 
 
 TAIL_LINES = 6

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from leaktrace.codec import Bounds, decode, loads
 from leaktrace.probes.model import Counter
+from leaktrace.serialize import Bounds, decode, loads
 
 
 LONGEST_LINE = 32 << 20

@@ -7,10 +7,10 @@ from math import ceil
 from typing import TypeAlias
 
 from leaktrace.verdict import words
-from leaktrace.verdict.curve import Curve
-from leaktrace.verdict.hearing import Finding, Hearing
+from leaktrace.verdict.counter_case import Finding, Hearing
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.rules import MEMORY_KINDS, Rules
+from leaktrace.verdict.series import Curve
 from leaktrace.verdict.trends import amortised, climbs, climbs_through_noise, emptied, fades, is_level
 
 

@@ -8,12 +8,12 @@ from typing import Final
 
 from leaktrace.probes.model import REFS, Unread
 from leaktrace.verdict import words
-from leaktrace.verdict.alone import stands_alone, within_noise
-from leaktrace.verdict.curve import Curve
+from leaktrace.verdict.counter_case import Finding
 from leaktrace.verdict.exact import examine
-from leaktrace.verdict.hearing import Finding
+from leaktrace.verdict.inexact import stands_alone, within_noise
 from leaktrace.verdict.model import Rate, Record, Ruling, Series, Verdict
 from leaktrace.verdict.rules import MEMORY_KINDS, Rules
+from leaktrace.verdict.series import Curve
 
 
 PLAIN_WORDS_FIRST: Final = ("heap_bytes", "blocks", "objects", "refs")

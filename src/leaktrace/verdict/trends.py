@@ -7,8 +7,8 @@ from itertools import pairwise
 from math import gcd
 from statistics import median
 
-from leaktrace.verdict.curve import Curve, steps
 from leaktrace.verdict.rules import Rules
+from leaktrace.verdict.series import Curve, steps
 from leaktrace.verdict.statistics import mann_kendall
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from leaktrace.codec import encode
 from leaktrace.files import write_private
 from leaktrace.plugin import resolve_options
-from leaktrace.plugin.doors import base_folder
-from leaktrace.replay.letters import ORDER_VARIABLE, Target, read_order, tail_of
-from leaktrace.replay.roll import Roll
+from leaktrace.plugin.shared import base_folder
+from leaktrace.replay.collection import Roll
+from leaktrace.replay.protocol import ORDER_VARIABLE, Target, read_order, tail_of
+from leaktrace.serialize import encode
 
 
 ALONE: Mapping[str, object] = {

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from leaktrace.casebook.cases import with_native
 from leaktrace.casebook.model import Case
+from leaktrace.confirm.after_others import Ask, Hearing
 from leaktrace.lines.native import has_memray
-from leaktrace.order import Ask, Hearing
 from leaktrace.verdict.model import Verdict
 
 

@@ -10,7 +10,7 @@ from leaktrace.casebook.cases import after_others, case_of
 from leaktrace.casebook.model import Case
 from leaktrace.masking import masked_words
 from leaktrace.recording.model import Recording
-from leaktrace.replay.letters import Answer, Target, Task, targets_of
+from leaktrace.replay.protocol import Answer, Target, Task, targets_of
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 

@@ -15,17 +15,17 @@ import psutil
 
 from leaktrace.casebook.cases import as_known, askable, case_of, folded, is_borne, who, with_rates
 from leaktrace.casebook.model import Case
-from leaktrace.changes import credited
+from leaktrace.confirm.after_others import Hearing, heard_again
+from leaktrace.confirm.memray import followed
+from leaktrace.confirm.part import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
+from leaktrace.confirm.passes import Deadline, Passes
+from leaktrace.confirm.screening import HEAVY_BYTES, Screened, decided, hunted, screened, screenings, variants_last
+from leaktrace.confirm.state import credited
 from leaktrace.explain.known_leaks import installed, table
-from leaktrace.hunt import HEAVY_BYTES, Screened, decided, hunted, screened, screenings, variants_last
-from leaktrace.native import followed
 from leaktrace.options import Mode, Options, Source
-from leaktrace.order import Hearing, heard_again
-from leaktrace.passes import Deadline, Passes
 from leaktrace.probes.model import REFS, RSS_BYTES
-from leaktrace.replay.letters import Task, targets_of
-from leaktrace.replay.runner import Outcome, Pool
-from leaktrace.session import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
+from leaktrace.replay.protocol import Task, targets_of
+from leaktrace.replay.scheduler import Outcome, Pool
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.verdict.judge import group_of

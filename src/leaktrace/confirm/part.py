@@ -19,12 +19,12 @@ from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
 from leaktrace.casebook.cases import merged_cases, who
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
-from leaktrace.codec import decode, encode
 from leaktrace.explain.known_leaks import KnownLeak
 from leaktrace.options import KINDS, Mode, Options
 from leaktrace.recording.model import Recording
 from leaktrace.recording.wire import from_wire, to_wire
-from leaktrace.replay.letters import Settings
+from leaktrace.replay.protocol import Settings
+from leaktrace.serialize import decode, encode
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
 from leaktrace.suspects.model import Limits, Note, Suspect
 from leaktrace.verdict.judge import group_of

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from math import ceil
 
 from leaktrace.verdict import words
-from leaktrace.verdict.curve import Curve
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.rules import Rules
+from leaktrace.verdict.series import Curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from leaktrace.bisection.ddmin import shrinking
+from leaktrace.bisection.trial_cache import Trial, Trials
 from leaktrace.casebook.cases import after_others, case_of, evidence
 from leaktrace.casebook.model import Case
 from leaktrace.errors import FileError, ReplayError
@@ -18,12 +20,10 @@ from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.probes.resources import DEAR_KINDS
 from leaktrace.recording.journal import read_journal
 from leaktrace.recording.runs import RUN_ID
-from leaktrace.replay.letters import Answer, Target, Task, tail_of
-from leaktrace.replay.roll import Roll
-from leaktrace.replay.runner import Bounds, Pool, replay
-from leaktrace.replay.smallest import shrinking
+from leaktrace.replay.collection import Roll
+from leaktrace.replay.protocol import Answer, Target, Task, tail_of
+from leaktrace.replay.scheduler import Bounds, Pool, replay
 from leaktrace.suspects.model import Suspect
-from leaktrace.trials import Trial, Trials
 from leaktrace.verdict.judge import judge_kinds
 from leaktrace.verdict.model import Verdict
 

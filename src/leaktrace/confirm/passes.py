@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TypeVar
 
+from leaktrace.confirm.part import Progress
 from leaktrace.errors import LeaktraceError
 from leaktrace.options import Options
-from leaktrace.replay.letters import Task, placed
-from leaktrace.replay.runner import Bounds, Outcome, Pool, replay
-from leaktrace.session import Progress
+from leaktrace.replay.protocol import Task, placed
+from leaktrace.replay.scheduler import Bounds, Outcome, Pool, replay
 
 
 T = TypeVar("T")

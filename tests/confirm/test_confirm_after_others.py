@@ -10,17 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 from leaktrace.casebook.model import Case
-from leaktrace.changes import credited
+from leaktrace.confirm.after_others import CHEAP_S, MOST, Hearing, bisect_command, heard_again, is_steady_alone
+from leaktrace.confirm.memray import followed
+from leaktrace.confirm.passes import Deadline, Passes
+from leaktrace.confirm.state import credited
 from leaktrace.explain.model import Exhibit, Holder
-from leaktrace.native import followed
 from leaktrace.options import Options
-from leaktrace.order import CHEAP_S, MOST, Hearing, bisect_command, heard_again, is_steady_alone
-from leaktrace.passes import Deadline, Passes
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.base import interpreter
-from leaktrace.replay.letters import Answer, Settings, Task, targets_of
-from leaktrace.replay.runner import Pool
+from leaktrace.replay.protocol import Answer, Settings, Task, targets_of
+from leaktrace.replay.scheduler import Pool
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
@@ -176,7 +176,7 @@ def test_of_more_steady_suspects_than_are_heard_again_the_number_and_the_reason_
 
 
 def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch):
-    monkeypatch.setattr("leaktrace.native.has_memray", lambda: True)
+    monkeypatch.setattr("leaktrace.confirm.memray.has_memray", lambda: True)
     leak = {"verdict": Verdict.LEAK, "exhibit": Exhibit(native=True)}
     warnings, asked = [], []
 

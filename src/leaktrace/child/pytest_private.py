@@ -15,8 +15,8 @@ import pytest
 from _pytest.junitxml import xml_key
 from _pytest.runner import runtestprotocol
 
+from leaktrace.child.cpython_quirks import mortal_paths
 from leaktrace.masking import masked
-from leaktrace.replay.steady import mortal_paths
 
 
 class QuietRuns:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from leaktrace.verdict import words
-from leaktrace.verdict.curve import Curve
-from leaktrace.verdict.hearing import Finding, Hearing, batches_for
+from leaktrace.verdict.counter_case import Finding, Hearing, batches_for
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.rules import Rules
+from leaktrace.verdict.series import Curve
 from leaktrace.verdict.statistics import mann_kendall
 
 

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from leaktrace.codec import decode, loads
 from leaktrace.errors import FileError, ReplayError
 from leaktrace.files import read_bounded, write_private
 from leaktrace.probes.model import Counter
 from leaktrace.replay.events import LONGEST_LINE, event_of, missing_reading
+from leaktrace.serialize import decode, loads
 
 
 VERSION = 1

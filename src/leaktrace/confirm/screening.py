@@ -9,7 +9,7 @@ from leaktrace.casebook.cases import case_of
 from leaktrace.casebook.model import Case
 from leaktrace.probes.model import REFS, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
-from leaktrace.replay.letters import Answer, Task, targets_of
+from leaktrace.replay.protocol import Answer, Task, targets_of
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.evidence import record_of

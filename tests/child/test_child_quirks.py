@@ -8,14 +8,14 @@ import textwrap
 
 import pytest
 
-from leaktrace.replay.steady import mortal_paths
+from leaktrace.child.cpython_quirks import mortal_paths
 
 
 def blocks_kept_of_a_thousand_paths(within: str) -> int:
     script = textwrap.dedent(
         f"""
         import contextlib, gc, pathlib, sys
-        from leaktrace.replay.steady import mortal_paths
+        from leaktrace.child.cpython_quirks import mortal_paths
 
         def make(start):
             for number in range(start, start + 1000):

@@ -6,11 +6,20 @@ from array import array
 
 import pytest
 
-from leaktrace.confirm import soonest_first
-from leaktrace.hunt import HEAVY_BYTES, Grown, Screened, decided, hunted, screened, screenings, variants_last
+from leaktrace.confirm.screening import (
+    HEAVY_BYTES,
+    Grown,
+    Screened,
+    decided,
+    hunted,
+    screened,
+    screenings,
+    variants_last,
+)
+from leaktrace.confirm.steps import soonest_first
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
-from leaktrace.replay.letters import Answer, Task
+from leaktrace.replay.protocol import Answer, Task
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Ruling, Verdict
 

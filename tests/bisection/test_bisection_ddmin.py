@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from leaktrace.replay.smallest import shrinking
+from leaktrace.bisection.ddmin import shrinking
 
 
 class Oracle:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from leaktrace import seam
+from leaktrace.child import pytest_private
 
 
 pytestmark = pytest.mark.versions
@@ -42,7 +42,7 @@ class Door:
     """Repeats each test three times in the place of pytest's own loop."""
 
     def __init__(self):
-        self.quiet = seam.QuietRuns()
+        self.quiet = pytest_private.QuietRuns()
         self.told, self.reports, self.lengths, self.sections, self.properties = [], [], [], [], []
         self.ends = []
 
@@ -51,18 +51,18 @@ class Door:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session):
-        lists = seam.FinalizerLists(self.quiet.wide)
+        lists = pytest_private.FinalizerLists(self.quiet.wide)
         for item in session.items:
             for _ in range(3):
                 self.reports += self.quiet.run(item, item.parent)
-                seam.forget_run(item, 0)
+                pytest_private.forget_run(item, 0)
                 lists.trim()
-                seam.forget_ends(session)
+                pytest_private.forget_ends(session)
                 self.sections += item._report_sections
                 self.properties += item.user_properties
                 self.lengths.append([len(each._finalizers) for each in self.quiet.wide])
                 self.ends.append([len(ends) for ends, _ in session._setupstate.stack.values()])
-        seam.tear_down(session, None)
+        pytest_private.tear_down(session, None)
         return True
 
 
@@ -118,7 +118,7 @@ def test_captured_output_and_properties_of_a_run_are_let_go(door):
 
 
 def test_what_comes_and_goes_in_a_stash_or_in_what_is_set_up_leaves_the_same_table_after_each_run(request):
-    footprint = seam.Footprint(request.node, ())
+    footprint = pytest_private.Footprint(request.node, ())
     tables = (request.node.stash._storage, request.session._setupstate.stack)
     sizes = set()
 

@@ -11,8 +11,8 @@ import textwrap
 import pytest
 from replay_bench import Bench, is_gone
 
-from leaktrace.replay.letters import Target, Task
-from leaktrace.replay.runner import SCREENED_A_SHARE, shares
+from leaktrace.replay.protocol import Target, Task
+from leaktrace.replay.scheduler import SCREENED_A_SHARE, shares
 
 
 pytestmark = pytest.mark.versions
@@ -285,7 +285,7 @@ def test_a_parent_that_dies_before_its_child_runs_leaves_no_temporary_folder(tmp
         import os
         from pathlib import Path
         from leaktrace.replay import base
-        from leaktrace.replay.letters import Order, Settings
+        from leaktrace.replay.protocol import Order, Settings
 
         base.OwnProcess = lambda *_, **__: os._exit(9)
         settings = Settings(args=(), cwd="", sys_path=(), environ={}, interpreter=base.interpreter())

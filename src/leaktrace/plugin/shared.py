@@ -15,7 +15,7 @@ import pytest
 from leaktrace.files import private_folder, read_bounded, remove_tree, temporary_folder
 from leaktrace.options import Mode, Options, Source, refused
 from leaktrace.output import check_folder, check_output
-from leaktrace.plugin.start import Start
+from leaktrace.plugin.start_state import Start
 from leaktrace.plugin.watch import PhaseDoor, WatchDoor
 from leaktrace.recording.factory import open_recorder
 from leaktrace.recording.journal import Journal
@@ -24,9 +24,9 @@ from leaktrace.snapshot import Snapshot
 
 
 if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process until then
+    from leaktrace.confirm.part import Context, Findings, Part
     from leaktrace.explain.known_leaks import KnownLeak
     from leaktrace.recording.model import Recording
-    from leaktrace.session import Context, Findings, Part
     from leaktrace.suspects.model import Suspect
 
 
@@ -65,7 +65,7 @@ class Shared:
 
     def part(self, recording: Recording) -> Part:
         """What a process saw, judged as far as a watch can."""
-        from leaktrace.session import examine, limits_of  # noqa: PLC0415 - at the end of a run
+        from leaktrace.confirm.part import examine, limits_of  # noqa: PLC0415 - at the end of a run
 
         watch = self.watch
         return examine(
@@ -91,9 +91,9 @@ class Shared:
 
     def context(self) -> Context:
         """What the conductor must know to replay suspects."""
+        from leaktrace.confirm.part import Context  # noqa: PLC0415
         from leaktrace.replay.base import interpreter  # noqa: PLC0415
-        from leaktrace.replay.letters import Settings  # noqa: PLC0415 - at the end of a run
-        from leaktrace.session import Context  # noqa: PLC0415
+        from leaktrace.replay.protocol import Settings  # noqa: PLC0415 - at the end of a run
 
         start, environ = self.start, dict(self.start.environ)
         if self.watch is None:  # a controller, whose workers' tests find these

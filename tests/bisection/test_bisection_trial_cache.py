@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from leaktrace.replay.letters import Settings, Target
-from leaktrace.trials import Trial, Trials, kept_trials
+from leaktrace.bisection.trial_cache import Trial, Trials, kept_trials
+from leaktrace.replay.protocol import Settings, Target
 
 
 TEST = Target(nodeid="test_a.py::test_late", path="", tail="test_late")

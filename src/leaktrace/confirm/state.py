@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from leaktrace.codec import decode
+from leaktrace.confirm.after_others import Ask
 from leaktrace.errors import FileError
-from leaktrace.order import Ask
 from leaktrace.probes.model import Thing
-from leaktrace.replay.letters import Task, targets_of
+from leaktrace.replay.protocol import Task, targets_of
+from leaktrace.serialize import decode
 from leaktrace.suspects.model import Suspect
 
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 
 import pytest
 
-from leaktrace.confirm import confirm, jobs_of, plan
+from leaktrace.confirm.part import Context, bind, examine, joined, limits_of, matched, unreplayed
+from leaktrace.confirm.passes import Deadline
+from leaktrace.confirm.steps import confirm, jobs_of, plan
 from leaktrace.options import Mode, Options
-from leaktrace.passes import Deadline
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
-from leaktrace.replay.letters import Answer, Settings
-from leaktrace.session import Context, bind, examine, joined, limits_of, matched, unreplayed
+from leaktrace.replay.protocol import Answer, Settings
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
@@ -155,8 +155,8 @@ def fault(*_args, **_options):
 def test_a_pass_with_a_fault_costs_itself_alone_and_is_told_once(tmp_path, monkeypatch, step, doing):
     options = Options(mode=Mode.CONFIRM)
     part, context = suite(tmp_path, options)
-    monkeypatch.setattr("leaktrace.passes.replay", answering())
-    monkeypatch.setattr(f"leaktrace.confirm.{step}", fault)
+    monkeypatch.setattr("leaktrace.confirm.passes.replay", answering())
+    monkeypatch.setattr(f"leaktrace.confirm.steps.{step}", fault)
 
     found = confirm([part], options, context)
 
@@ -168,7 +168,7 @@ def test_a_pass_with_a_fault_costs_itself_alone_and_is_told_once(tmp_path, monke
 def test_what_was_answered_before_a_fault_is_judged(tmp_path, monkeypatch):
     options = Options(mode=Mode.CONFIRM)
     part, context = suite(tmp_path, options)
-    monkeypatch.setattr("leaktrace.passes.replay", answering(then=RuntimeError("boom")))
+    monkeypatch.setattr("leaktrace.confirm.passes.replay", answering(then=RuntimeError("boom")))
 
     found = confirm([part], options, context)
 
@@ -179,7 +179,7 @@ def test_what_was_answered_before_a_fault_is_judged(tmp_path, monkeypatch):
 def test_what_was_not_answered_before_a_fault_is_not_judged(tmp_path, monkeypatch):
     options = Options(mode=Mode.CONFIRM)
     part, context = suite(tmp_path, options)
-    monkeypatch.setattr("leaktrace.passes.replay", fault)
+    monkeypatch.setattr("leaktrace.confirm.passes.replay", fault)
 
     found = confirm([part], options, context)
 
@@ -190,8 +190,8 @@ def test_what_was_not_answered_before_a_fault_is_not_judged(tmp_path, monkeypatc
 def test_a_hunt_whose_screening_has_a_fault_judges_what_the_watch_saw_and_leaves_out_the_rest(tmp_path, monkeypatch):
     options = Options(mode=Mode.HUNT)
     part, context = suite(tmp_path, options)
-    monkeypatch.setattr("leaktrace.passes.replay", answering())
-    monkeypatch.setattr("leaktrace.confirm.screened", fault)
+    monkeypatch.setattr("leaktrace.confirm.passes.replay", answering())
+    monkeypatch.setattr("leaktrace.confirm.steps.screened", fault)
 
     found = confirm([part], options, context)
 

@@ -7,10 +7,9 @@ import tracemalloc
 
 import pytest
 
-from leaktrace.codec import decode, encode
 from leaktrace.errors import ReplayError
-from leaktrace.replay import letters
-from leaktrace.replay.letters import (
+from leaktrace.replay import protocol
+from leaktrace.replay.protocol import (
     VERSION,
     Answer,
     Answers,
@@ -24,6 +23,7 @@ from leaktrace.replay.letters import (
     tail_of,
     targets_of,
 )
+from leaktrace.serialize import decode, encode
 
 
 NODEID = "tests/test_a.py::TestA::test_b[é-\ud800 ::]"
@@ -255,7 +255,7 @@ def test_a_line_that_is_not_whole_yet_is_no_gap(path):
 
 
 def test_no_more_of_an_answer_is_read_than_its_bound(path, monkeypatch):
-    monkeypatch.setattr(letters, "MAX_ANSWER_BYTES", 10_000)
+    monkeypatch.setattr(protocol, "MAX_ANSWER_BYTES", 10_000)
     put(path, *EVENTS[:2], *[EVENTS[2]] * 1000)
 
     answers = read(path)
@@ -321,6 +321,6 @@ def test_reading_a_short_answer_takes_little_memory(path):
 def test_an_answer_longer_than_what_is_read_at_once_is_read_whole(path, monkeypatch):
     lines = [json.dumps({"event": "end", "task": number}).encode() for number in range(50)]
     path.write_bytes(b"\n".join([*lines, b""]))
-    monkeypatch.setattr(letters, "READ_BYTES", 7)
+    monkeypatch.setattr(protocol, "READ_BYTES", 7)
 
     assert len(read_answers(path)) == 50

@@ -14,11 +14,11 @@ from pathlib import Path
 from leaktrace import __version__
 from leaktrace.casebook.model import Case
 from leaktrace.casebook.wire import case_from_json, case_to_json
-from leaktrace.codec import decode, encode, loads
 from leaktrace.errors import FileError
 from leaktrace.files import is_ours, lines_of, private_folder, write_private
 from leaktrace.heap.safe import is_installed_path, is_stdlib_path
-from leaktrace.replay.letters import Settings, Target
+from leaktrace.replay.protocol import Settings, Target
+from leaktrace.serialize import decode, encode, loads
 from leaktrace.verdict.model import Verdict
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaktrace.codec import decode, loads
 from leaktrace.errors import FileError, ReplayError
 from leaktrace.files import read_bounded
 from leaktrace.replay.base import Base, last_words
-from leaktrace.replay.letters import MAX_ANSWER_BYTES, Order, Settings, Target
+from leaktrace.replay.protocol import MAX_ANSWER_BYTES, Order, Settings, Target
+from leaktrace.serialize import decode, loads
 
 
-DOOR = "leaktrace.plugin.roll"
+DOOR = "leaktrace.child.collect_only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from typing import Self
 from leaktrace.errors import ReplayError
 from leaktrace.files import remove_tree, temporary_name
 from leaktrace.replay.base import Base, last_words
-from leaktrace.replay.letters import Answer, Answers, Order, Settings, Share, Task
 from leaktrace.replay.process import wait_for
+from leaktrace.replay.protocol import Answer, Answers, Order, Settings, Share, Task
 from leaktrace.replay.restore import restore
 
 

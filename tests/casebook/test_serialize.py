@@ -10,9 +10,9 @@ from typing import Literal
 
 import pytest
 
-from leaktrace.codec import decode, encode
 from leaktrace.errors import FileError
 from leaktrace.probes.model import Unread, Value
+from leaktrace.serialize import decode, encode
 
 
 class Colour(Enum):
