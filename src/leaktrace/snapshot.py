@@ -1,6 +1,6 @@
 """The standard library's namespaces before the first test, to be put back for as long as we are at work.
 
-After the last test the rooms that judge, replay and report are loaded, and use the standard library as everybody does.
+After the last test what judges, replays and reports is loaded, and uses the standard library as everybody does.
 What the suite has left patched, replaced or removed by then is put back while they work, and put in again, exactly as
 the suite had it, when they have done.
 """
@@ -25,8 +25,8 @@ LATE = frozenset(
         *("tomllib._parser", "tomllib._re", "tomllib._types", "tracemalloc"),
     }
 )
-"""Modules that the rooms import, of which some may be loaded only after the configuration. Where the suite has loaded
-one meanwhile, and may have patched it, the rooms get one of their own."""
+"""Modules that we import, of which some may be loaded only after the configuration. Where the suite has loaded
+one meanwhile, and may have patched it, we get one of their own."""
 STATE = {
     "sys": ("stdin", "stdout", "stderr", "excepthook", "displayhook", "unraisablehook", "breakpointhook", "modules"),
     "threading": ("excepthook", "_main_thread"),

@@ -1,4 +1,4 @@
-"""Suspect and answer to case, and the cases of several workers to one."""
+"""Suspect and response to case, and the cases of several workers to one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from casebook_scenarios import case, exhibit, suspect
 
-from leaktrace.casebook.cases import after_others, askable, case_of, folded, merged_cases, with_native
+from leaktrace.casebook.cases import after_others, case_of, folded, merged_cases, with_native, with_runnable_command
 from leaktrace.casebook.model import Case
 from leaktrace.explain.model import Holder
 from leaktrace.lines.model import Site
 from leaktrace.probes.model import Thing
-from leaktrace.replay.protocol import Answer
+from leaktrace.replay.protocol import Response
 from leaktrace.serialize import encode
 from leaktrace.verdict.model import Verdict
 
@@ -21,13 +21,13 @@ LIMIT = 10_000_000
 COUNTERS = ("rss_bytes", "heap_bytes", "blocks")
 
 
-def answer(steps, **changes):
+def response(steps, **changes):
     """Readings of a heap that grows by `steps` runs' worth, three runs a batch, none warm."""
     heap, rows = 1_000_000, []
     for step in (0, *steps):
         heap += step
         rows.append([heap, heap, None])
-    return Answer(
+    return Response(
         **{
             "ident": 0,
             "counters": COUNTERS,
@@ -48,7 +48,7 @@ def judged(given, **changes):
 
 
 def test_even_growth_is_a_leak_with_its_rate():
-    found = judged(answer([20_000_000] * 8))
+    found = judged(response([20_000_000] * 8))
 
     assert found.verdict is Verdict.LEAK
     assert found.per_run["heap_bytes"].estimate == pytest.approx(20e6)
@@ -61,7 +61,7 @@ def site(file):
 
 
 def test_descriptors_that_no_one_could_list_may_turn_out_to_be_sockets():
-    left = Answer(
+    left = Response(
         ident=0,
         counters=("fds",),
         warmups=3,
@@ -83,7 +83,7 @@ def test_descriptors_that_no_one_could_list_may_turn_out_to_be_sockets():
 def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it():
     python = case(exhibit=replace(exhibit(), sites=(site("a.py"),), fingerprint="11111111", notes=()))
     nowhere = replace(python, exhibit=replace(python.exhibit, sites=(), fingerprint=""))
-    seen = Answer(ident=0, exhibit={"sites": encode((site("blob.c"),))})
+    seen = Response(ident=0, exhibit={"sites": encode((site("blob.c"),))})
 
     assert [each.file for each in with_native(python, seen).exhibit.sites] == ["blob.c", "a.py"]
     assert with_native(python, seen).exhibit.fingerprint == "11111111"
@@ -92,60 +92,60 @@ def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it():
 
 def test_that_memray_could_not_follow_is_a_note():
     given = case(exhibit=replace(exhibit(), notes=()))
-    failed = Answer(ident=0, exhibit={"notes": ["memray could not follow it: ValueError"]})
+    failed = Response(ident=0, exhibit={"notes": ["memray could not follow it: ValueError"]})
 
     found = with_native(given, failed).exhibit
 
     assert found == replace(given.exhibit, notes=("memray could not follow it: ValueError",))
-    assert with_native(given, Answer(ident=0)).exhibit == given.exhibit
+    assert with_native(given, Response(ident=0)).exhibit == given.exhibit
 
 
 def test_growth_of_the_first_run_is_one_time():
-    assert judged(answer([20_000_000] + [0] * 20)).verdict is Verdict.ONE_TIME
+    assert judged(response([20_000_000] + [0] * 20)).verdict is Verdict.ONE_TIME
 
 
 def test_a_trickle_does_not_make_a_leak_of_what_came_once():
-    found = judged(answer([20_000_000] + [0, 0, 88] * 60))
+    found = judged(response([20_000_000] + [0, 0, 88] * 60))
 
     assert found.verdict is Verdict.ONE_TIME
     assert found.reason.startswith("grew by 20.0 MB in the first runs and not again; what is left is ")
 
 
 def test_a_trickle_alone_is_steady_beside_what_the_suite_saw():
-    found = judged(answer([0, 0, 88] * 60))
+    found = judged(response([0, 0, 88] * 60))
 
     assert found.verdict is Verdict.STEADY
     assert "of heap a run, does not explain the 20.0 MB of the suite" in found.reason
 
 
 def test_a_small_leak_that_was_suspected_as_such_stays_one():
-    found = judged(answer([88] * 180), grew_by=264, counter="heap_bytes")
+    found = judged(response([88] * 180), grew_by=264, counter="heap_bytes")
 
     assert found.verdict is Verdict.LEAK
 
 
 def test_a_hundredth_of_what_the_suite_saw_in_each_run_is_still_a_leak():
-    assert judged(answer([300_000] * 180)).verdict is Verdict.LEAK
+    assert judged(response([300_000] * 180)).verdict is Verdict.LEAK
 
 
 def test_no_growth_is_steady():
-    assert judged(answer([0] * 20)).verdict is Verdict.STEADY
+    assert judged(response([0] * 20)).verdict is Verdict.STEADY
 
 
 def test_a_run_that_failed_before_it_could_be_judged_is_unreplayable():
-    found = judged(answer([20_000_000] * 3, failure="run 4: call failed: assert 0"))
+    found = judged(response([20_000_000] * 3, failure="run 4: call failed: assert 0"))
 
     assert (found.verdict, found.reason) == (Verdict.UNREPLAYABLE, "not repeatable: run 4: call failed: assert 0")
 
 
 def test_a_child_that_never_ran_it_gives_its_own_reason():
-    found = judged(Answer(ident=0, failure="the child collected no test t.py::gone", ended=True))
+    found = judged(Response(ident=0, failure="the child collected no test t.py::gone", ended=True))
 
     assert (found.verdict, found.reason) == (Verdict.UNREPLAYABLE, "the child collected no test t.py::gone")
 
 
 def test_a_failure_after_enough_runs_leaves_the_verdict():
-    assert judged(answer([20_000_000] * 8, failure="run 9: it was skipped")).verdict is Verdict.LEAK
+    assert judged(response([20_000_000] * 8, failure="run 9: it was skipped")).verdict is Verdict.LEAK
 
 
 def test_a_suspect_whose_file_is_not_known_is_unreplayable():
@@ -157,18 +157,18 @@ def test_a_suspect_whose_file_is_not_known_is_unreplayable():
 
 def test_growth_that_a_bounded_holder_explains_is_a_cache():
     bounded = Holder(name="shop.prices", kind="lru-cache", path=(), entries_per_run=1.0, bound=128, filled=31)
-    found = judged(answer([20_000_000] * 8, exhibit=encode(replace(exhibit(), holder=bounded))))
+    found = judged(response([20_000_000] * 8, exhibit=encode(replace(exhibit(), holder=bounded))))
 
     assert found.verdict is Verdict.CACHE
     assert found.reason.startswith("shop.prices holds 31 of at most 128 entries")
 
 
 def references(kind):
-    """An answer in which nothing but the number of references grows, and the holder that its trace named."""
+    """A response in which nothing but the number of references grows, and the holder that its trace named."""
     rows = [[run] for run in range(150)]
     holder = Holder(name="references to class fractions.Fraction", kind=kind, path=(), entries_per_run=1.0)
     found = encode(replace(exhibit(), holder=holder if kind else None))
-    return answer([], counters=("refs",), readings=rows, runs=149, unread={}, exhibit=found)
+    return response([], counters=("refs",), readings=rows, runs=149, unread={}, exhibit=found)
 
 
 @pytest.mark.parametrize(
@@ -180,7 +180,7 @@ def test_references_alone_convict_where_their_object_is_named_and_could_go_other
 
 
 def test_a_trace_that_cannot_be_read_costs_the_explanation_alone():
-    found = judged(answer([20_000_000] * 8, exhibit={"holder": 5}))
+    found = judged(response([20_000_000] * 8, exhibit={"holder": 5}))
 
     assert found.verdict is Verdict.LEAK
     assert "the trace could not be read: holder needs an object, got 5" in found.exhibit.notes
@@ -188,7 +188,7 @@ def test_a_trace_that_cannot_be_read_costs_the_explanation_alone():
 
 def test_the_rate_of_a_group_is_one_tests():
     found = judged(
-        answer([8_000_000] * 8), subject="group", name="t.py::test_a", nodeids=("a", "b", "c", "d"), tests=20
+        response([8_000_000] * 8), subject="group", name="t.py::test_a", nodeids=("a", "b", "c", "d"), tests=20
     )
 
     assert found.per_run["heap_bytes"].estimate == pytest.approx(2e6)
@@ -214,14 +214,14 @@ def test_the_command_that_shows_it_again_finds_the_file_from_where_pytest_was_st
     member = nodeid if "::" in nodeid else f"{nodeid}::test_b"
     found = judged(None, name=nodeid, nodeids=(member,))
 
-    assert askable(found, {member: path}, "/project").reproduce == f"pytest --leaktrace {asked}"
+    assert with_runnable_command(found, {member: path}, "/project").reproduce == f"pytest --leaktrace {asked}"
 
 
 def test_the_command_of_a_bisection_keeps_the_name_and_what_is_to_be_collected():
     name, command = "tests/t.py::test_a", "leaktrace bisect tests/t.py::test_a -- --pyargs some"
     found = after_others(judged(None, name=name, nodeids=(name,)), ["tests/t.py::test_b"], command)
 
-    assert askable(found, {name: "/site-packages/some/tests/t.py"}, "/project").reproduce == command
+    assert with_runnable_command(found, {name: "/site-packages/some/tests/t.py"}, "/project").reproduce == command
 
 
 def test_of_several_workers_the_gravest_verdict_of_a_test_stands():

@@ -30,7 +30,7 @@ TEST = NOTE + "    def test_a(): note('test')\n"
 ABSENT = [f"-pno:{name}" for name in ("leaktrace", "randomly", "rerunfailures", "asyncio", "xdist", "timeout")]
 
 
-class Door:
+class Plugin:
     """Quietens as a child does: when all is configured, and again when all is collected."""
 
     @pytest.hookimpl(trylast=True)
@@ -54,7 +54,7 @@ def called(pytester):
         pytester.makepyfile(test_it=test)
         if conftest:
             pytester.makeconftest(textwrap.dedent(NOTE) + textwrap.dedent(conftest))
-        pytester.runpytest_inprocess("-p", name, *ABSENT, plugins=[Door()])
+        pytester.runpytest_inprocess("-p", name, *ABSENT, plugins=[Plugin()])
         log = pytester.path / "log.txt"
         return log.read_text().split() if log.exists() else []
 
@@ -217,12 +217,12 @@ RUNNERS = {
 
 @pytest.mark.parametrize("test", RUNNERS.values(), ids=RUNNERS)
 def test_a_test_is_run_once_by_the_plugin_that_can(pytester, test):
-    door = "import pytest\nfrom leaktrace.child.neutral import quieten\n"
-    door += "@pytest.hookimpl(trylast=True)\ndef pytest_configure(config): quieten(config)\n"
-    door += "@pytest.hookimpl(trylast=True)\ndef pytest_collection_finish(session): quieten(session.config)\n"
-    pytester.makepyfile(door=door, test_it=textwrap.dedent(NOTE) + test)
+    plugin = "import pytest\nfrom leaktrace.child.neutral import quieten\n"
+    plugin += "@pytest.hookimpl(trylast=True)\ndef pytest_configure(config): quieten(config)\n"
+    plugin += "@pytest.hookimpl(trylast=True)\ndef pytest_collection_finish(session): quieten(session.config)\n"
+    pytester.makepyfile(replayed=plugin, test_it=textwrap.dedent(NOTE) + test)
 
-    pytester.runpytest_subprocess("-p", "door", "-p", "no:leaktrace", "test_it.py")
+    pytester.runpytest_subprocess("-p", "replayed", "-p", "no:leaktrace", "test_it.py")
 
     assert (pytester.path / "log.txt").read_text().split() == ["ran"]
 

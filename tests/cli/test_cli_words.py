@@ -1,4 +1,4 @@
-"""What a bisection says, what it takes from a run's journal, and what an answer shows."""
+"""What a bisection says, what it takes from a run's journal, and what a response shows."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from leaktrace.bisection.search import FIRST_RUN, Bisected, Trial, difference, find_target, predecessors, trial_of
 from leaktrace.cli.bisect import lines
 from leaktrace.errors import ReplayError
-from leaktrace.replay.collection import Roll
-from leaktrace.replay.protocol import Answer, Target
+from leaktrace.replay.collection import Collected
+from leaktrace.replay.protocol import Response, Target
 
 
 def target(name, file="test_a.py"):
@@ -18,7 +18,7 @@ def target(name, file="test_a.py"):
 
 
 A, B, C, D = (target(name) for name in "abcd")
-ROLL = Roll(tests=(A, B, C, D), errors=("test_x.py: SyntaxError",))
+ROLL = Collected(tests=(A, B, C, D), errors=("test_x.py: SyntaxError",))
 
 
 def journal(folder, run, *names, worker="main"):
@@ -30,7 +30,7 @@ def journal(folder, run, *names, worker="main"):
 
 
 def before(folder, wanted, **given):
-    found, order = predecessors(Roll(tests=ROLL.tests, folder=str(folder)), wanted, **given)
+    found, order = predecessors(Collected(tests=ROLL.tests, folder=str(folder)), wanted, **given)
     return [each.tail for each in found], order
 
 
@@ -67,8 +67,8 @@ def test_a_test_is_found_by_its_node_id_and_by_its_path_from_here():
         find_target(ROLL, "test_a.py::z", Path("/suite"))
 
 
-def answer(*heap, **given):
-    return Answer(
+def response(*heap, **given):
+    return Response(
         ident=0, counters=("heap_bytes",), warmups=1, batch_runs=3, readings=[[each] for each in heap], **given
     )
 
@@ -77,10 +77,10 @@ MB = 1_000_000
 
 
 def test_a_trial_tells_a_leak_on_each_run_and_growth_of_the_first_run_alone():
-    assert set(trial_of(answer(*range(0, 90 * MB, 9 * MB)), limit_bytes=20 * MB).symptoms) == {"memory"}
-    once = trial_of(answer(0, *[20 * MB] * 12), limit_bytes=10 * MB).symptoms
+    assert set(trial_of(response(*range(0, 90 * MB, 9 * MB)), limit_bytes=20 * MB).symptoms) == {"memory"}
+    once = trial_of(response(0, *[20 * MB] * 12), limit_bytes=10 * MB).symptoms
     assert once == {FIRST_RUN: "its first run keeps 20,000,000 bytes, and those that follow do not"}
-    assert trial_of(answer(*[0] * 12), limit_bytes=10 * MB).symptoms == {}
+    assert trial_of(response(*[0] * 12), limit_bytes=10 * MB).symptoms == {}
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_what_the_others_bring_about_is_what_the_test_does_not_show_alone(alone,
 
 
 def test_a_trial_that_could_not_be_run_has_no_symptom_but_a_reason():
-    assert trial_of(answer(0, failure="it crashed"), limit_bytes=1).failure == "it crashed"
+    assert trial_of(response(0, failure="it crashed"), limit_bytes=1).failure == "it crashed"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Order-dependent tests: heard again after those that ran before them, or led to the command that looks further."""
+"""Request-dependent tests: heard again after those that ran before them, or led to the command that looks further."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from leaktrace.casebook.model import Case
-from leaktrace.confirm.after_others import CHEAP_S, MOST, Hearing, bisect_command, heard_again, is_steady_alone
+from leaktrace.confirm.after_others import CHEAP_S, MOST, Replayed, bisect_command, heard_again, is_steady_alone
 from leaktrace.confirm.memray import followed
 from leaktrace.confirm.passes import Deadline, Passes
 from leaktrace.confirm.state import credited
@@ -19,7 +19,7 @@ from leaktrace.options import Options
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.base import interpreter
-from leaktrace.replay.protocol import Answer, Settings, Task, targets_of
+from leaktrace.replay.protocol import Response, Settings, Task, targets_of
 from leaktrace.replay.scheduler import Pool
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
@@ -56,7 +56,7 @@ def hearing(name, path, **changes):
         worker="main",
     )
     task = Task(ident=7, targets=targets_of((nodeid,), {nodeid: str(path)}), warmups=1, batch_runs=1, follow_s=1.0)
-    return Hearing(suspect=suspect, task=task, case=Case(**{**case, "reproduce": "pytest", **changes}))
+    return Replayed(suspect=suspect, task=task, case=Case(**{**case, "reproduce": "pytest", **changes}))
 
 
 def hear(tmp_path, found, *hearings):
@@ -75,7 +75,7 @@ def hear(tmp_path, found, *hearings):
         heard = heard_again(
             [hearing(name, path, **changes) for name, changes in hearings],
             {"main": found},
-            lambda again: passes.run("hearing after others", again, kinds=("memory",)).answers,
+            lambda again: passes.run("hearing after others", again, kinds=("memory",)).responses,
             paths=dict.fromkeys(found.nodeids, str(path)),
             args=settings.args,
             limit_bytes=10_000_000,
@@ -197,7 +197,7 @@ def test_an_answer_about_changed_state_that_cannot_be_read_is_told(tmp_path):
 
     found = credited(
         [suspect],
-        lambda tasks: {task.ident: Answer(ident=task.ident, things=[{"noun": 5}]) for task in tasks},
+        lambda tasks: {task.ident: Response(ident=task.ident, things=[{"noun": 5}]) for task in tasks},
         {suspect.name: str(tmp_path)},
         warnings.append,
     )

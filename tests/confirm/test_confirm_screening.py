@@ -19,7 +19,7 @@ from leaktrace.confirm.screening import (
 from leaktrace.confirm.steps import soonest_first
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
-from leaktrace.replay.protocol import Answer, Task
+from leaktrace.replay.protocol import Response, Task
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Ruling, Verdict
 
@@ -91,13 +91,13 @@ def test_one_variant_of_each_function_is_replayed_before_the_others_and_slow_sus
 
 def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_failed():
     clean, failed, mute, never = tasks_of(recording(test_a="passed", test_b="passed", test_c="passed", test_d="passed"))
-    answers = {
-        clean.ident: Answer(ident=clean.ident, screened="clean", ended=True),
-        failed.ident: Answer(ident=failed.ident, failure="run 2: call failed: assert 0", ended=True),
-        mute.ident: Answer(ident=mute.ident),
+    responses = {
+        clean.ident: Response(ident=clean.ident, screened="clean", ended=True),
+        failed.ident: Response(ident=failed.ident, failure="run 2: call failed: assert 0", ended=True),
+        mute.ident: Response(ident=mute.ident),
     }
 
-    found = screened([(task, "gw1") for task in (clean, failed, mute, never)], answers)
+    found = screened([(task, "gw1") for task in (clean, failed, mute, never)], responses)
 
     assert found.clean == {"t.py::test_a"}
     assert found.failed == {
@@ -110,11 +110,11 @@ def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_fa
 def test_readings_of_a_test_that_grew_become_a_suspect_with_its_rate():
     (task,) = tasks_of(recording(test_a="passed"))
     readings = [[1000 + 96 * number] for number in range(20)]
-    answer = Answer(
+    response = Response(
         ident=task.ident, counters=("heap_bytes",), readings=readings, spent="runs", screened="grown", ended=True
     )
 
-    (found,) = hunted(screened([(task, "gw1")], {task.ident: answer}))
+    (found,) = hunted(screened([(task, "gw1")], {task.ident: response}))
 
     assert (found.name, found.kind, found.counter, found.worker) == ("t.py::test_a", "memory", "heap_bytes", "gw1")
     assert found.grew_by == pytest.approx(96)

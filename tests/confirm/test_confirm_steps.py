@@ -14,7 +14,7 @@ from leaktrace.confirm.steps import confirm, jobs_of, plan
 from leaktrace.options import Mode, Options
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
-from leaktrace.replay.protocol import Answer, Settings
+from leaktrace.replay.protocol import Response, Settings
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
@@ -131,7 +131,7 @@ def answering(*, then=None):
 
     def replay(tasks, *_args, outcome, **_options):
         for task in tasks:
-            outcome.answers[task.ident] = Answer(ident=task.ident, failure="it failed", ended=True)
+            outcome.responses[task.ident] = Response(ident=task.ident, failure="it failed", ended=True)
         if then is not None:
             raise then
 

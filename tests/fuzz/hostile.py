@@ -24,12 +24,12 @@ from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, pr
 from leaktrace.casebook.cases import case_of  # noqa: E402
 from leaktrace.casebook.model import Casebook  # noqa: E402
 from leaktrace.explain.known_leaks import installed, match, table  # noqa: E402
-from leaktrace.plugin.resume import NAME, ResumeDoor, Unjudged, read_unjudged  # noqa: E402
+from leaktrace.plugin.resume import NAME, ResumePlugin, Unjudged, read_unjudged  # noqa: E402
 from leaktrace.probes.model import Thing  # noqa: E402
 from leaktrace.recording.journal import Journal, read_journal  # noqa: E402
 from leaktrace.recording.wire import from_wire, to_wire  # noqa: E402
-from leaktrace.replay.collection import Roll, read_roll  # noqa: E402
-from leaktrace.replay.protocol import Order, Target, Task, read_answers, read_order, targets_of  # noqa: E402
+from leaktrace.replay.collection import Collected, read_collected  # noqa: E402
+from leaktrace.replay.protocol import Request, Target, Task, read_request, read_responses, targets_of  # noqa: E402
 from leaktrace.replay.restore import restore  # noqa: E402
 from leaktrace.replay.saved import UNDO, describe, record_of  # noqa: E402
 from leaktrace.report import terminal  # noqa: E402
@@ -92,9 +92,9 @@ def kinds() -> tuple[Kind, ...]:
             "known", (toml([KNOWN]), toml(shipped())), reads_known, (line_put, line_put, toml_value_put, toml_value_put)
         ),
         Kind("known-json", (json.dumps([KNOWN]).encode(), json.dumps(shipped()).encode()), reads_known_json),
-        Kind("answer", (lines(EVENTS), lines([*EVENTS[:2], *OTHERS])), reads_answers),
-        Kind("order", orders(), read_order),
-        Kind("roll", (json.dumps(encode(ROLL)).encode(),), read_roll),
+        Kind("response", (lines(EVENTS), lines([*EVENTS[:2], *OTHERS])), reads_answers),
+        Kind("request", requests(), read_request),
+        Kind("roll", (json.dumps(encode(ROLL)).encode(),), read_collected),
         Kind("trials", trials(), reads_trials),
         Kind("unjudged", (unjudged(),), reads_unjudged),
         Kind("undo", undo_records(), puts_back, (word_put, word_put, word_put)),
@@ -306,7 +306,7 @@ def reads_known(path, *, is_json=False):
     match(exhibit(), {**installed(rows), "pytest": "9.0"}, rows)
 
 
-# -- answers
+# -- responses
 
 
 EVENTS = [
@@ -340,9 +340,9 @@ def lines(events):
 
 
 def reads_answers(path):
-    for answer in read_answers(path).values():
+    for response in read_responses(path).values():
         for kind in ("memory", "objects", "fds"):
-            told = case_of(suspect(kind=kind), answer, limit_bytes=MB)
+            told = case_of(suspect(kind=kind), response, limit_bytes=MB)
             json.dumps(wire.case_to_json(told))
             list(terminal.block(told))
 
@@ -350,19 +350,19 @@ def reads_answers(path):
 # -- orders, the roll, trials
 
 
-ROLL = Roll(tests=(Target(nodeid="a.py::b", path="a.py", tail="b"),), errors=("c.py: no",), folder="x")
+ROLL = Collected(tests=(Target(nodeid="a.py::b", path="a.py", tail="b"),), errors=("c.py: no",), folder="x")
 
 
-def orders():
+def requests():
     with tempfile.TemporaryDirectory() as folder:
         task = Task(ident=3, targets=ROLL.tests, before=ROLL.tests, kinds=("fds",))
-        Order(
-            **{name: (task,) for name in ("tasks",) if name in Order.__dataclass_fields__},
+        Request(
+            **{name: (task,) for name in ("tasks",) if name in Request.__dataclass_fields__},
             args=("-x",),
             sys_path=("",),
             restore={"A": None},
-        ).write(Path(folder) / "order")
-        return ((Path(folder) / "order").read_bytes(),)
+        ).write(Path(folder) / "request")
+        return ((Path(folder) / "request").read_bytes(),)
 
 
 def trials():
@@ -397,7 +397,7 @@ def reads_unjudged(path):
     base.mkdir(exist_ok=True)
     (base / NAME).write_bytes(path.read_bytes())
     left = read_unjudged(base)
-    ResumeDoor(left).pytest_report_header()
+    ResumePlugin(left).pytest_report_header()
     for each in left.suspects:
         targets_of(each.nodeids, {})
     reports(replace(book(), suspects=left.suspects), [])

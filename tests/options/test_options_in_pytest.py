@@ -10,7 +10,7 @@ from leaktrace.options import Mode, Source, declare, resolve
 pytestmark = pytest.mark.versions
 
 
-class Door:
+class Plugin:
     """The plugin's part, as small as it can be."""
 
     def __init__(self):
@@ -31,7 +31,7 @@ class Door:
 @pytest.fixture
 def options_of(pytester):
     def options_of(*args):
-        door = Door()
+        door = Plugin()
         result = pytester.inline_run("-p", "no:leaktrace", "-p", "no:asyncio", *args, plugins=[door])
         assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
         return door.options
@@ -75,7 +75,7 @@ def test_values_come_from_an_ini_file(pytester, options_of):
 
 
 def test_help_shows_every_option(pytester, capsys):
-    pytester.inline_run("-p", "no:leaktrace", "-p", "no:asyncio", "--help", plugins=[Door()])
+    pytester.inline_run("-p", "no:leaktrace", "-p", "no:asyncio", "--help", plugins=[Plugin()])
 
     shown = capsys.readouterr().out
     assert "--leaktrace-limit=SIZE" in shown

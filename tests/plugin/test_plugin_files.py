@@ -261,7 +261,7 @@ def test_passwords_in_what_a_replay_says_and_in_pytests_own_arguments_reach_no_f
     ours = [path for path in [*spread.path.rglob("runs/*/**/*"), *spread.path.glob("book-*.json")] if path.is_file()]
     assert {"UNREPLAYABLE"} == set(ran.verdicts.values())
     assert "--password=***" in ran.case("test_fails_again").reason
-    assert any(path.name.startswith("answer-share-") for path in ours)
+    assert any(path.name.startswith("response-share-") for path in ours)
     assert not [path for path in ours if b"hunter2" in path.read_bytes()]
     assert {mode_of for path in ours if (mode_of := stat.S_IMODE(path.stat().st_mode)) != 0o600} == set()
     assert "hunter2" not in ran.report

@@ -219,7 +219,7 @@ def test_a_socket_class_that_a_conftest_replaces_does_not_cut_off_a_child(exampl
             import os, socket
             class Refuses(socket.socket):  # which is a class still: from 3.14 on pytest itself imports ssl after this
                 def __init__(self, *_, **__): raise RuntimeError("patched by the suite")
-            if "LEAKTRACE_REPLAY_ORDER" in os.environ: socket.socket = Refuses
+            if "LEAKTRACE_REPLAY_REQUEST" in os.environ: socket.socket = Refuses
             """,
         "test_a.py": "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 11_000_000)\n",
     }

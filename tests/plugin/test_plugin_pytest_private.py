@@ -38,7 +38,7 @@ SUITE = """
     """
 
 
-class Door:
+class Plugin:
     """Repeats each test three times in the place of pytest's own loop."""
 
     def __init__(self):
@@ -68,7 +68,7 @@ class Door:
 
 @pytest.fixture
 def door(pytester):
-    door = Door()
+    door = Plugin()
     pytester.makepyfile(SUITE)
     pytester.inline_run(
         "-p",

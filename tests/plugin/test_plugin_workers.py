@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 from plugin_harness import Example
 
-from leaktrace.plugin.xdist import WorkerDoor
+from leaktrace.plugin.xdist import WorkerPlugin
 
 
 pytestmark = pytest.mark.versions
@@ -112,7 +112,7 @@ def test_a_fork_of_a_worker_sends_nothing_of_ours_at_the_end_of_the_session():
     start = SimpleNamespace(restored=contextlib.nullcontext, is_here=False)
     config = SimpleNamespace(workeroutput={})
 
-    ending = WorkerDoor(config, SimpleNamespace(start=start)).pytest_sessionfinish(session=None)
+    ending = WorkerPlugin(config, SimpleNamespace(start=start)).pytest_sessionfinish(session=None)
     assert list(ending) == [None]
 
     assert config.workeroutput == {}

@@ -33,7 +33,7 @@ class Bench:
             self.outcome = replay(
                 tasks, self.pool, Bounds(**{"timeout_s": 60.0, **bounds}), trace=False, progress=self.note
             )
-        return {name: self.outcome.answers.get(i) for i, name in enumerate(names)}
+        return {name: self.outcome.responses.get(i) for i, name in enumerate(names)}
 
     def tasks(self, *names, before=(), screening=False):
         earlier = tuple(Target(nodeid=name, path=str(self.suite), tail=name) for name in before)

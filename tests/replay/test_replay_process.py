@@ -250,12 +250,12 @@ def test_children_are_held_though_a_suite_has_left_the_signal_of_their_end_ignor
     bench = Bench(tmp_path, HANGS)
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        answer = bench.replay("test_hangs", timeout_s=1.0)["test_hangs"]
+        response = bench.replay("test_hangs", timeout_s=1.0)["test_hangs"]
     finally:
         signal.signal(signal.SIGCHLD, before)
 
-    assert answer.failure is not None
-    assert "Traceback" not in answer.failure
+    assert response.failure is not None
+    assert "Traceback" not in response.failure
     assert all(is_gone(int(pid)) for pid in bench.pid_file.read_text(encoding="utf-8").split())
 
 
@@ -267,7 +267,7 @@ def test_a_suite_that_hangs_is_ended_without_a_signal_to_anybody_else(tmp_path, 
     calls.own = Known()
     bench = Bench(tmp_path, HANGS)
 
-    answer = bench.replay("test_hangs", timeout_s=1.0)["test_hangs"]
+    response = bench.replay("test_hangs", timeout_s=1.0)["test_hangs"]
 
-    assert "it took longer than --leaktrace-timeout" in answer.failure
+    assert "it took longer than --leaktrace-timeout" in response.failure
     assert all(is_gone(int(pid)) for pid in bench.pid_file.read_text(encoding="utf-8").split())

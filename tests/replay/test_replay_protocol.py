@@ -1,4 +1,4 @@
-"""Orders and answers: what is written is what is read, and what is broken is named."""
+"""Orders and responses: what is written is what is read, and what is broken is named."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from leaktrace.errors import ReplayError
 from leaktrace.replay import protocol
 from leaktrace.replay.protocol import (
     VERSION,
-    Answer,
-    Answers,
-    Order,
+    Request,
+    Response,
+    ResponseReader,
     Share,
     Target,
     Task,
     placed,
-    read_answers,
-    read_order,
+    read_request,
+    read_responses,
     tail_of,
     targets_of,
 )
@@ -27,15 +27,15 @@ from leaktrace.serialize import decode, encode
 
 
 NODEID = "tests/test_a.py::TestA::test_b[é-\ud800 ::]"
-ORDER = Order(
+ORDER = Request(
     files=("tests/test_a.py", NODEID),
     args=("-x", "tests/"),
     sys_path=("/somewhere", ""),
-    answer="answer-1",
+    response="response-1",
     restore={"PYTHONMALLOC": None, "GLIBC_TUNABLES": "a=b"},
     temporary="elsewhere",
     channel=5,
-    door="leaktrace.another",
+    plugin="leaktrace.another",
 )
 SHARE = Share(
     number=3,
@@ -53,7 +53,7 @@ SHARE = Share(
         Task(ident=4, targets=(), native=True),
         Task(ident=5, targets=(), screening=True, duration_s=0.25),
     ),
-    answer="answer",
+    response="response",
     log="log",
     kinds=("memory", "fds"),
     trace=False,
@@ -79,15 +79,15 @@ EVENTS = [
 
 
 def read(path):
-    """All that a file of answers holds, and what of it was broken."""
-    answers = Answers(path)
-    answers.take()
-    return answers
+    """All that a file of responses holds, and what of it was broken."""
+    responses = ResponseReader(path)
+    responses.take()
+    return responses
 
 
 @pytest.fixture
 def path(tmp_path):
-    return tmp_path / "letter"
+    return tmp_path / "request"
 
 
 def put(path, *lines, end=b"\n"):
@@ -97,7 +97,7 @@ def put(path, *lines, end=b"\n"):
 def test_an_order_is_read_as_it_was_written(path):
     ORDER.write(path)
 
-    assert read_order(path) == ORDER
+    assert read_request(path) == ORDER
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -112,20 +112,20 @@ def test_a_share_is_read_as_it_was_written():
 def test_what_is_no_order_is_refused_with_its_name(path, content):
     path.write_bytes(content)
 
-    with pytest.raises(ReplayError, match="letter"):
-        read_order(path)
+    with pytest.raises(ReplayError, match="request"):
+        read_request(path)
 
 
 @pytest.mark.parametrize(
     "change",
     [{"files": 5}, {"files": [1]}, {"channel": "5"}, {"args": None}],
 )
-def test_an_order_that_does_not_fit_is_refused(path, change):
+def test_a_request_that_does_not_fit_is_refused(path, change):
     ORDER.write(path)
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
 
-    with pytest.raises(ReplayError, match="holds no replay order"):
-        read_order(path)
+    with pytest.raises(ReplayError, match="holds no replay request"):
+        read_request(path)
 
 
 def test_an_order_of_another_version_is_refused(path):
@@ -135,15 +135,15 @@ def test_an_order_of_another_version_is_refused(path):
     )
 
     with pytest.raises(ReplayError, match="another version"):
-        read_order(path)
+        read_request(path)
 
 
 def test_answers_are_gathered_by_task(path):
     put(path, *EVENTS)
 
-    answers = read(path).by_task
+    responses = read(path).by_task
 
-    assert answers[3] == Answer(
+    assert responses[3] == Response(
         ident=3,
         counters=("rss_bytes", "blocks"),
         warmups=2,
@@ -157,7 +157,7 @@ def test_answers_are_gathered_by_task(path):
         began=True,
         preceded=1,
     )
-    assert answers[4] == Answer(ident=4, failure="run 1: call failed: assert 0")
+    assert responses[4] == Response(ident=4, failure="run 1: call failed: assert 0")
 
 
 def test_an_answer_torn_at_any_byte_tells_all_that_was_whole(path):
@@ -168,29 +168,29 @@ def test_an_answer_torn_at_any_byte_tells_all_that_was_whole(path):
 
     for size in range(len(whole)):
         path.write_bytes(whole[:size])
-        answer = read(path).by_task.get(3)
-        assert len(answer.readings if answer else []) == sum(ends[i] < size for i in readings), size
+        response = read(path).by_task.get(3)
+        assert len(response.readings if response else []) == sum(ends[i] < size for i in readings), size
 
 
 def test_no_answer_yet_is_no_fault(path):
-    answers = Answers(path)
+    responses = ResponseReader(path)
 
-    assert not answers.take()
-    assert answers.by_task == {}
+    assert not responses.take()
+    assert responses.by_task == {}
 
 
 def test_what_comes_later_is_read_from_where_it_began_a_torn_line_with_its_rest(path):
-    answers = Answers(path)
+    responses = ResponseReader(path)
     put(path, *EVENTS[:2], b'{"event": "rea', end=b"")
-    assert answers.take()
-    assert len(answers.by_task[3].readings) == 1
+    assert responses.take()
+    assert len(responses.by_task[3].readings) == 1
 
     with path.open("ab") as file:
         file.write(b'ding", "task": 3, "values": [1, null], "runs": 1}\n')
 
-    assert answers.take()
-    assert answers.by_task[3].readings == [[100, None], [1, None]]
-    assert not answers.take()
+    assert responses.take()
+    assert responses.by_task[3].readings == [[100, None], [1, None]]
+    assert not responses.take()
 
 
 @pytest.mark.parametrize(
@@ -221,47 +221,47 @@ def test_what_comes_later_is_read_from_where_it_began_a_torn_line_with_its_rest(
 def test_a_broken_line_costs_itself_alone(path, line):
     put(path, EVENTS[0], EVENTS[1], line, EVENTS[4], *EVENTS[6:])
 
-    answers = read_answers(path)
+    responses = read_responses(path)
 
-    assert (answers[3].readings, answers[3].spent, answers[3].ended) == ([[100, None]], "time", True)
-    assert answers[4].failure == "run 1: call failed: assert 0"
+    assert (responses[3].readings, responses[3].spent, responses[3].ended) == ([[100, None]], "time", True)
+    assert responses[4].failure == "run 1: call failed: assert 0"
 
 
 def test_readings_behind_a_broken_one_do_not_join_those_before_it(path):
     put(path, EVENTS[0], EVENTS[1], b'{"event": "reading", "task": 3, "val', EVENTS[2])
 
-    assert read_answers(path)[3].readings == [[100, None]]
+    assert read_responses(path)[3].readings == [[100, None]]
 
 
 def test_a_broken_line_of_one_task_takes_nothing_from_another(path):
     other = [{**event, "task": 5} for event in EVENTS[:3]]
     put(path, *other, b'{"event": "reading", "task": 3, "values": [1', *EVENTS[:3], {"event": "end", "task": 5})
 
-    answers = read_answers(path)
+    responses = read_responses(path)
 
-    assert (len(answers[5].readings), len(answers[3].readings)) == (2, 2)
+    assert (len(responses[5].readings), len(responses[3].readings)) == (2, 2)
 
 
 def test_a_broken_line_that_was_no_reading_leaves_the_readings_whole(path):
     put(path, EVENTS[0], EVENTS[1], {"event": "preceded", "task": 3, "tests": "many"}, EVENTS[2])
 
-    assert len(read_answers(path)[3].readings) == 2
+    assert len(read_responses(path)[3].readings) == 2
 
 
 def test_a_line_that_is_not_whole_yet_is_no_gap(path):
     put(path, EVENTS[0], EVENTS[1], b'{"event": "read', end=b"")
 
-    assert not read_answers(path)[3].gap
+    assert not read_responses(path)[3].gap
 
 
 def test_no_more_of_an_answer_is_read_than_its_bound(path, monkeypatch):
-    monkeypatch.setattr(protocol, "MAX_ANSWER_BYTES", 10_000)
+    monkeypatch.setattr(protocol, "MAX_RESPONSE_BYTES", 10_000)
     put(path, *EVENTS[:2], *[EVENTS[2]] * 1000)
 
-    answers = read(path)
+    responses = read(path)
 
-    assert 10 < len(answers.by_task[3].readings) < 1000
-    assert not answers.take()
+    assert 10 < len(responses.by_task[3].readings) < 1000
+    assert not responses.take()
 
 
 def test_a_target_is_known_by_its_file_and_its_tail():
@@ -273,12 +273,12 @@ def test_a_target_is_known_by_its_file_and_its_tail():
 
 
 def test_a_task_that_died_while_it_was_explained_keeps_its_verdict(tmp_path):
-    answer = tmp_path / "answer"
+    response = tmp_path / "response"
     begin = {"event": "begin", "counters": ["heap_bytes"], "warmups": 1, "batch_runs": 1, "unread": {}, "defined": {}}
     events = [begin, *({"event": "reading", "values": [n], "runs": n} for n in range(6)), {"event": "judged"}]
-    answer.write_text("".join(json.dumps({**event, "task": 0}) + "\n" for event in events), encoding="utf-8")
+    response.write_text("".join(json.dumps({**event, "task": 0}) + "\n" for event in events), encoding="utf-8")
 
-    [told] = read(answer).by_task.values()
+    [told] = read(response).by_task.values()
 
     assert (told.judged, told.ended, told.failure, len(told.readings)) == (True, False, None, 6)
 
@@ -308,11 +308,11 @@ def test_a_target_has_its_place_among_the_variants_of_its_function():
 
 def test_reading_a_short_answer_takes_little_memory(path):
     path.write_bytes(b'{"event": "end", "task": 0}\n')
-    answers = Answers(path)
+    responses = ResponseReader(path)
     tracemalloc.start()
     try:
-        assert answers.take()
-        assert not answers.take()
+        assert responses.take()
+        assert not responses.take()
         assert tracemalloc.get_traced_memory()[1] < 2_000_000
     finally:
         tracemalloc.stop()
@@ -323,4 +323,4 @@ def test_an_answer_longer_than_what_is_read_at_once_is_read_whole(path, monkeypa
     path.write_bytes(b"\n".join([*lines, b""]))
     monkeypatch.setattr(protocol, "READ_BYTES", 7)
 
-    assert len(read_answers(path)) == 50
+    assert len(read_responses(path)) == 50

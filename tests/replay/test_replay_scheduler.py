@@ -79,22 +79,24 @@ def bench(tmp_path):
 
 
 def test_a_child_that_dies_costs_its_own_task_alone(bench):
-    answers = bench.replay("test_aborts", "test_leaks", "test_exits_hard", "test_gone", "test_segfaults", "test_skips")
+    responses = bench.replay(
+        "test_aborts", "test_leaks", "test_exits_hard", "test_gone", "test_segfaults", "test_skips"
+    )
 
-    assert "the replay child died of signal SIGABRT" in answers["test_aborts"].failure
-    assert "Fatal Python error: Aborted" in answers["test_aborts"].failure
-    assert "in test_aborts" in answers["test_aborts"].failure
-    assert "ended early with exit status 7" in answers["test_exits_hard"].failure
-    assert "the replay child died of signal SIGSEGV" in answers["test_segfaults"].failure
-    assert "0x" not in answers["test_segfaults"].failure
-    assert "collected no test test_suite.py::test_gone" in answers["test_gone"].failure
-    assert "it was skipped" in answers["test_skips"].failure
+    assert "the replay child died of signal SIGABRT" in responses["test_aborts"].failure
+    assert "Fatal Python error: Aborted" in responses["test_aborts"].failure
+    assert "in test_aborts" in responses["test_aborts"].failure
+    assert "ended early with exit status 7" in responses["test_exits_hard"].failure
+    assert "the replay child died of signal SIGSEGV" in responses["test_segfaults"].failure
+    assert "0x" not in responses["test_segfaults"].failure
+    assert "collected no test test_suite.py::test_gone" in responses["test_gone"].failure
+    assert "it was skipped" in responses["test_skips"].failure
 
-    leak = answers["test_leaks"]
+    leak = responses["test_leaks"]
     heap = [row[leak.counters.index("heap_bytes")] for row in leak.readings]
     assert leak.failure is None
     assert heap[-1] - heap[1] == pytest.approx(3_000_000 * (len(heap) - 2), rel=0.01)
-    assert all(answer.ended for answer in answers.values())
+    assert all(response.ended for response in responses.values())
     assert bench.progress == (6, 6)
 
 
@@ -102,40 +104,40 @@ def test_what_comes_before_a_test_is_run_once_whatever_comes_of_it_and_before_th
     alone = bench.replay("test_is_recorded")["test_is_recorded"]
     after = bench.replay("test_is_recorded", "test_leaks", before=("test_records_from_now_on",))
 
-    def steps(answer):
-        heap = [row[answer.counters.index("heap_bytes")] for row in answer.readings]
+    def steps(response):
+        heap = [row[response.counters.index("heap_bytes")] for row in response.readings]
         return [later - earlier for earlier, later in itertools.pairwise(heap)]
 
     assert max(steps(alone)[1:]) < 100_000
     assert min(steps(after["test_is_recorded"])[1:]) == pytest.approx(3_000_000, rel=0.01)
-    assert [answer.preceded for answer in (alone, *after.values())] == [0, 1, 1]
-    assert all(answer.failure is None for answer in after.values())
+    assert [response.preceded for response in (alone, *after.values())] == [0, 1, 1]
+    assert all(response.failure is None for response in after.values())
 
 
 def test_a_run_that_does_not_pass_is_told_with_its_reason(bench):
-    answers = bench.replay("test_fails_at_the_second_run", "test_xfails", "test_exits", "test_sees_its_environment")
+    responses = bench.replay("test_fails_at_the_second_run", "test_xfails", "test_exits", "test_sees_its_environment")
 
-    assert answers["test_fails_at_the_second_run"].failure.startswith("run 2: ")
-    assert "only once" in answers["test_fails_at_the_second_run"].failure
-    assert "xfail" in answers["test_xfails"].failure
-    assert "SystemExit: 3" in answers["test_exits"].failure
-    assert answers["test_sees_its_environment"].failure is None
+    assert responses["test_fails_at_the_second_run"].failure.startswith("run 2: ")
+    assert "only once" in responses["test_fails_at_the_second_run"].failure
+    assert "xfail" in responses["test_xfails"].failure
+    assert "SystemExit: 3" in responses["test_exits"].failure
+    assert responses["test_sees_its_environment"].failure is None
 
 
 def test_a_child_that_hangs_is_killed_with_all_that_it_started(bench):
-    answers = bench.replay("test_hangs", "test_leaks", timeout_s=1.5)
+    responses = bench.replay("test_hangs", "test_leaks", timeout_s=1.5)
 
-    assert "it took longer than --leaktrace-timeout" in answers["test_hangs"].failure
-    assert answers["test_leaks"].readings
+    assert "it took longer than --leaktrace-timeout" in responses["test_hangs"].failure
+    assert responses["test_leaks"].readings
     assert all(is_gone(int(pid)) for pid in bench.pid_file.read_text(encoding="utf-8").split())
 
 
 def test_a_budget_that_is_spent_leaves_out_what_had_not_begun(bench):
-    answers = bench.replay("test_hangs", *["test_leaks"] * 9, budget_s=0.0)
+    responses = bench.replay("test_hangs", *["test_leaks"] * 9, budget_s=0.0)
 
     assert bench.outcome.left_out
-    assert set(bench.outcome.left_out) | set(bench.outcome.answers) == set(range(10))
-    assert all(answer is None or answer.ended for answer in answers.values())
+    assert set(bench.outcome.left_out) | set(bench.outcome.responses) == set(range(10))
+    assert all(response is None or response.ended for response in responses.values())
 
 
 def test_several_children_work_at_a_time(bench):
@@ -143,7 +145,7 @@ def test_several_children_work_at_a_time(bench):
 
     bench.replay(*names, jobs=2)
 
-    assert sorted(bench.outcome.answers) == list(range(10))
+    assert sorted(bench.outcome.responses) == list(range(10))
     assert bench.outcome.left_out == []
 
 
@@ -165,19 +167,19 @@ def test_time_to_go_by_itself_is_given_where_a_thread_of_the_tests_is_there_and_
 ):
     (bench.path / "conftest.py").write_text(f"{WORKER}def {started_in}: {STARTED}\n", encoding="utf-8")
 
-    answer = bench.replay("test_leaks")["test_leaks"]
+    response = bench.replay("test_leaks")["test_leaks"]
 
-    assert answer.failure is None
-    assert (answer.rested is not None) is rests
+    assert response.failure is None
+    assert (response.rested is not None) is rests
 
 
 def test_a_file_that_cannot_be_collected_is_told_with_its_reason(bench):
     bench.suite.write_text("import not_there\n", encoding="utf-8")
 
-    [answer] = bench.replay("test_leaks").values()
+    [response] = bench.replay("test_leaks").values()
 
-    assert "collected no test" in answer.failure
-    assert "not_there" in answer.failure
+    assert "collected no test" in response.failure
+    assert "not_there" in response.failure
 
 
 def test_tests_of_a_file_that_are_screened_share_a_worker_and_every_other_task_has_its_own():
@@ -200,28 +202,28 @@ def test_a_worker_that_has_outgrown_its_bound_makes_way_for_another(bench):
 
     bench.replay(*names, "test_notes_its_process")
 
-    answers = [bench.outcome.answers[number] for number in range(6)]
-    assert [answer.screened for answer in answers] == ["clean", "grown", "clean", "grown", "clean", "clean"]
-    assert [answer.retired for answer in answers] == [False, True, False, True, False, False]
+    responses = [bench.outcome.responses[number] for number in range(6)]
+    assert [response.screened for response in responses] == ["clean", "grown", "clean", "grown", "clean", "clean"]
+    assert [response.retired for response in responses] == [False, True, False, True, False, False]
     assert len(set(bench.pid_file.read_text(encoding="utf-8").split())) == 2
 
 
 def test_a_screened_test_that_crashes_at_a_later_run_costs_itself_alone(bench):
     names = ["test_clean", "test_crashes_at_the_third_run", "test_xfails", "test_skips"]
 
-    answers = bench.replay(*names, screening=True)
+    responses = bench.replay(*names, screening=True)
 
-    assert answers["test_clean"].screened == "clean"
-    assert "died of signal SIGABRT" in answers["test_crashes_at_the_third_run"].failure
-    assert "xfail" in answers["test_xfails"].failure
-    assert "skipped" in answers["test_skips"].failure
+    assert responses["test_clean"].screened == "clean"
+    assert "died of signal SIGABRT" in responses["test_crashes_at_the_third_run"].failure
+    assert "xfail" in responses["test_xfails"].failure
+    assert "skipped" in responses["test_skips"].failure
 
 
 def test_what_hangs_at_once_in_a_fork_is_tried_once_more_in_a_fresh_process(bench):
-    answers = bench.replay("test_hangs_in_a_fork_only", "test_clean", timeout_s=3.0)
+    responses = bench.replay("test_hangs_in_a_fork_only", "test_clean", timeout_s=3.0)
 
-    assert answers["test_hangs_in_a_fork_only"].failure is None
-    assert answers["test_clean"].failure is None
+    assert responses["test_hangs_in_a_fork_only"].failure is None
+    assert responses["test_clean"].failure is None
 
 
 def test_processes_that_tests_leave_end_with_the_worker_though_they_have_a_session_of_their_own(bench):
@@ -233,15 +235,15 @@ def test_processes_that_tests_leave_end_with_the_worker_though_they_have_a_sessi
 
 
 def test_a_process_whose_starter_has_ended_is_reaped_when_it_ends(bench):
-    answers = bench.replay("test_waits_for_what_it_has_let_go", timeout_s=20.0)
+    responses = bench.replay("test_waits_for_what_it_has_let_go", timeout_s=20.0)
 
-    assert answers["test_waits_for_what_it_has_let_go"].failure is None
+    assert responses["test_waits_for_what_it_has_let_go"].failure is None
 
 
 def test_an_end_that_somebody_wants_leaves_the_rest_unjudged(bench):
-    answers = bench.replay("test_hangs", "test_leaks", stopped=bench.pid_file.exists)
+    responses = bench.replay("test_hangs", "test_leaks", stopped=bench.pid_file.exists)
 
-    assert list(answers.values()) == [None, None]
+    assert list(responses.values()) == [None, None]
     assert sorted(bench.outcome.left_out) == [0, 1]
     assert all(is_gone(int(pid)) for pid in bench.pid_file.read_text(encoding="utf-8").split())
 
@@ -252,10 +254,10 @@ def test_a_thread_that_runs_after_collection_takes_the_forks_and_is_named(bench)
         encoding="utf-8",
     )
 
-    answers = bench.replay("test_clean", "test_leaks", "test_aborts")
+    responses = bench.replay("test_clean", "test_leaks", "test_aborts")
 
-    assert [answers[name].failure for name in ("test_clean", "test_leaks")] == [None, None]
-    assert "died of signal SIGABRT" in answers["test_aborts"].failure
+    assert [responses[name].failure for name in ("test_clean", "test_leaks")] == [None, None]
+    assert "died of signal SIGABRT" in responses["test_aborts"].failure
     [note] = bench.pool.notes
     assert note.startswith("each share of tests got a process of its own, since a fork was not safe")
     assert "1 thread runs after collection (mine)" in note
@@ -274,9 +276,9 @@ def test_a_test_that_fails_beside_others_only_is_run_again_alone(tmp_path):
         """
     bench = Bench(tmp_path, suite)
 
-    answers = bench.replay("test_one", "test_two", jobs=2)
+    responses = bench.replay("test_one", "test_two", jobs=2)
 
-    assert [answer.failure for answer in answers.values()] == [None, None]
+    assert [response.failure for response in responses.values()] == [None, None]
     assert bench.pool.shares > 2, "none failed beside the other"
 
 
@@ -285,11 +287,11 @@ def test_a_parent_that_dies_before_its_child_runs_leaves_no_temporary_folder(tmp
         import os
         from pathlib import Path
         from leaktrace.replay import base
-        from leaktrace.replay.protocol import Order, Settings
+        from leaktrace.replay.protocol import Request, Settings
 
         base.OwnProcess = lambda *_, **__: os._exit(9)
         settings = Settings(args=(), cwd="", sys_path=(), environ={}, interpreter=base.interpreter())
-        base.Base(Order(files=()), settings, Path("folder"), "1")
+        base.Base(Request(files=()), settings, Path("folder"), "1")
     """
     temporary = tmp_path / "temporary"
     temporary.mkdir()

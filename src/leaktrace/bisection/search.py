@@ -20,8 +20,8 @@ from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.probes.resources import DEAR_KINDS
 from leaktrace.recording.journal import read_journal
 from leaktrace.recording.runs import RUN_ID
-from leaktrace.replay.collection import Roll
-from leaktrace.replay.protocol import Answer, Target, Task, tail_of
+from leaktrace.replay.collection import Collected
+from leaktrace.replay.protocol import Response, Target, Task, tail_of
 from leaktrace.replay.scheduler import Bounds, Pool, replay
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.judge import judge_kinds
@@ -60,35 +60,35 @@ class OutOfTimeError(Exception):
     """The budget ran out during a trial."""
 
 
-def find_target(roll: Roll, asked: str, cwd: Path) -> Target:
+def find_target(collected: Collected, asked: str, cwd: Path) -> Target:
     """The collected test that a user asks for, by its node id or by a path from where the command was started.
 
     Raises:
         ReplayError: there is none.
     """
     file = (cwd / asked.partition("::")[0]).resolve()
-    for target in roll.tests:
+    for target in collected.tests:
         if target.nodeid == asked or (tail_of(asked) == target.tail and Path(target.path).resolve() == file):
             return target
-    why = f"; {roll.errors[0]}" if roll.errors else ""
-    raise ReplayError(f"no test {asked} is collected among {len(roll.tests)}{why}: write it as pytest does")
+    why = f"; {collected.errors[0]}" if collected.errors else ""
+    raise ReplayError(f"no test {asked} is collected among {len(collected.tests)}{why}: write it as pytest does")
 
 
-def predecessors(roll: Roll, target: Target, *, as_collected: bool = False) -> tuple[list[Target], str]:
+def predecessors(collected: Collected, target: Target, *, as_collected: bool = False) -> tuple[list[Target], str]:
     """The tests before one, in the order of the newest run that had any before it, else in that of collection.
 
     Returns them with a word on whose order that is. Tests that are not collected any more are left out.
     """
-    known = {each.nodeid: each for each in roll.tests}
-    if not as_collected and roll.folder:
-        for journal in _journals(Path(roll.folder) / "runs"):
+    known = {each.nodeid: each for each in collected.tests}
+    if not as_collected and collected.folder:
+        for journal in _journals(Path(collected.folder) / "runs"):
             with contextlib.suppress(FileError):
                 recording = read_journal(journal)
                 if target.nodeid in recording.nodeids[1:]:
                     names = dict.fromkeys(recording.nodeids[: recording.nodeids.index(target.nodeid, 1)])
                     found = [known[name] for name in names if name in known and name != target.nodeid]
                     return found, f"as in the run {journal.parent.name} ({journal.stem})"
-    return list(roll.tests[: roll.tests.index(target)]), "in the order of collection"
+    return list(collected.tests[: collected.tests.index(target)]), "in the order of collection"
 
 
 def _journals(runs: Path) -> list[Path]:
@@ -172,10 +172,10 @@ class Bisection:
         left_s = None if budget_s is None else budget_s - (self._clock() - self._began)
         if left_s is not None and left_s <= 0:
             raise OutOfTimeError
-        answer = self._ask(before, replace(self._bounds, budget_s=left_s), trace=False)
-        if answer is None or (budget_s is not None and self._clock() - self._began > budget_s):
+        response = self._ask(before, replace(self._bounds, budget_s=left_s), trace=False)
+        if response is None or (budget_s is not None and self._clock() - self._began > budget_s):
             raise OutOfTimeError
-        trial = trial_of(answer, limit_bytes=self._limit_bytes)
+        trial = trial_of(response, limit_bytes=self._limit_bytes)
         self._trials.keep(before, trial)
         return trial
 
@@ -186,31 +186,31 @@ class Bisection:
             self._known += 1
             return known
         self._told(f"trial {self._children + 1}: what keeps it alive")
-        answer = self._ask(before, replace(self._bounds, budget_s=None), trace=True)
+        response = self._ask(before, replace(self._bounds, budget_s=None), trace=True)
         name = self._target.nodeid
         why = "it leaks after other tests"
         suspect = Suspect(subject="test", name=name, kind=kind, counter="", grew_by=0, why=why, nodeids=(name,))
         names = tuple(each.nodeid for each in before)
-        case = case_of(suspect, answer, limit_bytes=self._limit_bytes)
+        case = case_of(suspect, response, limit_bytes=self._limit_bytes)
         case = after_others(case, names, reproduction(before, name))
         self._trials.keep_case(before, case)
         return case
 
-    def _ask(self, before: tuple[Target, ...], bounds: Bounds, *, trace: bool) -> Answer | None:
+    def _ask(self, before: tuple[Target, ...], bounds: Bounds, *, trace: bool) -> Response | None:
         self._children += 1
         task = Task(ident=0, targets=(self._target,), kinds=FOLLOWED, before=before)
         outcome = replay([task], self._pool, bounds, kinds=FOLLOWED, trace=trace)
-        return outcome.answers.get(0)
+        return outcome.responses.get(0)
 
 
-def trial_of(answer: Answer, *, limit_bytes: int) -> Trial:
-    """What an answer shows; pure."""
-    record = evidence(answer)
+def trial_of(response: Response, *, limit_bytes: int) -> Trial:
+    """What a response shows; pure."""
+    record = evidence(response)
     if record is None:
-        return Trial(failure=answer.failure)
+        return Trial(failure=response.failure)
     rulings = judge_kinds(record)
     symptoms = {kind: ruling.reason for kind, ruling in rulings.items() if ruling.verdict is Verdict.LEAK}
-    first = _first_growth(answer)
+    first = _first_growth(response)
     if first > limit_bytes:
         symptoms[FIRST_RUN] = f"its first run keeps {first:,} bytes, and those that follow do not"
     return Trial(symptoms=symptoms)
@@ -231,10 +231,10 @@ def reproduction(before: Sequence[Target], name: str) -> str:
     return "pytest --leaktrace-hunt " + shlex.join([*(each.nodeid for each in before), name])
 
 
-def _first_growth(answer: Answer) -> int:
+def _first_growth(response: Response) -> int:
     """By how much the heap grew at the first run; 0 where it cannot be read."""
-    if HEAP_BYTES.name not in answer.counters or len(answer.readings) < 2:  # noqa: PLR2004 - before it and after
+    if HEAP_BYTES.name not in response.counters or len(response.readings) < 2:  # noqa: PLR2004 - before it and after
         return 0
-    column = answer.counters.index(HEAP_BYTES.name)
-    first, second = answer.readings[0][column], answer.readings[1][column]
+    column = response.counters.index(HEAP_BYTES.name)
+    first, second = response.readings[0][column], response.readings[1][column]
     return 0 if first is None or second is None else second - first

@@ -1,4 +1,4 @@
-"""Suspect and answer → case; pure."""
+"""Suspect and response → case; pure."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from leaktrace.explain.known_leaks import KnownLeak, match
 from leaktrace.explain.model import Exhibit
 from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Thing, Unread
 from leaktrace.probes.words import remedy
-from leaktrace.replay.protocol import Answer
+from leaktrace.replay.protocol import Response
 from leaktrace.serialize import Bounds, decode
 from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.verdict.evidence import record_of
@@ -37,8 +37,8 @@ TRICKLE = 0.005
 """Growth of a run below this part of what was seen in the suite is not what was seen there."""
 
 
-def case_of(suspect: Suspect, answer: Answer | None, *, limit_bytes: int) -> Case:
-    """The case of one suspect, from what its replay answered; an answer of None means that it could not be ordered."""
+def case_of(suspect: Suspect, response: Response | None, *, limit_bytes: int) -> Case:
+    """The case of one suspect, from what its replay answered; None means that nothing could be asked of a child."""
     case = Case(
         nodeid=suspect.name,
         subject=suspect.subject,
@@ -58,15 +58,15 @@ def case_of(suspect: Suspect, answer: Answer | None, *, limit_bytes: int) -> Cas
         fixture=suspect.name if suspect.subject == "fixture" else None,
         reproduce=_reproduce(suspect, limit_bytes),
     )
-    return case if answer is None else _judged(case, answer)
+    return case if response is None else _judged(case, response)
 
 
-def who(case: Case) -> tuple[str, ...]:
+def key(case: Case) -> tuple[str, ...]:
     """What tells a case from others, and whom it is the case of: subject, name, place, kind of leak."""
     return (case.subject, case.nodeid, case.where, case.kind)
 
 
-def is_borne(case: Case, limits: Limits) -> bool:
+def is_allowed(case: Case, limits: Limits) -> bool:
     """Whether what its replay named is left out by a pattern, or no more a run than is allowed.
 
     A watch asks before it accuses; a hunt accuses by a count alone.
@@ -103,33 +103,33 @@ def with_rates(case: Case, rates: Mapping[str, Rate]) -> Case:
     return replace(case, per_run={**rates, **case.per_run}) if rates else case
 
 
-def evidence(answer: Answer) -> Record | None:
-    """The record that an answer is judged by; None where it failed before there was enough to judge."""
-    batches = len(answer.readings) - 1 - answer.warmups
-    if answer.failure is not None and batches < Rules().min_batches:
+def evidence(response: Response) -> Record | None:
+    """The record that a response is judged by; None where it failed before there was enough to judge."""
+    batches = len(response.readings) - 1 - response.warmups
+    if response.failure is not None and batches < Rules().min_batches:
         return None
     return record_of(
-        answer.counters,
-        answer.readings,
-        warmups=answer.warmups,
-        batch_runs=answer.batch_runs,
-        unread=answer.unread,
-        spent=answer.failure or answer.spent or "runs",
-        known=answer.defined,
-        rested=answer.rested,
+        response.counters,
+        response.readings,
+        warmups=response.warmups,
+        batch_runs=response.batch_runs,
+        unread=response.unread,
+        spent=response.failure or response.spent or "runs",
+        known=response.defined,
+        rested=response.rested,
     )
 
 
-def _judged(case: Case, answer: Answer) -> Case:
-    case = replace(case, runs=answer.runs, warmups=answer.warmups, batch_runs=answer.batch_runs)
-    record = evidence(answer)
+def _judged(case: Case, response: Response) -> Case:
+    case = replace(case, runs=response.runs, warmups=response.warmups, batch_runs=response.batch_runs)
+    record = evidence(response)
     if record is None:
-        return replace(case, reason=_failure(answer))
+        return replace(case, reason=_failure(response))
     ruling = judge_kinds(record).get(group_of(case.kind), NOT_READ)
-    things = _things(case, answer)
+    things = _things(case, response)
     share = max(1, len(case.nodeids)) if case.subject == "group" else 1
     if group_of(case.kind) == "memory":
-        exhibit = _exhibit(answer)
+        exhibit = _exhibit(response)
         verdict, reason = _by_size(case, record, ruling, share) or _by_holder(ruling, exhibit)
     else:
         exhibit = _exhibit_of(case, things)
@@ -145,7 +145,7 @@ def _judged(case: Case, answer: Answer) -> Case:
         },
         readings={
             **{name: series.values for name, series in record.series.items()},
-            **{name: (Unread(counter=name, why=why),) for name, why in answer.unread.items()},
+            **{name: (Unread(counter=name, why=why),) for name, why in response.unread.items()},
         },
         exhibit=exhibit,
         things=case.things if things is None else things,
@@ -172,12 +172,12 @@ def _by_size(case: Case, record: Record, ruling: Ruling, share: int) -> tuple[Ve
     return Verdict.STEADY, f"its growth, {rest}, does not explain the {size(accused)} of the suite"
 
 
-def _things(case: Case, answer: Answer) -> tuple[Thing, ...] | None:
+def _things(case: Case, response: Response) -> tuple[Thing, ...] | None:
     """What the replay named of this kind; None where it named nothing at all."""
-    if answer.things is None:
+    if response.things is None:
         return None
     try:
-        found = tuple(decode(Thing, each, at="things", bounds=OF_A_TRACE) for each in answer.things)
+        found = tuple(decode(Thing, each, at="things", bounds=OF_A_TRACE) for each in response.things)
     except FileError:
         return None
     # What the watch could not list stands there under its counter's name, and may be of any kind that shares it.
@@ -204,17 +204,17 @@ def _by_things(case: Case, ruling: Ruling, things: tuple[Thing, ...] | None) -> 
     return ruling.verdict, ruling.reason
 
 
-def _failure(answer: Answer) -> str:
-    if answer.runs == 0:
-        return f"{answer.failure}"
-    return f"not repeatable: {answer.failure}"
+def _failure(response: Response) -> str:
+    if response.runs == 0:
+        return f"{response.failure}"
+    return f"not repeatable: {response.failure}"
 
 
-def _exhibit(answer: Answer) -> Exhibit:
-    if answer.exhibit is None:
+def _exhibit(response: Response) -> Exhibit:
+    if response.exhibit is None:
         return Exhibit()
     try:
-        return decode(Exhibit, answer.exhibit, bounds=OF_A_TRACE)
+        return decode(Exhibit, response.exhibit, bounds=OF_A_TRACE)
     except FileError as exc:
         return Exhibit(notes=(f"the trace could not be read: {exc}",))
 
@@ -244,7 +244,7 @@ def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
     return f"pytest --leaktrace {limit}{shlex.quote(target)}"
 
 
-def askable(case: Case, paths: Mapping[str, str], cwd: str) -> Case:
+def with_runnable_command(case: Case, paths: Mapping[str, str], cwd: str) -> Case:
     """The case with a command that finds its file from where pytest was started.
 
     A node id begins at pytest's root, wherever that is, and under `--pyargs` where the package's own folder ends.
@@ -277,9 +277,9 @@ def as_known(case: Case, versions: Mapping[str, str], rows: Sequence[KnownLeak])
     return replace(case, known=known, status="known")
 
 
-def with_native(case: Case, answer: Answer) -> Case:
+def with_native(case: Case, response: Response) -> Case:
     """The case with the stacks that memray saw in a child of its own, before the lines that were found without it."""
-    seen, known = _exhibit(answer), case.exhibit
+    seen, known = _exhibit(response), case.exhibit
     mark = known.fingerprint or of_site(next(iter(seen.sites), None), ())
     notes = (*known.notes, *seen.notes)
     return replace(case, exhibit=replace(known, sites=(*seen.sites, *known.sites), notes=notes, fingerprint=mark))

@@ -1,4 +1,4 @@
-"""pytest's door in a process that only calls the roll: it collects, tells what it found, and runs nothing."""
+"""pytest's plugin in a process that only collects: it tells what it found, and runs nothing."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ import pytest
 from leaktrace.files import write_private
 from leaktrace.plugin import resolve_options
 from leaktrace.plugin.shared import base_folder
-from leaktrace.replay.collection import Roll
-from leaktrace.replay.protocol import ORDER_VARIABLE, Target, read_order, tail_of
+from leaktrace.replay.collection import Collected
+from leaktrace.replay.protocol import REQUEST_VARIABLE, Target, read_request, tail_of
 from leaktrace.serialize import encode
 
 
@@ -41,19 +41,19 @@ ALONE: Mapping[str, object] = {
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """Before any plugin acts on the options."""
-    order = read_order(Path(os.environ.pop(ORDER_VARIABLE)))
+    request = read_request(Path(os.environ.pop(REQUEST_VARIABLE)))
     for name, value in ALONE.items():
         if hasattr(config.option, name):
             setattr(config.option, name, value)
-    config.pluginmanager.register(RollDoor(Path(order.answer)), "leaktrace-roll")
+    config.pluginmanager.register(CollectPlugin(Path(request.response)), "leaktrace-collected")
     return (yield)
 
 
-class RollDoor:
+class CollectPlugin:
     """Tells what was collected."""
 
-    def __init__(self, answer: Path) -> None:
-        self._answer = answer
+    def __init__(self, response: Path) -> None:
+        self._response = response
         self._errors: list[str] = []
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
@@ -65,7 +65,7 @@ class RollDoor:
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """All plugins have selected and ordered."""
         folder = folder_of(session.config)
-        roll = Roll(
+        collected = Collected(
             tests=tuple(
                 Target(nodeid=item.nodeid, path=str(item.path), tail=tail_of(item.nodeid)) for item in session.items
             ),
@@ -73,7 +73,7 @@ class RollDoor:
             folder=folder or "",
             loaded=folder is not None,
         )
-        write_private(self._answer, json.dumps(encode(roll)).encode())
+        write_private(self._response, json.dumps(encode(collected)).encode())
 
 
 def folder_of(config: pytest.Config) -> str | None:

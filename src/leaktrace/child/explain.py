@@ -1,4 +1,4 @@
-"""The part of the child's door that explains: what stays, what keeps it alive, which C code allocates.
+"""The part of the child's plugin that explains: what stays, what keeps it alive, which C code allocates.
 
 Whatever goes wrong in here costs the explanation, never the verdict.
 """
@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from leaktrace.child.leftovers import Births, name_things, relative
+from leaktrace.child.leftovers import CreationTracker, name_things, relative
 from leaktrace.child.measure import settle
 from leaktrace.explain.steps import explain
 from leaktrace.fixture_names import plain_name, where_of
@@ -39,15 +39,15 @@ def name_left(
     runs: int,
 ) -> None:
     """Tell the very things that so many runs leave, as these probes name them."""
-    door = FixtureBirths(config.rootpath)
-    config.pluginmanager.register(door, "leaktrace-births")
+    creations = FixtureCreationTracker(config.rootpath)
+    config.pluginmanager.register(creations, "leaktrace-births")
     try:
-        things = name_things(run, probes, settle, door.watch, runs=runs)
+        things = name_things(run, probes, settle, creations.watch, runs=runs)
         tell("things", {"things": [encode(each) for each in relative(things, f"{config.rootpath}{os.sep}")]})
     except Exception as exc:  # noqa: BLE001 - an explanation may fail in any way, and costs itself alone
         _excuse(tell, f"what is left could not be named: {type(exc).__name__}: {exc}")
     finally:
-        config.pluginmanager.unregister(door)
+        config.pluginmanager.unregister(creations)
 
 
 def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], ruling: Ruling) -> None:
@@ -101,14 +101,14 @@ def _excuse(tell: Tell, why: str) -> None:
     tell("exhibit", {"exhibit": {"notes": [why]}})
 
 
-class FixtureBirths:
+class FixtureCreationTracker:
     """Tells which fixture is being set up while things come to be."""
 
     def __init__(self, rootpath: Path) -> None:
         self._rootpath = rootpath
-        self._births: Births | None = None
+        self._births: CreationTracker | None = None
 
-    def watch(self, births: Births | None) -> None:
+    def watch(self, births: CreationTracker | None) -> None:
         """Tell these births from now on, or nobody."""
         self._births = births
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import pytest
 
 from leaktrace.child import caches, gaps
-from leaktrace.child.answers import AnswerFile
 from leaktrace.child.explain import follow_native, name_left, trace
 from leaktrace.child.idle import Row, rest
 from leaktrace.child.leftovers import RUNS
@@ -16,6 +15,7 @@ from leaktrace.child.measure import Readings, Tell, measure, readable, record
 from leaktrace.child.parking import ParkedRssProbe, Parking
 from leaktrace.child.pytest_private import QuietRuns, forget_run, namespaces_of, tear_down
 from leaktrace.child.repeat import Repeat
+from leaktrace.child.responses import ResponseFile
 from leaktrace.child.screening import Screening
 from leaktrace.masking import masked
 from leaktrace.pristine import threading, time
@@ -25,7 +25,7 @@ from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.origins import Origins
 from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.probes.settle import collect
-from leaktrace.probes.third_party import guests
+from leaktrace.probes.third_party import third_party
 from leaktrace.replay.protocol import Share, Target, Task, function_of
 from leaktrace.verdict.judge import group_of, judge_kinds
 from leaktrace.verdict.model import Record, Ruling, Verdict
@@ -81,10 +81,10 @@ class Jobs:
     def carry_out(self, share: Share) -> None:
         """Every task of a share in turn."""
         self._kinds, self._trace = share.kinds, share.trace
-        answers = AnswerFile(share.answer)
+        responses = ResponseFile(share.response)
         screening = Screening(self._session, self._quiet, collected_s=self._collected_s)
         for number, task in enumerate(share.tasks):
-            tell, items = answers.to(task), self._found(task.targets)
+            tell, items = responses.to(task), self._found(task.targets)
             if not items:
                 tell("failure", {"why": self._why_missing(task.targets)})
             elif task.screening:
@@ -162,10 +162,10 @@ class Jobs:
         """Ours and others' probes of these kinds."""
         config = self._session.config
         own = probes_of_kinds(kinds, origins=origins)
-        given = guests(
+        given = third_party(
             config.hook.pytest_leaktrace_probes(config=config), [p.counter.name for p in own], lambda _: None
         )
-        return [*own, *(guest for guest in given if guest.counter.kind in kinds)]
+        return [*own, *(each for each in given if each.counter.kind in kinds)]
 
     def _rested(self, task: Task, readings: Readings, tell: Tell) -> dict[str, Ruling]:
         """What is accused after the last run, less what goes by itself when the test's own servers get some time.

@@ -20,7 +20,7 @@ MOST = 24
 _Listed = dict[tuple[int, Hashable], Thing]
 
 
-class Births:
+class CreationTracker:
     """Who was at work when a thing came to be, as far as fixtures' setups tell."""
 
     def __init__(self, probes: Sequence[NamingProbe], origins: Origins) -> None:
@@ -62,7 +62,7 @@ def name_things(
     run: Callable[[], None],
     probes_of: Callable[[Origins], Sequence[Probe]],
     settle: Callable[[], None],
-    watched: Callable[[Births | None], None],
+    watched: Callable[[CreationTracker | None], None],
     *,
     runs: int = RUNS,
 ) -> list[Thing]:
@@ -75,7 +75,7 @@ def name_things(
     probes = [probe for probe in probes_of(origins) if isinstance(probe, NamingProbe)]
     settle()
     origins.install(stepping=any(probe.counter == FDS for probe in probes))
-    births = Births(probes, origins)
+    births = CreationTracker(probes, origins)
     before, counts = births.listed(), [probe.read() for probe in probes]
     watched(births)
     try:

@@ -20,7 +20,7 @@ from leaktrace.child.serve import Channel, serve
 from leaktrace.masking import masked
 from leaktrace.pristine import os, threading
 from leaktrace.replay.neutral import set_back
-from leaktrace.replay.protocol import ORDER_VARIABLE, Order, Target, read_order, tail_of
+from leaktrace.replay.protocol import REQUEST_VARIABLE, Request, Target, read_request, tail_of
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -32,23 +32,23 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> Generator[None, Any, Any]:
     """Set the parent's options back, before any plugin acts on them."""
-    order = read_order(Path(os.environ.pop(ORDER_VARIABLE)))
+    request = read_request(Path(os.environ.pop(REQUEST_VARIABLE)))
     set_back(config.option)
     forestall(config)
-    config.option.basetemp = Path(order.temporary) / "t" / "t"  # never the parent's own, it is wiped
-    Path(order.temporary, "t").mkdir(mode=0o700, exist_ok=True)
-    config.args = list(order.files)
+    config.option.basetemp = Path(request.temporary) / "t" / "t"  # never the parent's own, it is wiped
+    Path(request.temporary, "t").mkdir(mode=0o700, exist_ok=True)
+    config.args = list(request.files)
     config.option.pyargs = False
-    config.pluginmanager.register(BasePlugin(order), "leaktrace-base")
+    config.pluginmanager.register(BasePlugin(request), "leaktrace-base")
     return (yield)
 
 
 class BasePlugin:
     """Replaces the run loop by the parent's requests."""
 
-    def __init__(self, order: Order) -> None:
-        self._order = order
-        self._channel = Channel(order.channel)
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._channel = Channel(request.channel)
         self._items: dict[tuple[str, str], pytest.Item] = {}
         self._errors: list[str] = []
         self._quiet = QuietRuns()
@@ -88,7 +88,7 @@ class BasePlugin:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Serve, instead of running tests."""
         jobs = Jobs(session, self._quiet, self._items, idle=self._threads, why_missing=self._why_missing)
-        serve(self._channel, Path(self._order.temporary), jobs.carry_out, unread=jobs.prepare())
+        serve(self._channel, Path(self._request.temporary), jobs.carry_out, unread=jobs.prepare())
         return True
 
     def _why_missing(self, targets: Sequence[Target]) -> str:

@@ -138,7 +138,7 @@ def unwritten(config: pytest.Config) -> Iterator[None]:
 
 
 MOST_GLOBALS = 500
-"""Globals of a module beyond which it is a library's door, too many to look at in every test."""
+"""Globals of a module beyond which it is a library's own front, too many to look at in every test."""
 SETTINGS, SEED = "_hypothesis_internal_use_settings", "_hypothesis_internal_use_seed"
 STRATEGY_CACHES = (
     ("hypothesis.internal.conjecture.data", "STRUCTURAL_COVERAGE_CACHE"),

@@ -1,4 +1,4 @@
-"""The command `leaktrace`: one file a subcommand; whatever measures or judges lies in the rooms."""
+"""The command `leaktrace`: one file a subcommand; whatever measures or judges lies elsewhere."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from leaktrace.errors import ReplayError
 from leaktrace.files import temporary_folder
 from leaktrace.options import Options, parse_duration, parse_size
 from leaktrace.replay.base import interpreter
-from leaktrace.replay.collection import call_roll
+from leaktrace.replay.collection import collect_tests
 from leaktrace.replay.protocol import Settings, Target
 from leaktrace.replay.scheduler import Bounds, Pool
 from leaktrace.report.terminal import WIDTH, block
@@ -88,16 +88,16 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
     progress = Progress()
     try:
         progress("collecting")
-        roll = call_roll(settings, folder, timeout_s=options.timeout)
-        if not roll.loaded:
+        collected = collect_tests(settings, folder, timeout_s=options.timeout)
+        if not collected.loaded:
             raise ReplayError("pytest does not load leaktrace with these arguments: add `-- -p leaktrace.plugin`")
-        target = find_target(roll, options.nodeid, cwd)
+        target = find_target(collected, options.nodeid, cwd)
         if options.after:
-            before, order = [find_target(roll, name, cwd) for name in options.after], "as given"
+            before, order = [find_target(collected, name, cwd) for name in options.after], "as given"
         else:
-            before, order = predecessors(roll, target, as_collected=options.collected)
+            before, order = predecessors(collected, target, as_collected=options.collected)
         trials = kept_trials(
-            Path(roll.folder) / "bisect" if roll.folder else None,
+            Path(collected.folder) / "bisect" if collected.folder else None,
             target,
             settings,
             limit_bytes=options.limit,

@@ -10,7 +10,7 @@ from leaktrace.casebook.cases import after_others, case_of
 from leaktrace.casebook.model import Case
 from leaktrace.masking import masked_words
 from leaktrace.recording.model import Recording
-from leaktrace.replay.protocol import Answer, Target, Task, targets_of
+from leaktrace.replay.protocol import Response, Target, Task, targets_of
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
@@ -20,12 +20,12 @@ CHEAP_S = 10.0
 MOST = 4
 """Suspects that are heard again: each needs a child of its own."""
 
-Ask = Callable[[Sequence[Task]], Mapping[int, Answer]]
-"""Has children carry out tasks, and gives back their answers by task."""
+Ask = Callable[[Sequence[Task]], Mapping[int, Response]]
+"""Has children carry out tasks, and gives back their responses by task."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
+class Replayed:
     """A suspect, how it was replayed, and what came of it."""
 
     suspect: Suspect
@@ -50,7 +50,7 @@ def before(nodeid: str, recording: Recording, paths: Mapping[str, str]) -> tuple
 
 
 def heard_again(
-    hearings: Sequence[Hearing],
+    hearings: Sequence[Replayed],
     recordings: Mapping[str, Recording],
     ask: Ask,
     *,
@@ -59,7 +59,7 @@ def heard_again(
     limit_bytes: int,
     unclear: Collection[str] = (),
     warn: Callable[[str], None] = lambda _text: None,
-) -> list[Hearing]:
+) -> list[Replayed]:
     """All hearings, in their order; a test that leaks after those before it is a leak, whatever it is alone.
 
     Those whose growth in the suite was `unclear` are not heard: after others they would only waver as they did there.
@@ -67,15 +67,15 @@ def heard_again(
     one that shows the same.
     """
     again = _again(hearings, recordings, paths, unclear, warn)
-    answers = ask(list(again.values())) if again else {}
+    responses = ask(list(again.values())) if again else {}
     heard = list(hearings)
     for number, each in enumerate(hearings):
         if not is_steady_alone(each.case):
             continue
         command = bisect_command(each.case.nodeid, args)
         heard[number] = replace(each, case=replace(each.case, reproduce=command))
-        if number in answers:
-            case = case_of(each.suspect, answers[number], limit_bytes=limit_bytes)
+        if number in responses:
+            case = case_of(each.suspect, responses[number], limit_bytes=limit_bytes)
             if case.verdict is Verdict.LEAK:
                 names = tuple(target.nodeid for target in again[number].before)
                 heard[number] = replace(each, task=again[number], case=after_others(case, names, command))
@@ -83,7 +83,7 @@ def heard_again(
 
 
 def _again(
-    hearings: Sequence[Hearing],
+    hearings: Sequence[Replayed],
     recordings: Mapping[str, Recording],
     paths: Mapping[str, str],
     unclear: Collection[str],

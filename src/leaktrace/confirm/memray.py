@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from leaktrace.casebook.cases import with_native
 from leaktrace.casebook.model import Case
-from leaktrace.confirm.after_others import Ask, Hearing
+from leaktrace.confirm.after_others import Ask, Replayed
 from leaktrace.lines.native import has_memray
 from leaktrace.verdict.model import Verdict
 
@@ -16,7 +16,7 @@ MOST = 6
 """Cases that are followed: each needs a child of its own."""
 
 
-def followed(hearings: Sequence[Hearing], ask: Ask, warn: Callable[[str], None] = lambda _text: None) -> list[Case]:
+def followed(hearings: Sequence[Replayed], ask: Ask, warn: Callable[[str], None] = lambda _text: None) -> list[Case]:
     """All cases, in their order; those of native leaks with the stacks that memray saw."""
     cases = [each.case for each in hearings]
     wanted = [number for number, case in enumerate(cases) if is_native(case)]
@@ -28,8 +28,8 @@ def followed(hearings: Sequence[Hearing], ask: Ask, warn: Callable[[str], None] 
             "to have them followed, run these tests alone"
         )
     tasks = [replace(hearings[number].task, ident=number, native=True) for number in wanted[:MOST]]
-    for number, answer in ask(tasks).items():
-        cases[number] = with_native(cases[number], answer)
+    for number, response in ask(tasks).items():
+        cases[number] = with_native(cases[number], response)
     return cases
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from leaktrace import __version__
 from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
-from leaktrace.casebook.cases import merged_cases, who
+from leaktrace.casebook.cases import key, merged_cases
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.explain.known_leaks import KnownLeak
@@ -75,7 +75,7 @@ class Context:
     """What is needed to replay suspects.
 
     Attributes:
-        folder: where the letters of this run go.
+        folder: where the requests and responses of this run go.
         settings: the process's own, taken before the first test.
         beside: how many other processes replay on this machine meanwhile.
         jobs: how many children may run at a time where the user has not said.
@@ -175,7 +175,7 @@ def bind(
     recordings = [part.recording for part in parts]
     suspects = [each for each in ranked(found.suspects) if _over(each, options)]
     names = {key_of(each) for each in suspects}
-    cases = [case for case in merged_cases(found.cases) if who(case) in names]
+    cases = [case for case in merged_cases(found.cases) if key(case) in names]
     return Casebook(
         mode=options.mode.value,
         limit_bytes=options.limit_bytes,
@@ -210,7 +210,7 @@ def _over(suspect: Suspect, options: Options) -> bool:
 
 def matched(book: Casebook, options: Options) -> list[str]:
     """Which of the words of `--leaktrace-fail-on` this run meets; known leaks of others meet none."""
-    known = {who(case) for case in book.cases if case.status == "known"}
+    known = {key(case) for case in book.cases if case.status == "known"}
     found = {case.verdict.value.lower() for case in book.cases if case.status != "known"}
     for suspect in book.suspects:
         if key_of(suspect) not in known:

@@ -99,4 +99,4 @@ class Passes:
 
 
 def _has_ended(outcome: Outcome, task: Task) -> bool:
-    return task.ident in outcome.answers and outcome.answers[task.ident].ended
+    return task.ident in outcome.responses and outcome.responses[task.ident].ended

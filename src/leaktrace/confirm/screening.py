@@ -9,7 +9,7 @@ from leaktrace.casebook.cases import case_of
 from leaktrace.casebook.model import Case
 from leaktrace.probes.model import REFS, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
-from leaktrace.replay.protocol import Answer, Task, targets_of
+from leaktrace.replay.protocol import Response, Task, targets_of
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.evidence import record_of
@@ -97,35 +97,35 @@ def screenings(
     ]
 
 
-def screened(tasks: Sequence[tuple[Task, str]], answers: Mapping[int, Answer]) -> Screened:
-    """What the answers say of the tests that were hunted; each task comes with the process that had run its test."""
+def screened(tasks: Sequence[tuple[Task, str]], responses: Mapping[int, Response]) -> Screened:
+    """What the responses say of the tests that were hunted; each task comes with the process that had run its test."""
     clean, grown, failed, left_out = [], {}, {}, []
     for task, worker in tasks:
-        name, answer = task.targets[0].nodeid, answers.get(task.ident)
-        if answer is None:
+        name, response = task.targets[0].nodeid, responses.get(task.ident)
+        if response is None:
             left_out.append(name)
             continue
-        if answer.failure is not None:
-            failed[name] = (worker, answer.failure)
-            left_out += [name] * answer.late
-        elif answer.screened == "grown" and answer.readings:
-            grown[name] = _grown(name, worker, task, answer)
-        elif answer.screened == "clean":
+        if response.failure is not None:
+            failed[name] = (worker, response.failure)
+            left_out += [name] * response.late
+        elif response.screened == "grown" and response.readings:
+            grown[name] = _grown(name, worker, task, response)
+        elif response.screened == "clean":
             clean.append(name)
         else:
             failed[name] = (worker, "its worker ended without a word")
     return Screened(clean=frozenset(clean), grown=grown, failed=failed, left_out=tuple(left_out))
 
 
-def _grown(name: str, worker: str, task: Task, answer: Answer) -> Grown:
+def _grown(name: str, worker: str, task: Task, response: Response) -> Grown:
     record = record_of(
-        answer.counters,
-        answer.readings,
+        response.counters,
+        response.readings,
         warmups=0,
-        batch_runs=answer.batch_runs,
-        unread=answer.unread,
-        spent=answer.spent or "runs",
-        known=answer.defined,
+        batch_runs=response.batch_runs,
+        unread=response.unread,
+        spent=response.spent or "runs",
+        known=response.defined,
     )
     rulings = judge_kinds(record, SCREENING)
     return Grown(
@@ -134,7 +134,7 @@ def _grown(name: str, worker: str, task: Task, answer: Answer) -> Grown:
         duration_s=task.duration_s,
         accused={kind: ruling for kind, ruling in rulings.items() if is_suspicious(ruling)},
         rates={name: rate for ruling in rulings.values() for name, rate in ruling.rates.items()},
-        harmless=answer.harmless,
+        harmless=response.harmless,
     )
 
 

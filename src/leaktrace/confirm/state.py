@@ -32,9 +32,9 @@ def credited(
         if each.kind == "state" and each.subject != "fixture" and (targets := targets_of(each.nodeids, paths))
     ]
     found = list(suspects)
-    for number, answer in (ask(tasks) if tasks else {}).items():
+    for number, response in (ask(tasks) if tasks else {}).items():
         try:
-            seen = [decode(Thing, each) for each in answer.things or ()]
+            seen = [decode(Thing, each) for each in response.things or ()]
         except FileError as exc:
             warn(f"which fixture changed what {found[number].name} left could not be read: {exc}")
             continue

@@ -13,9 +13,9 @@ from dataclasses import replace
 
 import psutil
 
-from leaktrace.casebook.cases import as_known, askable, case_of, folded, is_borne, who, with_rates
+from leaktrace.casebook.cases import as_known, case_of, folded, is_allowed, key, with_rates, with_runnable_command
 from leaktrace.casebook.model import Case
-from leaktrace.confirm.after_others import Hearing, heard_again
+from leaktrace.confirm.after_others import Replayed, heard_again
 from leaktrace.confirm.memray import followed
 from leaktrace.confirm.part import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
 from leaktrace.confirm.passes import Deadline, Passes
@@ -95,7 +95,7 @@ def confirm(
             lambda: heard_again(
                 list(heard.values()),
                 recordings,
-                lambda again: passes.run("hearing after others", again).answers,
+                lambda again: passes.run("hearing after others", again).responses,
                 paths=paths,
                 args=context.settings.args,
                 limit_bytes=options.limit_bytes,
@@ -106,16 +106,16 @@ def confirm(
         )
         cases = passes.part(
             "following native code",
-            lambda: followed(hearings, lambda again: passes.run("following native code", again).answers, passes.warn),
+            lambda: followed(hearings, lambda again: passes.run("following native code", again).responses, passes.warn),
             [each.case for each in hearings],
         )
-        borne = {who(case) for case in cases if is_borne(case, limits.get(case.worker, _none(options)))}
-        cases = [case for case in cases if who(case) not in borne]
+        borne = {key(case) for case in cases if is_allowed(case, limits.get(case.worker, _none(options)))}
+        cases = [case for case in cases if key(case) not in borne]
         left = [each for each in watched if key_of(each) not in borne]
         named = passes.part(
             "crediting",
             lambda: credited(
-                left, lambda again: passes.run("crediting", again, kinds=("state",)).answers, paths, passes.warn
+                left, lambda again: passes.run("crediting", again, kinds=("state",)).responses, paths, passes.warn
             ),
             tuple(left),
         )
@@ -126,7 +126,7 @@ def confirm(
     return without_doubts(
         Findings(
             suspects=tuple(named),
-            cases=tuple(askable(case, paths, context.settings.cwd) for case in cases),
+            cases=tuple(with_runnable_command(case, paths, context.settings.cwd) for case in cases),
             notes=tuple(note for part in parts for note in part.notes),
             left_out=(*found.left_out, *(each.name for each in open_names)),
             unjudged=tuple(each for each in open_names if not each.doubtful),
@@ -136,23 +136,23 @@ def confirm(
     )
 
 
-def _heard(suspect: Suspect, task: Task, outcome: Outcome, options: Options, passes: Passes) -> Hearing | None:
+def _heard(suspect: Suspect, task: Task, outcome: Outcome, options: Options, passes: Passes) -> Replayed | None:
     """What came of a suspect's replay; None where it has not been judged, though what it had read may convict it."""
-    answer = outcome.answers.get(task.ident)
+    response = outcome.responses.get(task.ident)
     case = passes.part(
-        f"judging {suspect.name}", lambda: case_of(suspect, answer, limit_bytes=options.limit_bytes), None
+        f"judging {suspect.name}", lambda: case_of(suspect, response, limit_bytes=options.limit_bytes), None
     )
     if case is None or (task.ident in outcome.left_out and case.verdict is not Verdict.LEAK):
         return None
-    return Hearing(suspect=suspect, task=task, case=case)
+    return Replayed(suspect=suspect, task=task, case=case)
 
 
-def _is_open(heard: Hearing | None, outcome: Outcome) -> bool:
+def _is_open(heard: Replayed | None, outcome: Outcome) -> bool:
     """Whether a suspect is left for a run that goes on: nobody came to it, or it was given up for time undecided."""
     if heard is None:
         return True
-    answer = outcome.answers.get(heard.task.ident)
-    return answer is not None and answer.late and heard.case.verdict in (Verdict.UNREPLAYABLE, Verdict.UNDECIDED)
+    response = outcome.responses.get(heard.task.ident)
+    return response is not None and response.late and heard.case.verdict in (Verdict.UNREPLAYABLE, Verdict.UNDECIDED)
 
 
 def screenable(parts: Sequence[Part]) -> tuple[str, ...]:
@@ -181,7 +181,7 @@ def _screen(
         passes.within(Deadline(max(options.budget_s, SCREEN_FACTOR * plain_s), clock, clock()))
     order = variants_last(tasks) if given and options.budget_s is not None else tasks
     outcome = passes.run("screening", order, trace=False)
-    return screened([(task, workers[task.ident]) for task in tasks], outcome.answers)
+    return screened([(task, workers[task.ident]) for task in tasks], outcome.responses)
 
 
 def _beyond(watched: Sequence[Suspect], found: Sequence[Suspect]) -> list[Suspect]:

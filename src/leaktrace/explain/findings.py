@@ -25,7 +25,7 @@ _MOST_ALSO = 3
 
 
 @dataclass(slots=True)
-class Finding:
+class HolderFound:
     """A holder, and what is needed to prove it.
 
     Attributes:
@@ -59,7 +59,7 @@ class Scope:
     test_files: frozenset[str]
 
 
-def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes) -> Finding | None:
+def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes) -> HolderFound | None:
     """The holder of what the runs left behind, or None where nothing that Python can see was left."""
     newborn = seen.survivors.ids
     ranked = candidates(seen.growers, search_of(seen, scope), newborn)
@@ -89,7 +89,7 @@ def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes
 
 def _of_survivors(
     risen: Sequence[tuple[set[int], type | None, float]], seen: Observation, search: Search
-) -> Finding | None:
+) -> HolderFound | None:
     """What holds the survivors of the first type; of the next, where only a full cache was found for that."""
     for ids, cls, per_run in risen:
         if not ids or cls is None:
@@ -132,11 +132,11 @@ def search_of(seen: Observation, scope: Scope) -> Search:
     return Search(own=scope.own, test_files=scope.test_files, hidden=hidden)
 
 
-def _of_container(reached: list[Candidate], seen: Observation, notes: Notes) -> Finding:
+def _of_container(reached: list[Candidate], seen: Observation, notes: Notes) -> HolderFound:
     best = reached[0]
     fresh_runs = sum(seen.batches[1:]) + seen.watched_runs
     holder, leaked, label = describe(best, seen.survivors.ids, runs=seen.runs, fresh_runs=fresh_runs)
-    finding = Finding(holder, label, container=id(best.grower.container))
+    finding = HolderFound(holder, label, container=id(best.grower.container))
     if holder.kind == "thread":
         finding.untried = "a running thread cannot be taken out"
         return finding
@@ -175,25 +175,25 @@ def _restore(grower: Grower, *, rehearsing: bool = False) -> None:
     grower.handler.restore(grower.container, content)
 
 
-def _of_chain(chain: Chain, expected: proof.Expected) -> Finding:
+def _of_chain(chain: Chain, expected: proof.Expected) -> HolderFound:
     name = chain.holder.name
     if chain.cut is None:
-        return Finding(chain.holder, chain.label, untried=f"{name} cannot be replaced from outside")
+        return HolderFound(chain.holder, chain.label, untried=f"{name} cannot be replaced from outside")
     removal = proof.Removal(name, chain.entries, chain.cut)
-    return Finding(chain.holder, chain.label, [removal], expected, changes=chain.changes, raised=chain.raised)
+    return HolderFound(chain.holder, chain.label, [removal], expected, changes=chain.changes, raised=chain.raised)
 
 
-def _beyond(found: outside_python.Beyond) -> Finding:
+def _beyond(found: outside_python.Beyond) -> HolderFound:
     if found.remove is None or found.kept is None:
-        return Finding(found.holder, found.label, untried="what C code holds cannot be taken out")
+        return HolderFound(found.holder, found.label, untried="what C code holds cannot be taken out")
     removal = proof.Removal(found.holder.name, found.entries, found.remove)
     expected = proof.expect(found.kept, found.leaked)
-    return Finding(found.holder, found.label, [removal], expected, changes=found.changes)
+    return HolderFound(found.holder, found.label, [removal], expected, changes=found.changes)
 
 
 def _of_pytest(
     seen: Observation, scope: Scope, ranked: list[Candidate], ids: set[int], search: Search
-) -> Finding | None:
+) -> HolderFound | None:
     """What only the test runner keeps, named as its own, never by its internals."""
     if not any(package in {"pytest", "_pytest"} for package in scope.own):
         return None
@@ -209,7 +209,7 @@ def _of_pytest(
         per_run = grower.per_run(seen.runs) if grower else len(ids) / max(1, seen.runs)
         hop = Hop(edge="", name="pytest itself", type="", leaking="NO", reason="it keeps this until the session ends")
         holder = Holder(name="pytest itself", kind="pytest", path=(hop,), entries_per_run=round(per_run, 3))
-        return Finding(holder, untried="what pytest keeps is not the suspect's")
+        return HolderFound(holder, untried="what pytest keeps is not the suspect's")
     return None
 
 

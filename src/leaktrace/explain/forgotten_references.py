@@ -7,7 +7,7 @@ from array import array
 from collections.abc import Callable
 from typing import Any
 
-from leaktrace.explain.findings import Finding
+from leaktrace.explain.findings import HolderFound
 from leaktrace.explain.labels import grows_here
 from leaktrace.explain.model import Holder, Hop
 from leaktrace.heap import naming, safe
@@ -31,7 +31,7 @@ def find(
     *,
     root: str = "",
     batch_runs: int = 4,
-) -> Finding | None:
+) -> HolderFound | None:
     """The object whose reference count rises most with the runs, as a finding; None where none rises in each batch.
 
     Of those that rise alike a class comes first, and what has no name is left out.
@@ -79,10 +79,10 @@ def is_installed(cls: type, root: str = "") -> bool:
     return type(file) is not str or not file.startswith(root) or safe.is_installed_path(file)
 
 
-def _finding(obj: Any, hops: tuple[Hop, ...], per_run: float, *, shared: bool) -> Finding:
+def _finding(obj: Any, hops: tuple[Hop, ...], per_run: float, *, shared: bool) -> HolderFound:
     kind = "shared-references" if shared else "references"
     holder = Holder(name=f"references to {hops[-1].name}", kind=kind, path=hops, entries_per_run=round(per_run, 3))
-    return Finding(
+    return HolderFound(
         holder,
         "references",
         untried="a reference that no object has cannot be given back",

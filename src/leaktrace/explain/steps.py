@@ -8,7 +8,7 @@ from functools import partial
 
 from leaktrace.explain import fingerprint, forgotten_references, proof
 from leaktrace.explain.budget import Budget, Notes
-from leaktrace.explain.findings import Finding, Scope, find, search_of
+from leaktrace.explain.findings import HolderFound, Scope, find, search_of
 from leaktrace.explain.fix import fix_for
 from leaktrace.explain.model import Exhibit, Proof
 from leaktrace.explain.observe import LINE_TRACE_SLOWDOWN, Observation, observe
@@ -29,7 +29,7 @@ _NATIVE_SHARE_S = 0.5
 class _Answer:
     """What was found so far; each part fills in its own."""
 
-    finding: Finding | None = None
+    finding: HolderFound | None = None
     made: tuple[Site, ...] = ()
     adding: tuple[Site, ...] = ()
     types: tuple[tuple[str, float], ...] = ()
@@ -132,7 +132,7 @@ def _find_sites(
 
 
 def _adding_stacks(
-    finding: Finding | None,
+    finding: HolderFound | None,
     seen: Observation,
     run: Callable[[], None],
     *,

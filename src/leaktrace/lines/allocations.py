@@ -91,7 +91,7 @@ def _asking_on_311() -> Callable[[int, int], object]:
 
 
 MEASURING = ("explain", "heap", "lines")
-"""The rooms whose own objects are there only while somebody looks."""
+"""The packages whose own objects are there only while somebody looks."""
 
 
 class Places:
@@ -112,7 +112,7 @@ class Places:
         self._measuring = tuple(f"{package}{os.sep}{room}{os.sep}" for room in MEASURING)
         self._known: dict[str, str] = {}
 
-    def whose(self, file: str) -> str:
+    def owner_of(self, file: str) -> str:
         """`measuring`, `own`, `plugin`, `library` or `suspect`."""
         try:
             return self._known[file]
@@ -132,12 +132,12 @@ class Places:
         """The part of a stack that is the suspect's, from its innermost line out to where we called it."""
         part: list[tuple[str, int]] = []
         for frame in stack:
-            place = self.whose(frame[0])
+            place = self.owner_of(frame[0])
             if place == "measuring" or (place in {"own", "plugin"} and part):
                 break
             if place == "suspect" or (place == "library" and part):
                 part.append(frame)
-        while part and self.whose(part[-1][0]) == "library":
+        while part and self.owner_of(part[-1][0]) == "library":
             part.pop()
         return tuple(part)
 
@@ -201,7 +201,7 @@ def bytes_between(before: Live, after: Live, *, runs: int, places: Places) -> fl
     """How many bytes a run Python's allocators kept for the suspect."""
     grown = 0
     for stack, (_count, size) in after.items():
-        if stack and places.whose(stack[0][0]) != "measuring":
+        if stack and places.owner_of(stack[0][0]) != "measuring":
             grown += size - before.get(stack, (0, 0))[1]
     grown -= sum(size for stack, (_count, size) in before.items() if stack not in after)
     return max(0, grown) / max(1, runs)

@@ -59,7 +59,7 @@ class LineWatch:
         if time.perf_counter() > self._deadline:
             sys.settrace(None)
             return None
-        if self._places.whose(frame.f_code.co_filename) != "suspect":
+        if self._places.owner_of(frame.f_code.co_filename) != "suspect":
             return None
         self._step(frame)
         return self._on_line

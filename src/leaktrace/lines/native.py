@@ -151,7 +151,7 @@ def telling(stack: tuple[Frame, ...], places: Places) -> tuple[Frame, ...]:
     Empty where no line of the suspect led there: that memory is somebody else's.
     """
     in_c = tuple(itertools.takewhile(lambda frame: not _is_python(frame), stack))
-    of_suspect = [frame for frame in stack if _is_python(frame) and places.whose(frame.file) == "suspect"]
+    of_suspect = [frame for frame in stack if _is_python(frame) and places.owner_of(frame.file) == "suspect"]
     if not of_suspect:
         return ()
     return (*[frame for frame in in_c if not _is_interpreters(frame)][:_MOST_IN_C], *of_suspect[:_MOST_LINES])

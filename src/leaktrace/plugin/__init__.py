@@ -1,6 +1,6 @@
-"""pytest's door: hooks that say who is at work, and hand over to the conductor.
+"""The pytest plugin: hooks that say who is at work, and hand over.
 
-Which doors are opened depends on the process: one that runs tests watches; one that reports (the only process, or
+Which plugins are registered depends on the process: one that runs tests watches; one that reports (the only process, or
 xdist's controller) prints; a worker ships what it found. A replay child opens none of them (see
 `leaktrace.child.plugin`).
 """
@@ -61,19 +61,19 @@ def pytest_cmdline_main(config: pytest.Config) -> Generator[None, pluggy.Result[
     A wrapper of the old style: an exception that ends pytest does not come through it, and shows no frame of ours.
     """
     outcome = yield
-    door = config.pluginmanager.get_plugin("leaktrace-report")
-    if door is None:
+    report = config.pluginmanager.get_plugin("leaktrace-report")
+    if report is None:
         return
     if outcome.exception is None:
-        outcome.force_result(door.after(outcome.get_result()))
+        outcome.force_result(report.after(outcome.get_result()))
     else:  # a hook behind the last test has failed, or pytest itself: the interpreter will show how
-        door.broken_down(outcome.exception)
+        report.broken_down(outcome.exception)
         outcome.force_exception(outcome.exception)  # which has kept the traceback as it was
 
 
 @pytest.hookimpl(trylast=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Resolve the options and open the doors that this process needs."""
+    """Resolve the options and register the plugins that this process needs."""
     config.addinivalue_line("markers", MARKER)
     if config.pluginmanager.hasplugin(CHILD_PLUGIN):
         return
@@ -81,10 +81,10 @@ def pytest_configure(config: pytest.Config) -> None:
     if options.mode.value == "off" or config.option.collectonly:
         return
     try:
-        # Nothing of the rooms is needed when leaktrace is off.
-        from leaktrace.plugin.shared import open_doors  # noqa: PLC0415
+        # Nothing of all that is needed when leaktrace is off.
+        from leaktrace.plugin.shared import register_plugins  # noqa: PLC0415
 
-        open_doors(config, options)
+        register_plugins(config, options)
     except (pytest.UsageError, pytest.exit.Exception):
         raise
     except Exception as exc:  # noqa: BLE001 - whatever fails here, files that can be opened say: the suite runs

@@ -13,7 +13,7 @@ import pytest
 
 from leaktrace.options import Mode
 from leaktrace.plugin.interruptions import Interruptions
-from leaktrace.plugin.report import ReportDoor, flush, write_section
+from leaktrace.plugin.report import ReportPlugin, flush, write_section
 from leaktrace.words import escaped
 
 
@@ -27,54 +27,54 @@ FINISHED = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
 """Ends of a session after which there is something to replay; an interrupted one is over for the user."""
 
 
-def after_pytest(door: ReportDoor, status: int) -> int:
+def after_pytest(plugin: ReportPlugin, status: int) -> int:
     """Replay, judge and report; the exit status of the whole, which is pytest's own unless a leak fails the run."""
     try:
         with Interruptions() as interruptions:
-            return _after(door, status, interruptions)
+            return _after(plugin, status, interruptions)
     except KeyboardInterrupt:
-        door.say("leaktrace: interrupted three times: what was judged until then is not reported")
+        plugin.say("leaktrace: interrupted three times: what was judged until then is not reported")
         return status
     finally:
-        door.shared.drop()
+        plugin.shared.drop()
 
 
-def _after(door: ReportDoor, status: int, interruptions: Interruptions) -> int:
-    door.gather()
-    door.shared.look_for_journal()
-    if not door.parts:
-        for text in door.shared.warnings:
-            door.say(f"leaktrace: warning: {text}")
+def _after(plugin: ReportPlugin, status: int, interruptions: Interruptions) -> int:
+    plugin.gather()
+    plugin.shared.look_for_journal()
+    if not plugin.parts:
+        for text in plugin.shared.warnings:
+            plugin.say(f"leaktrace: warning: {text}")
         return status
-    found = _unjudged(door)
+    found = _unjudged(plugin)
     if status in FINISHED:
-        _announce(door, found)
+        _announce(plugin, found)
         try:
-            found = _confirmed(door, interruptions)
+            found = _confirmed(plugin, interruptions)
         except KeyboardInterrupt:
-            door.shared.complain("interrupted twice: what the replays had judged until then is not judged")
+            plugin.shared.complain("interrupted twice: what the replays had judged until then is not judged")
         except Exception as exc:  # noqa: BLE001 - the suspects are known all the same
-            door.shared.complain(f"the suspects could not be replayed: {type(exc).__name__}: {exc}")
+            plugin.shared.complain(f"the suspects could not be replayed: {type(exc).__name__}: {exc}")
     if interruptions.by:
         found = replace(found, warnings=(*found.warnings, f"the replays were interrupted by {interruptions.by}"))
-    door.bind(found)
-    door.shared.remember(found)
+    plugin.bind(found)
+    plugin.shared.remember(found)
     if status == pytest.ExitCode.OK:
-        door.match()
-    reporter = door.terminal()
+        plugin.match()
+    reporter = plugin.terminal()
     if reporter is not None:
-        door.write(reporter)
-        door.write_status()
+        plugin.write(reporter)
+        plugin.write_status()
         flush(reporter)
-    return int(pytest.ExitCode.TESTS_FAILED) if door.failed_on else status
+    return int(pytest.ExitCode.TESTS_FAILED) if plugin.failed_on else status
 
 
-def _unjudged(door: ReportDoor) -> Findings:
+def _unjudged(plugin: ReportPlugin) -> Findings:
     """What there is to judge: it stays so where no replay comes to its end."""
     from leaktrace.confirm.part import key_of, unreplayed  # noqa: PLC0415
     from leaktrace.confirm.steps import screenable  # noqa: PLC0415 - only where there is something to confirm
 
-    shared, parts = door.shared, _local(door)
+    shared, parts = plugin.shared, _local(plugin)
     found = unreplayed(parts, asked=True)
     tests = screenable(parts) if shared.options.mode is Mode.HUNT else ()
     known = {key_of(each) for each in found.unjudged}
@@ -83,31 +83,35 @@ def _unjudged(door: ReportDoor) -> Findings:
     return replace(found, left_out=(*found.left_out, *names, *tests), unjudged=(*found.unjudged, *earlier))
 
 
-def _local(door: ReportDoor) -> list[Part]:
+def _local(plugin: ReportPlugin) -> list[Part]:
     """The parts of processes that ran on this host; those of others come with their verdicts."""
-    return [part for part in door.parts if part.recording.worker not in door.remote]
+    return [part for part in plugin.parts if part.recording.worker not in plugin.remote]
 
 
-def _confirmed(door: ReportDoor, interruptions: Interruptions) -> Findings:
+def _confirmed(plugin: ReportPlugin, interruptions: Interruptions) -> Findings:
     from leaktrace.confirm.steps import confirm  # noqa: PLC0415
 
-    progress = _Progress(door.terminal())
+    progress = _Progress(plugin.terminal())
     try:
         interruptions.replaying = True
         return confirm(
-            _local(door), door.shared.options, door.shared.context(), stopped=interruptions.stopped, progress=progress
+            _local(plugin),
+            plugin.shared.options,
+            plugin.shared.context(),
+            stopped=interruptions.stopped,
+            progress=progress,
         )
     finally:
         interruptions.replaying = False
         progress.clear()
 
 
-def _announce(door: ReportDoor, found: Findings) -> None:
+def _announce(plugin: ReportPlugin, found: Findings) -> None:
     """What the watch has seen, before the first replay: a kill during the replays must not take that along."""
     from leaktrace.report.terminal import leaked  # noqa: PLC0415
     from leaktrace.report.words import plural  # noqa: PLC0415
 
-    reporter = door.terminal()
+    reporter = plugin.terminal()
     suspects = [each for each in found.suspects if each.kind != "state"]
     if reporter is None or not suspects:
         return

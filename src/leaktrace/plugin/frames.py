@@ -77,7 +77,7 @@ def _cleaned(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         excinfo.traceback = type(excinfo.traceback)(excinfo.tb)
 
 
-class FramesDoor:
+class FramesPlugin:
     """Cleans what is about to be shown of an exception that has passed through one of our wrappers.
 
     Most runs have none: it is registered by the first.

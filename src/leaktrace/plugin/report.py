@@ -1,4 +1,4 @@
-"""The door of the process that reports: the header, the growth beside a test's name, the watch's report.
+"""The plugin of the process that reports: the header, the growth beside a test's name, the watch's report.
 
 What only children can tell comes after pytest has finished altogether: see `leaktrace.plugin.after`.
 """
@@ -21,7 +21,7 @@ from leaktrace.options import Mode
 from leaktrace.plugin.frames import without_ours
 from leaktrace.plugin.outlet import Outlet
 from leaktrace.plugin.shared import Shared, confirms
-from leaktrace.plugin.watch import WatchDoor
+from leaktrace.plugin.watch import WatchPlugin
 from leaktrace.recording.model import Recording, is_uneventful
 from leaktrace.words import escaped
 
@@ -37,10 +37,10 @@ SHOWN_BYTES = 50_000
 """Growth from which `-v` shows it beside a test: what would round to 0.0 MB is left out."""
 
 
-class GrowthDoor:
+class GrowthPlugin:
     """With `-v`: a test's growth beside its name, once its teardown has been reported."""
 
-    def __init__(self, config: pytest.Config, watch: WatchDoor) -> None:
+    def __init__(self, config: pytest.Config, watch: WatchPlugin) -> None:
         self._config, self._watch = config, watch
 
     @pytest.hookimpl(trylast=True)
@@ -53,7 +53,7 @@ class GrowthDoor:
                 reporter.write(f" [{grown / 1e6:+.1f} MB]")
 
 
-class ReportDoor:
+class ReportPlugin:
     """Gathers the parts of all processes, and reports what a watch alone has seen."""
 
     def __init__(self, config: pytest.Config, shared: Shared) -> None:
@@ -111,7 +111,7 @@ class ReportDoor:
         if recording is not None and self._is_all_well(recording):
             self._well = len(recording)
             return
-        # The last test has ended: from here on the rooms that judge and report may be loaded.
+        # The last test has ended: from here on what judges and reports may be loaded.
         from leaktrace.confirm.part import unreplayed  # noqa: PLC0415
 
         if recording is not None:

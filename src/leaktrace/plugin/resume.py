@@ -68,7 +68,7 @@ def read_unjudged(base: Path) -> Unjudged:
         raise FileError(f"{path} cannot be read ({exc}): remove it, and run without --leaktrace-resume") from exc
 
 
-class ResumeDoor:
+class ResumePlugin:
     """Deselects what was judged; where nothing was left, all tests run."""
 
     def __init__(self, left: Unjudged) -> None:

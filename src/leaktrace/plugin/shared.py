@@ -1,4 +1,4 @@
-"""Which doors a process opens, and what they share: the run's folder, its settings, its complaints."""
+"""Which plugins a process registers, and what they share: the run's folder, its settings, its complaints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from leaktrace.files import private_folder, read_bounded, remove_tree, temporary
 from leaktrace.options import Mode, Options, Source, refused
 from leaktrace.output import check_folder, check_output
 from leaktrace.plugin.start_state import Start
-from leaktrace.plugin.watch import PhaseDoor, WatchDoor
+from leaktrace.plugin.watch import PhasePlugin, WatchPlugin
 from leaktrace.recording.factory import open_recorder
 from leaktrace.recording.journal import Journal
 from leaktrace.recording.runs import prune
@@ -37,10 +37,10 @@ MAX_KNOWN_BYTES = 1 << 20
 
 @dataclass(slots=True, eq=False, repr=False)  # what is not needed is not made: every session waits for it
 class Shared:
-    """What the doors of one process have in common.
+    """What the plugins of one process have in common.
 
     Attributes:
-        folder: this run's journals and letters.
+        folder: this run's journals, requests and responses.
         temporary: whether that folder goes when the run has ended well.
         workers: how many processes run tests.
     """
@@ -54,7 +54,7 @@ class Shared:
     warnings: list[str] = field(default_factory=list)
     started_at: float = field(default_factory=time.time)
     known: tuple[KnownLeak, ...] = ()
-    watch: WatchDoor | None = None
+    watch: WatchPlugin | None = None
     resumed: Sequence[Suspect] = ()
     base: Path | None = None
 
@@ -126,8 +126,8 @@ def keep(config: pytest.Config) -> None:
     config.stash[SNAPSHOT] = Snapshot()
 
 
-def open_doors(config: pytest.Config, options: Options) -> None:
-    """Register the doors that this process needs: of the only process, of an xdist controller, or of a worker."""
+def register_plugins(config: pytest.Config, options: Options) -> None:
+    """Register the plugins that this process needs: of the only process, of an xdist controller, or of a worker."""
     # Who is named by a conftest's `pytest_plugins` comes too late to be asked before.
     start = Start(config, config.stash.get(SNAPSHOT, None) or Snapshot())
     given = config.hook.pytest_leaktrace_probes(config=config)
@@ -154,31 +154,31 @@ def _open_doors(config: pytest.Config, options: Options, start: Start, given: Se
     if options.resume:
         _resume(config, shared)
     if worker_input is not None:
-        from leaktrace.plugin.xdist import WorkerDoor  # noqa: PLC0415 - only under xdist
+        from leaktrace.plugin.xdist import WorkerPlugin  # noqa: PLC0415 - only under xdist
 
         shared.worker, shared.workers = str(worker_input["workerid"]), int(worker_input["workercount"])
         _watch(config, shared, given)
-        register(WorkerDoor(config, shared), "leaktrace-worker")
+        register(WorkerPlugin(config, shared), "leaktrace-worker")
         return
-    from leaktrace.plugin.report import GrowthDoor, ReportDoor  # noqa: PLC0415 - a worker reports nothing
+    from leaktrace.plugin.report import GrowthPlugin, ReportPlugin  # noqa: PLC0415 - a worker reports nothing
 
     shared.base = None if temporary else shared.folder.parent.parent
-    report = ReportDoor(config, shared)
+    report = ReportPlugin(config, shared)
     register(report, "leaktrace-report")
     # By its hooks, not by its name: `-p xdist.plugin` has another.
     if config.getoption("dist", "no") != "no" and hasattr(config.hook, "pytest_testnodedown"):
-        from leaktrace.plugin.xdist import ControllerDoor  # noqa: PLC0415 - only under xdist
+        from leaktrace.plugin.xdist import ControllerPlugin  # noqa: PLC0415 - only under xdist
 
-        register(ControllerDoor(shared, report), "leaktrace-controller")
+        register(ControllerPlugin(shared, report), "leaktrace-controller")
     else:
         _watch(config, shared, given)
         if config.option.verbose > 0 and shared.watch is not None:
-            register(GrowthDoor(config, shared.watch), "leaktrace-growth")
+            register(GrowthPlugin(config, shared.watch), "leaktrace-growth")
 
 
 def _resume(config: pytest.Config, shared: Shared) -> None:
     from leaktrace.errors import FileError  # noqa: PLC0415 - only where it is asked for
-    from leaktrace.plugin.resume import ResumeDoor, Unjudged, read_unjudged  # noqa: PLC0415
+    from leaktrace.plugin.resume import ResumePlugin, Unjudged, read_unjudged  # noqa: PLC0415
 
     try:
         base = base_folder(config, shared.options)
@@ -186,7 +186,7 @@ def _resume(config: pytest.Config, shared: Shared) -> None:
     except FileError as exc:
         raise pytest.UsageError(f"leaktrace: {exc}") from exc
     shared.resumed = left.suspects
-    config.pluginmanager.register(ResumeDoor(left), "leaktrace-resume")
+    config.pluginmanager.register(ResumePlugin(left), "leaktrace-resume")
 
 
 def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
@@ -210,10 +210,10 @@ def _known(config: pytest.Config, options: Options) -> tuple[KnownLeak, ...]:
 def _watch(config: pytest.Config, shared: Shared, given: Sequence[Any]) -> None:
     journal = Journal(shared.folder / f"{shared.worker}.jsonl", shared.complain)
     recorder = open_recorder(shared.options, journal, shared.worker, shared.complain, given=given)
-    shared.watch = WatchDoor(recorder, shared.options, config.rootpath, shared.complain)
+    shared.watch = WatchPlugin(recorder, shared.options, config.rootpath, shared.complain)
     config.pluginmanager.register(shared.watch, "leaktrace-watch")
     if recorder.detailed:
-        config.pluginmanager.register(PhaseDoor(shared.watch), "leaktrace-phases")
+        config.pluginmanager.register(PhasePlugin(shared.watch), "leaktrace-phases")
 
 
 def _folder(

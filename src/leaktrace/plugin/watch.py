@@ -1,4 +1,4 @@
-"""The door of a process that runs tests: it tells the recorder who begins and who ends."""
+"""The plugin of a process that runs tests: it tells the recorder who begins and who ends."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from leaktrace import options as table
 from leaktrace.errors import LeaktraceError
 from leaktrace.fixture_names import plain_name, where_of
 from leaktrace.options import Options
-from leaktrace.plugin.frames import FramesDoor
+from leaktrace.plugin.frames import FramesPlugin
 from leaktrace.recording.model import FixtureAccount, Recording
 from leaktrace.recording.recorder import Recorder
 
@@ -22,7 +22,7 @@ from leaktrace.recording.recorder import Recorder
 MOST_WARNINGS = 1000
 
 
-class WatchDoor:
+class WatchPlugin:
     """Hooks around every test, phase and fixture; whatever fails in here stops the watch, never the suite."""
 
     def __init__(self, recorder: Recorder, options: Options, rootpath: Path, complain: Callable[[str], None]) -> None:
@@ -51,7 +51,7 @@ class WatchDoor:
         """An exception goes through one of our wrappers: it must not show in its traceback."""
         if not self._cleans:
             self._cleans = True
-            config.pluginmanager.register(FramesDoor(config), "leaktrace-frames")
+            config.pluginmanager.register(FramesPlugin(config), "leaktrace-frames")
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -224,10 +224,10 @@ class WatchDoor:
         return self._recording
 
 
-class PhaseDoor:
+class PhasePlugin:
     """Where a casebook is asked for, which alone tells the phases of a test: their ends are boundaries, too."""
 
-    def __init__(self, watch: WatchDoor) -> None:
+    def __init__(self, watch: WatchPlugin) -> None:
         self._watch = watch
 
     @pytest.hookimpl(tryfirst=True)

@@ -1,4 +1,4 @@
-"""xdist's doors: a worker ships what it saw; the controller gathers that, and replays for the workers of its host."""
+"""The plugins under xdist: a worker ships what it saw; the controller gathers it, and replays for its local workers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from leaktrace.plugin.report import ReportDoor
+from leaktrace.plugin.report import ReportPlugin
 from leaktrace.plugin.shared import WORKER_KEY, Shared, confirms
 from leaktrace.recording.journal import read_journal
 from leaktrace.recording.reader import gap_of
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 REMOTE_KEY = f"{WORKER_KEY}_remote"
 
 
-class WorkerDoor:
+class WorkerPlugin:
     """Ends a worker's watch and puts its part into what the worker sends last."""
 
     def __init__(self, config: pytest.Config, shared: Shared) -> None:
@@ -66,10 +66,10 @@ class WorkerDoor:
         return unreplayed([part], asked=asked)
 
 
-class ControllerDoor:
+class ControllerPlugin:
     """Tells the workers where the run's folder is, and takes their parts; a dead worker's is in its journal."""
 
-    def __init__(self, shared: Shared, report: ReportDoor) -> None:
+    def __init__(self, shared: Shared, report: ReportPlugin) -> None:
         self._shared, self._report = shared, report
         report.gather = self.gather  # type: ignore[method-assign]
 

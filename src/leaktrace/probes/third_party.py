@@ -8,7 +8,7 @@ from contextlib import suppress
 from leaktrace.probes.model import Counter, NamingProbe, Probe, Thing, Unread, Value
 
 
-class Guest:
+class GuardedProbe:
     """A probe of somebody else's that only counts."""
 
     def __init__(self, probe: Probe) -> None:
@@ -29,7 +29,7 @@ class Guest:
         return Unread(counter=self.counter.name, why=f"the probe failed: {type(exc).__name__}: {exc}")
 
 
-class NamingGuest(Guest):
+class GuardedNamingProbe(GuardedProbe):
     """A probe of somebody else's that also names its things."""
 
     _probe: NamingProbe
@@ -47,7 +47,9 @@ class NamingGuest(Guest):
             self._probe.settle(grace_s, at_most)
 
 
-def guests(found: Iterable[Iterable[Probe]], taken: Iterable[str], complain: Callable[[str], None]) -> list[Guest]:
+def third_party(
+    found: Iterable[Iterable[Probe]], taken: Iterable[str], complain: Callable[[str], None]
+) -> list[GuardedProbe]:
     """The probes that hooks gave, each made safe; one without a counter, or with another's name, is left out."""
     names, welcome = set(taken), []
     for probe in (each for probes in found for each in probes):
@@ -58,5 +60,5 @@ def guests(found: Iterable[Iterable[Probe]], taken: Iterable[str], complain: Cal
             complain(f"pytest_leaktrace_probes gave a second counter {counter.name!r}: name it differently")
         else:
             names.add(counter.name)
-            welcome.append(NamingGuest(probe) if isinstance(probe, NamingProbe) else Guest(probe))
+            welcome.append(GuardedNamingProbe(probe) if isinstance(probe, NamingProbe) else GuardedProbe(probe))
     return welcome

@@ -8,7 +8,7 @@ from leaktrace.options import KINDS, Options
 from leaktrace.probes.memory import HeapProbe, PeakProbe, RssProbe
 from leaktrace.probes.model import Probe
 from leaktrace.probes.resources import probes_of_kinds
-from leaktrace.probes.third_party import guests
+from leaktrace.probes.third_party import third_party
 from leaktrace.recording.journal import Journal
 from leaktrace.recording.recorder import Recorder
 from leaktrace.recording.resource_tracker import ResourceTracker
@@ -46,7 +46,7 @@ def open_recorder(
         complain=complain,
         keeper=ResourceTracker(
             own,
-            guests=guests(given, [probe.counter.name for probe in own], complain),
+            third_party=third_party(given, [probe.counter.name for probe in own], complain),
             unwanted=frozenset(KINDS) - options.kinds,
             frugal=not options.origin.get("kinds"),
             complain=complain,

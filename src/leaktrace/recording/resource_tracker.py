@@ -46,7 +46,7 @@ class ResourceTracker:
 
     Args:
         probes: what is counted; those that can also name their things do so when a count has risen.
-        guests: probes of others, which may cost what they cost.
+        third_party: probes of others, which may cost what they cost.
         unwanted: kinds of things that nobody asked for; a socket is counted by the probe of descriptors, too.
         frugal: whether to leave out what takes long to count.
         complain: told of each that is left out.
@@ -56,14 +56,20 @@ class ResourceTracker:
         self,
         probes: Sequence[Probe],
         *,
-        guests: Sequence[Probe] = (),
+        third_party: Sequence[Probe] = (),
         unwanted: frozenset[str] = frozenset(),
         frugal: bool = True,
         complain: Callable[[str], None] = lambda _text: None,
         clock: Callable[[], float] = time.perf_counter,
         cpu_s: Callable[[], float] = time.process_time,
     ) -> None:
-        self._probes, self._guests, self._unwanted, self._clock, self._cpu_s = probes, guests, unwanted, clock, cpu_s
+        self._probes, self._third_party, self._unwanted, self._clock, self._cpu_s = (
+            probes,
+            third_party,
+            unwanted,
+            clock,
+            cpu_s,
+        )
         self._frugal, self._complain = frugal, complain
         self._tracked: list[TrackedProbe] = []
         self._reads: tuple[tuple[TrackedProbe, Callable[[], Value]], ...] = ()
@@ -77,14 +83,14 @@ class ResourceTracker:
         self._held: set[tuple[int, Hashable]] = set()
         self._serial = 0
         self._left: list[_Left] = []
-        self._looking = LookingTime(guests, clock, cpu_s)
+        self._looking = LookingTime(third_party, clock, cpu_s)
         self._at_the_end: dict[int, Mapping[Hashable, Thing]] = {}
 
     def begin(self, recording: Recording) -> None:
         """The run begins: count and list what is there before the first test."""
-        for probe in (*self._probes, *self._guests):
+        for probe in (*self._probes, *self._third_party):
             first = probe.read()
-            if self._frugal and probe not in self._guests and self._is_dear(probe):
+            if self._frugal and probe not in self._third_party and self._is_dear(probe):
                 kind, why = probe.counter.kind, "a count takes too long here for a watch; a replay counts it"
                 recording.unread[probe.counter.name] = why
                 self._complain(f"{kind} not watched: {why}, and --leaktrace-kinds={kind} whatever it takes")
@@ -101,7 +107,9 @@ class ResourceTracker:
     def _wake(self) -> None:
         """Leave out what cannot be read (no GPU framework is loaded) until a new module may have changed that."""
         self._awake = tuple(
-            (tracked, read) for tracked, read in self._reads if tracked.probe in self._guests or isinstance(read(), int)
+            (tracked, read)
+            for tracked, read in self._reads
+            if tracked.probe in self._third_party or isinstance(read(), int)
         )
 
     def _is_dear(self, probe: Probe) -> bool:

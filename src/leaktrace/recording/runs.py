@@ -23,7 +23,7 @@ def prune(runs: Path, keep: int) -> None:
     """Remove the oldest folders of runs beyond `keep`; ids sort by time; what is not named so is left alone.
 
     So is what belongs to another user, a link, and a run whose process still lives: several may share a folder, and one
-    that replays needs its letters.
+    that replays needs its requests and responses.
     """
     with suppress(OSError):
         if not stat.S_ISDIR(os.lstat(runs).st_mode):

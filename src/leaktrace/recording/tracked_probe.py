@@ -44,11 +44,11 @@ class LookingTime:
     """Lists and waits for things, no longer than a run can spare.
 
     Args:
-        guests: probes of others, which settle in their own way.
+        third_party: probes of others, which settle in their own way.
     """
 
-    def __init__(self, guests: Collection[Probe], clock: Callable[[], float], cpu_s: Callable[[], float]) -> None:
-        self._guests, self._clock, self._cpu_s = guests, clock, cpu_s
+    def __init__(self, third_party: Collection[Probe], clock: Callable[[], float], cpu_s: Callable[[], float]) -> None:
+        self._third_party, self._clock, self._cpu_s = third_party, clock, cpu_s
         self._began = clock()
         self._looking_s = self._waited_s = 0.0
 
@@ -72,7 +72,7 @@ class LookingTime:
         since, mark = self._clock(), tracked.count if isinstance(tracked.count, int) else 0
         if tracked.floor:
             collect()  # tensors die with the cycles that they are in
-        if tracked.probe in self._guests and isinstance(tracked.probe, NamingProbe):
+        if tracked.probe in self._third_party and isinstance(tracked.probe, NamingProbe):
             tracked.probe.settle(GRACE_S, at_most=mark)
         else:
             wait_for_fall(read, mark + tracked.floor, GRACE_S)

@@ -20,7 +20,7 @@ from leaktrace.probes.memory import HeapProbe
 from leaktrace.probes.model import Unread
 from leaktrace.replay import launcher
 from leaktrace.replay.process import OwnProcess
-from leaktrace.replay.protocol import ORDER_VARIABLE, Order, Settings, Share
+from leaktrace.replay.protocol import REQUEST_VARIABLE, Request, Settings, Share
 from leaktrace.replay.restore import restore
 from leaktrace.serialize import encode
 
@@ -49,7 +49,7 @@ class Base:
     """One base child. It says `ready`, then `ended` for each share that it was given.
 
     Args:
-        order: what to collect; settings and temporary folder are filled in here.
+        request: what to collect; settings and temporary folder are filled in here.
         settings: the parent's own.
         folder: for its files; made where it is not there.
         name: tells this child's files from those of others.
@@ -64,7 +64,7 @@ class Base:
 
     def __init__(
         self,
-        order: Order,
+        request: Request,
         settings: Settings,
         folder: Path,
         name: str,
@@ -73,7 +73,7 @@ class Base:
         shared: Path | None = None,
     ) -> None:
         private_folder(folder)
-        self.files = frozenset(order.files)
+        self.files = frozenset(request.files)
         self.metered = metered
         self.ready: bool | None = None
         """Whether it can fork, once it has collected; None before."""
@@ -81,8 +81,8 @@ class Base:
         """Why it cannot fork, or what went wrong."""
         self.unread: dict[str, str] = {}
         """Why a counter cannot be read in it, by its name."""
-        self.log, self.answer = folder / f"log-{name}", folder / f"answer-{name}"
-        self._order = folder / f"order-{name}"
+        self.log, self.response = folder / f"log-{name}", folder / f"response-{name}"
+        self._request = folder / f"request-{name}"
         self._shared = temporary_name("lt-") if shared is None else shared
         self._own = self._shared if shared is None else None
         self.temporary = f"{self._shared}/{name}"
@@ -91,28 +91,28 @@ class Base:
         self._socket, theirs = socket.socketpair()
         try:
             with theirs:
-                self._start(order, settings, theirs)
+                self._start(request, settings, theirs)
         except BaseException:
             self._socket.close()
             remove_tree(self._own or self.temporary)
             raise
         self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
 
-    def _start(self, order: Order, settings: Settings, theirs: socket.socket) -> None:
+    def _start(self, request: Request, settings: Settings, theirs: socket.socket) -> None:
         environ, restore = environment(settings, self.temporary, metered=self.metered)
-        environ[ORDER_VARIABLE] = str(self._order)
-        self.answer.unlink(missing_ok=True)
+        environ[REQUEST_VARIABLE] = str(self._request)
+        self.response.unlink(missing_ok=True)
         replace(
-            order,
+            request,
             args=settings.args,
             sys_path=settings.sys_path,
-            answer=str(self.answer),
+            response=str(self.response),
             restore=restore,
             temporary=self.temporary,
             channel=theirs.fileno(),
             parent=os.getpid(),
             undo=str(self._shared),
-        ).write(self._order)
+        ).write(self._request)
         log = open_private(self.log)
         try:
             self._process = OwnProcess(
@@ -169,7 +169,7 @@ class Base:
     def _forget_order(self) -> None:
         """Remove what has been read: pytest's own arguments, which may hold a password, stand in it as they are."""
         with contextlib.suppress(OSError):
-            self._order.unlink(missing_ok=True)
+            self._request.unlink(missing_ok=True)
 
     def wait(self, seconds: float) -> bool:
         """Wait for its end, so long at most; returns whether it has ended."""

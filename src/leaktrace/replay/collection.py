@@ -1,4 +1,4 @@
-"""The roll: which tests there are, in which order, told by a child that only collects."""
+"""What was collected: which tests there are, in which order, told by a child that only collects."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 from leaktrace.errors import FileError, ReplayError
 from leaktrace.files import read_bounded
 from leaktrace.replay.base import Base, last_words
-from leaktrace.replay.protocol import MAX_ANSWER_BYTES, Order, Settings, Target
+from leaktrace.replay.protocol import MAX_RESPONSE_BYTES, Request, Settings, Target
 from leaktrace.serialize import decode, loads
 
 
-DOOR = "leaktrace.child.collect_only"
+PLUGIN = "leaktrace.child.collect_only"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Roll:
+class Collected:
     """What a run of pytest would run.
 
     Attributes:
@@ -32,32 +32,32 @@ class Roll:
     loaded: bool = True
 
 
-def call_roll(settings: Settings, folder: Path, *, timeout_s: float) -> Roll:
+def collect_tests(settings: Settings, folder: Path, *, timeout_s: float) -> Collected:
     """Collect the tests that pytest finds with these settings.
 
     Raises:
-        ReplayError: the child cannot be started, takes too long, or ends without an answer.
+        ReplayError: the child cannot be started, takes too long, or ends without a response.
     """
     try:
-        child = Base(Order(door=DOOR), settings, folder, "roll", metered=False)
+        child = Base(Request(plugin=PLUGIN), settings, folder, "collected", metered=False)
     except OSError as exc:
         raise ReplayError(f"no child could be started: {exc}") from exc
     try:
         child.wait(timeout_s)
     finally:
         status = child.end()
-    if not child.answer.exists():
+    if not child.response.exists():
         raise ReplayError(f"the tests could not be collected: {last_words(status, child.log)}")
-    return read_roll(child.answer)
+    return read_collected(child.response)
 
 
-def read_roll(path: Path) -> Roll:
-    """The roll in a file.
+def read_collected(path: Path) -> Collected:
+    """Read what was collected from a file.
 
     Raises:
         ReplayError: it is none.
     """
     try:
-        return decode(Roll, loads(read_bounded(path, MAX_ANSWER_BYTES)))
+        return decode(Collected, loads(read_bounded(path, MAX_RESPONSE_BYTES)))
     except (OSError, ValueError, FileError) as exc:
-        raise ReplayError(f"the roll of tests {path} cannot be read: {exc}") from exc
+        raise ReplayError(f"the list of collected tests {path} cannot be read: {exc}") from exc

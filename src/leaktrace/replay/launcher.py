@@ -45,31 +45,31 @@ def leave(shared: str) -> None:
 
 def main() -> int:
     """Run pytest as the parent was run, with the child's own plugin loaded first."""
-    with open(os.environ["LEAKTRACE_REPLAY_ORDER"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
-        order = json.load(file)
+    with open(os.environ["LEAKTRACE_REPLAY_REQUEST"], encoding="utf-8") as file:  # noqa: PTH123 - pathlib is dear here
+        request = json.load(file)
     _no_core_dumps()
     if hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # ignored, as a suite may leave it, it would hide an end
-    if not _is_kept(order):
-        signal.signal(signal.SIGTERM, lambda _number, _frame: leave(order["undo"]))
+    if not _is_kept(request):
+        signal.signal(signal.SIGTERM, lambda _number, _frame: leave(request["undo"]))
         die_with_parent(signal.SIGTERM)
-        if os.getppid() != order["parent"]:
-            leave(order["undo"])
-    sys.path[:] = order["sys_path"]
+        if os.getppid() != request["parent"]:
+            leave(request["undo"])
+    sys.path[:] = request["sys_path"]
     # The tests, and the processes that they start, are to see the parent's environment, not the meter's.
-    for name, value in order["restore"].items():
+    for name, value in request["restore"].items():
         if value is None:
             os.environ.pop(name, None)
         else:
             os.environ[name] = value
-    make_folders(order["undo"], order["temporary"])
+    make_folders(request["undo"], request["temporary"])
     from leaktrace.replay.undo import install  # noqa: PLC0415 - found on that path
 
-    install(order["undo"], [os.path.dirname(order["answer"])])  # noqa: PTH120 - pathlib is dear here
+    install(request["undo"], [os.path.dirname(request["response"])])  # noqa: PTH120 - pathlib is dear here
     import pytest  # noqa: PLC0415 - its place on the path is known only now
 
-    sys.argv = ["pytest", *order["args"]]
-    return int(pytest.main(["-p", order["door"], *order["args"]]))
+    sys.argv = ["pytest", *request["args"]]
+    return int(pytest.main(["-p", request["plugin"], *request["args"]]))
 
 
 def make_folders(shared: str, own: str) -> None:
@@ -90,7 +90,7 @@ def make_folders(shared: str, own: str) -> None:
         vars(sys.modules["tempfile"])["tempdir"] = None
 
 
-def _is_kept(order: Mapping[str, Any]) -> bool:
+def _is_kept(request: Mapping[str, Any]) -> bool:
     """Fork, and go on in the child, where the platform lets the parent keep it; returns whether it does.
 
     Nothing is imported yet, and no other thread runs: such a fork is safe everywhere.
@@ -106,7 +106,7 @@ def _is_kept(order: Mapping[str, Any]) -> bool:
         sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))  # noqa: PTH100 - pathlib is dear here
         from leaktrace.replay.keeper import keep  # noqa: PLC0415 - not before the fork
 
-        keep(pid, order["channel"], order["parent"], order["undo"])
+        keep(pid, request["channel"], request["parent"], request["undo"])
     die_with_parent()
     if os.getppid() != keeper:
         os._exit(1)

@@ -1,6 +1,6 @@
-"""The letters to and from a child: an order is a JSON file, a share a line on its channel, an answer a file of lines.
+"""What goes to and from a child: a request is a JSON file, a share a line on its channel, a response a file of lines.
 
-The child appends one event a line as it goes, so that one that dies still leaves what it had read. Letters are read as
+The child appends one event a line as it goes, so that one that dies still leaves what it had read. They are read as
 untrusted: validated here, never evaluated.
 """
 
@@ -21,8 +21,8 @@ from leaktrace.serialize import decode, loads
 
 
 VERSION = 1
-ORDER_VARIABLE = "LEAKTRACE_REPLAY_ORDER"
-MAX_ANSWER_BYTES, READ_BYTES = 256 << 20, 1 << 18
+REQUEST_VARIABLE = "LEAKTRACE_REPLAY_REQUEST"
+MAX_RESPONSE_BYTES, READ_BYTES = 256 << 20, 1 << 18
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Task:
     """One suspect to be run again.
 
     Attributes:
-        ident: its number in the order.
+        ident: its number in the request.
         targets: the tests that make up one run, in turn.
         scope: the scope that ends with each run; wider fixtures live on. A fixture under suspicion must end itself.
         warmups, batch_runs: as in a verdict's record.
@@ -99,34 +99,34 @@ class Settings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class Request:
     """How a base child is to start; what its workers are to do follows through the channel.
 
     Attributes:
         files: what it collects.
         args, sys_path: the parent's own.
-        answer: where a child that only collects writes what it found.
+        response: where a child that only collects writes what it found.
         restore: variables of the environment as the tests are to see them.
         temporary: the child's own folder, 0700.
         channel: the descriptor of the socket to the parent, or -1.
         parent: the process that starts it, and with which it ends.
         undo: the folder in which all children of a run save what they are about to change elsewhere.
-        door: the plugin that does the work.
+        plugin: the plugin that does the work.
     """
 
     files: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     sys_path: tuple[str, ...] = ()
-    answer: str = ""
+    response: str = ""
     restore: Mapping[str, str | None] = field(default_factory=dict)
     temporary: str = ""
     channel: int = -1
     parent: int = 0
     undo: str = ""
-    door: str = "leaktrace.child.plugin"
+    plugin: str = "leaktrace.child.plugin"
 
     def write(self, path: Path) -> None:
-        """Put the order into a file."""
+        """Put the request into a file."""
         write_private(path, json.dumps({"version": VERSION, **asdict(self)}).encode())
 
 
@@ -136,8 +136,8 @@ class Share:
 
     Attributes:
         number: tells it from others of the same base.
-        tasks: in this order.
-        answer: the file that takes its answers.
+        tasks: in this request.
+        response: the file that takes its responses.
         log: the file that takes what its tests print past pytest.
         kinds: the kinds of leak that are looked for.
         trace: whether what leaks is explained.
@@ -146,7 +146,7 @@ class Share:
 
     number: int
     tasks: tuple[Task, ...]
-    answer: str
+    response: str
     log: str
     kinds: tuple[str, ...] = ("memory",)
     trace: bool = True
@@ -154,7 +154,7 @@ class Share:
 
 
 @dataclass(slots=True, kw_only=True)
-class Answer:
+class Response:
     """What a child said of one task.
 
     Attributes:
@@ -199,29 +199,29 @@ class Answer:
     late: bool = False
 
 
-def read_order(path: Path) -> Order:
-    """The order in a file.
+def read_request(path: Path) -> Request:
+    """The request in a file.
 
     Raises:
         ReplayError: it is none, or of another version.
     """
     try:
-        raw = loads(read_bounded(path, MAX_ANSWER_BYTES))
+        raw = loads(read_bounded(path, MAX_RESPONSE_BYTES))
         if raw.pop("version") != VERSION:
-            raise ReplayError(f"{path} is an order of another version; parent and child must be one leaktrace")
-        return decode(Order, raw)
+            raise ReplayError(f"{path} is a request of another version; parent and child must be one leaktrace")
+        return decode(Request, raw)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, FileError) as exc:
-        raise ReplayError(f"{path} holds no replay order: {type(exc).__name__}: {str(exc)[:500]}") from exc
+        raise ReplayError(f"{path} holds no replay request: {type(exc).__name__}: {str(exc)[:500]}") from exc
 
 
-class Answers:
-    """A growing file of answers, read as far as it goes; a broken record costs itself alone."""
+class ResponseReader:
+    """A growing file of responses, read as far as it goes; a broken record costs itself alone."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._read = 0
         self._rest = b""
-        self.by_task: dict[int, Answer] = {}
+        self.by_task: dict[int, Response] = {}
         self.broken: list[str] = []
         """What was wrong with each record that was left out."""
 
@@ -231,7 +231,7 @@ class Answers:
         with contextlib.suppress(OSError), self._path.open("rb") as file:
             file.seek(self._read)
             # A reader makes room for all that it is asked for, which is a lot where address space is short.
-            while new := file.read(min(READ_BYTES, MAX_ANSWER_BYTES - self._read)):
+            while new := file.read(min(READ_BYTES, MAX_RESPONSE_BYTES - self._read)):
                 self._add(new)
         return self._read > before
 
@@ -251,64 +251,68 @@ class Answers:
             self.broken.append(f"{type(exc).__name__}: {exc}")
 
 
-def read_answers(path: Path) -> dict[int, Answer]:
+def read_responses(path: Path) -> dict[int, Response]:
     """What a child has said so far, by task; a torn last line is not there yet."""
-    answers = Answers(path)
-    answers.take()
-    return answers.by_task
+    responses = ResponseReader(path)
+    responses.take()
+    return responses.by_task
 
 
-def mark_gap(answers: Mapping[int, Answer], line: bytes) -> None:
+def mark_gap(responses: Mapping[int, Response], line: bytes) -> None:
     """A line is broken: where it may have been a reading, those that follow do not join those before it."""
     possible, about = missing_reading(line)
-    running = [answer for answer in answers.values() if answer.began and not (answer.judged or answer.ended)]
-    for answer in running:
-        if possible and about in (None, answer.ident):
-            answer.gap = True
+    running = [
+        response for response in responses.values() if response.began and not (response.judged or response.ended)
+    ]
+    for response in running:
+        if possible and about in (None, response.ident):
+            response.gap = True
 
 
-def _take(answers: dict[int, Answer], event: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912 - one branch a kind
+def _take(responses: dict[int, Response], event: Mapping[str, Any]) -> None:  # noqa: C901, PLR0912 - one branch a kind
     ident = event["task"]
-    answer = answers.setdefault(ident, Answer(ident=ident))
+    response = responses.setdefault(ident, Response(ident=ident))
     kind = event["event"]
     if kind == "begin":
-        answer.began = True
-        answer.counters = tuple(str(name) for name in event["counters"])
-        answer.warmups, answer.batch_runs = int(event["warmups"]), int(event["batch_runs"])
-        answer.unread.update({str(name): str(why) for name, why in event["unread"].items()})
-        answer.defined.update({name: decode(Counter, each, at=name) for name, each in event.get("defined", {}).items()})
+        response.began = True
+        response.counters = tuple(str(name) for name in event["counters"])
+        response.warmups, response.batch_runs = int(event["warmups"]), int(event["batch_runs"])
+        response.unread.update({str(name): str(why) for name, why in event["unread"].items()})
+        response.defined.update(
+            {name: decode(Counter, each, at=name) for name, each in event.get("defined", {}).items()}
+        )
     elif kind == "reading":
-        if not answer.gap:
-            answer.readings.append(_row(answer, event))
-            answer.runs = int(event["runs"])
+        if not response.gap:
+            response.readings.append(_row(response, event))
+            response.runs = int(event["runs"])
     elif kind == "rested":
-        answer.rested = _row(answer, event)
+        response.rested = _row(response, event)
     elif kind == "preceded":
-        answer.preceded = int(event["tests"])
+        response.preceded = int(event["tests"])
     elif kind in ("spent", "failure"):
-        setattr(answer, kind, str(event["why"]))
+        setattr(response, kind, str(event["why"]))
     elif kind == "exhibit":
-        answer.exhibit = dict(event["exhibit"])
+        response.exhibit = dict(event["exhibit"])
     elif kind == "judged":
-        answer.judged = True
+        response.judged = True
     elif kind == "things":
-        answer.things = [dict(each) for each in event["things"]]
+        response.things = [dict(each) for each in event["things"]]
     elif kind == "screened":
-        answer.screened, answer.harmless = str(event["as"]), str(event.get("harmless", ""))
-        answer.runs, answer.batch_runs = int(event["runs"]), int(event.get("batch_runs", answer.batch_runs))
-        answer.ended = True
+        response.screened, response.harmless = str(event["as"]), str(event.get("harmless", ""))
+        response.runs, response.batch_runs = int(event["runs"]), int(event.get("batch_runs", response.batch_runs))
+        response.ended = True
     elif kind == "retired":
-        answer.retired = True
+        response.retired = True
     elif kind == "end":
-        answer.ended = True
+        response.ended = True
     else:
         raise ValueError(f"unknown event {kind!r}")
 
 
-def _row(answer: Answer, event: Mapping[str, Any]) -> list[int | None]:
+def _row(response: Response, event: Mapping[str, Any]) -> list[int | None]:
     row = [None if value is None else int(value) for value in event["values"]]
-    if len(row) != len(answer.counters):
-        raise ValueError(f"{len(row)} values for {len(answer.counters)} counters")
+    if len(row) != len(response.counters):
+        raise ValueError(f"{len(row)} values for {len(response.counters)} counters")
     return row
 
 

@@ -13,7 +13,7 @@ from leaktrace.errors import ReplayError
 from leaktrace.files import remove_tree, temporary_name
 from leaktrace.replay.base import Base, last_words
 from leaktrace.replay.process import wait_for
-from leaktrace.replay.protocol import Answer, Answers, Order, Settings, Share, Task
+from leaktrace.replay.protocol import Request, Response, ResponseReader, Settings, Share, Task
 from leaktrace.replay.restore import restore
 
 
@@ -44,9 +44,9 @@ class Bounds:
 
 @dataclass(slots=True)
 class Outcome:
-    """All answers of a phase, and the tasks that budget or interruption left out, of which some answered in part."""
+    """All responses of a phase, and the tasks that budget or interruption left out, of which some answered in part."""
 
-    answers: dict[int, Answer] = field(default_factory=dict)
+    responses: dict[int, Response] = field(default_factory=dict)
     left_out: list[int] = field(default_factory=list)
 
 
@@ -63,7 +63,7 @@ class Work:
     """
 
     share: Share
-    answers: Answers
+    responses: ResponseReader
     since: float
     running: int | None = None
     explaining: bool = False
@@ -76,14 +76,14 @@ class Work:
 
     def take(self, now: float) -> None:
         """Read what it has answered: time begins anew with each task, and each test that comes before one."""
-        if not self.answers.take():
+        if not self.responses.take():
             return
-        by_task = self.answers.by_task
+        by_task = self.responses.by_task
         current = next(
             (t.ident for t in self.share.tasks if t.ident not in by_task or not by_task[t.ident].ended), None
         )
-        answer = by_task.get(-1 if current is None else current)
-        explaining, preceded = (answer.judged, answer.preceded) if answer is not None else (False, 0)
+        response = by_task.get(-1 if current is None else current)
+        explaining, preceded = (response.judged, response.preceded) if response is not None else (False, 0)
         if (current, explaining, preceded) != (self.running, self.explaining, self.preceded):
             self.running, self.explaining, self.preceded, self.since = current, explaining, preceded, now
         self.done = current is None
@@ -168,8 +168,8 @@ class Pool:
         try:
             if self._shared is None:
                 self._shared = temporary_name("lt-")
-            order, name = Order(files=tuple(files)), str(self._made)
-            base = Base(order, self.settings, self.folder, name, metered=metered, shared=self._shared)
+            request, name = Request(files=tuple(files)), str(self._made)
+            base = Base(request, self.settings, self.folder, name, metered=metered, shared=self._shared)
         except (OSError, ValueError) as exc:
             raise ReplayError(f"no replay child could be started: {exc}") from exc
         self._bases.append((base, None))
@@ -180,18 +180,18 @@ class Pool:
     ) -> None:
         """Give a share to a base; it is sent as soon as the base is ready."""
         self.shares += 1
-        answer, log = (self.folder / f"{part}-share-{self.shares}" for part in ("answer", "log"))
-        answer.unlink(missing_ok=True)
+        response, log = (self.folder / f"{part}-share-{self.shares}" for part in ("response", "log"))
+        response.unlink(missing_ok=True)
         share = Share(
             number=self.shares,
             tasks=tuple(tasks),
-            answer=str(answer),
+            response=str(response),
             log=str(log),
             kinds=tuple(kinds),
             trace=trace,
             forked=forked and not self._fresh,
         )
-        work = Work(share=share, answers=Answers(answer), since=now, running=tasks[0].ident)
+        work = Work(share=share, responses=ResponseReader(response), since=now, running=tasks[0].ident)
         self._bases = [(each, work if each is base else held) for each, held in self._bases]
         if base.ready is not None:
             base.run(share)
@@ -249,7 +249,7 @@ def replay(
 
     A task has a worker of its own; only those that screen share one, a module's at a time. What crashes, hangs or
     cannot be run costs that task alone: it is answered with its failure and its last lines, and those behind it go to
-    a new worker. Answers are put into `outcome` as they come, so that an error costs only those that have not.
+    a new worker. ResponseReader are put into `outcome` as they come, so that an error costs only those that have not.
 
     Raises:
         ReplayError: no child can be started.
@@ -278,7 +278,7 @@ def replay(
             if rest:
                 waiting.appendleft(rest)
             pool.rest(base)
-        progress(sum(answer.ended for answer in outcome.answers.values()), len(tasks), _current(pool))
+        progress(sum(response.ended for response in outcome.responses.values()), len(tasks), _current(pool))
     return outcome
 
 
@@ -330,29 +330,31 @@ def _is_over(base: Base, work: Work, bounds: Bounds, now: float, *, stop: bool) 
 
 
 def _gather(base: Base, work: Work, outcome: Outcome, again: set[int], alone: deque[Task], *, stop: bool) -> list[Task]:
-    """Take the answers of a share that is over; what it never came to is returned, for another worker.
+    """Take the responses of a share that is over; what it never came to is returned, for another worker.
 
     What failed beside others, or hung at once in a fork, is run once more: alone, in a process of its own.
     """
     work.take(0.0)
-    answers = work.answers.by_task
-    status = base.end() if work.ended is None else work.ended  # the base itself has ended, or does not answer
+    responses = work.responses.by_task
+    status = base.end() if work.ended is None else work.ended  # the base itself has ended, or does not respond
     rest: list[Task] = []
-    culprit = next((t.ident for t in work.share.tasks if t.ident not in answers or not answers[t.ident].ended), None)
-    if any(answer.retired for answer in answers.values()):
+    culprit = next(
+        (t.ident for t in work.share.tasks if t.ident not in responses or not responses[t.ident].ended), None
+    )
+    if any(response.retired for response in responses.values()):
         culprit = None
     for task in work.share.tasks:
-        answer = answers.get(task.ident) or Answer(ident=task.ident)
-        if answer.ended and not (answer.failure and work.beside and task.ident not in again):
-            outcome.answers[task.ident] = answer
+        response = responses.get(task.ident) or Response(ident=task.ident)
+        if response.ended and not (response.failure and work.beside and task.ident not in again):
+            outcome.responses[task.ident] = response
         elif stop:
-            _leave(task, answer, outcome)
-        elif task.ident == culprit and (task.ident in again or not _is_worth_another(work, answer)):
+            _leave(task, response, outcome)
+        elif task.ident == culprit and (task.ident in again or not _is_worth_another(work, response)):
             log = base.log if base.ready is None else Path(work.share.log)
-            answer.late = work.late and not answer.judged
-            _end_early(answer, last_words(status, log))
-            outcome.answers[task.ident] = answer
-        elif task.ident == culprit or answer.ended:
+            response.late = work.late and not response.judged
+            _end_early(response, last_words(status, log))
+            outcome.responses[task.ident] = response
+        elif task.ident == culprit or response.ended:
             again.add(task.ident)
             alone.append(task)
         else:
@@ -360,27 +362,27 @@ def _gather(base: Base, work: Work, outcome: Outcome, again: set[int], alone: de
     return rest
 
 
-def _is_worth_another(work: Work, answer: Answer) -> bool:
+def _is_worth_another(work: Work, response: Response) -> bool:
     """Whether a task that did not come to its end gets a second worker: it hung at once, or ran beside others."""
-    hung_at_once = work.asked is not None and not answer.runs and answer.ident == work.share.tasks[0].ident
-    return not answer.judged and (work.beside or hung_at_once)
+    hung_at_once = work.asked is not None and not response.runs and response.ident == work.share.tasks[0].ident
+    return not response.judged and (work.beside or hung_at_once)
 
 
-def _end_early(answer: Answer, how: str) -> None:
+def _end_early(response: Response, how: str) -> None:
     """The child died of this task, or had to be ended; one that was only being explained has its readings whole."""
-    answer.ended = True
-    if not answer.judged:
-        answer.failure = answer.failure or how
-    elif answer.exhibit is None:
-        answer.exhibit = {"notes": [f"what keeps it alive was not found: {how}"]}
+    response.ended = True
+    if not response.judged:
+        response.failure = response.failure or how
+    elif response.exhibit is None:
+        response.exhibit = {"notes": [f"what keeps it alive was not found: {how}"]}
 
 
-def _leave(task: Task, answer: Answer, outcome: Outcome) -> None:
+def _leave(task: Task, response: Response, outcome: Outcome) -> None:
     """The end came while this one ran: it is left out, though what it had read may be enough to convict it."""
     outcome.left_out.append(task.ident)
-    if len(answer.readings) > answer.warmups + 1 and not task.screening:
-        answer.spent, answer.ended = "time", True
-        outcome.answers[task.ident] = answer
+    if len(response.readings) > response.warmups + 1 and not task.screening:
+        response.spent, response.ended = "time", True
+        outcome.responses[task.ident] = response
 
 
 def _current(pool: Pool) -> int | None:

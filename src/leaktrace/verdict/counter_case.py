@@ -12,7 +12,7 @@ from leaktrace.verdict.series import Curve
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class CounterVerdict:
     """What one counter says.
 
     Attributes:
@@ -31,7 +31,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hearing:
+class CounterCase:
     """One counter before the judge.
 
     Attributes:
@@ -44,11 +44,11 @@ class Hearing:
     rules: Rules
     over: str | None
 
-    def find(self, verdict: Verdict, reason: str, *, start: int = 0) -> Finding:
+    def find(self, verdict: Verdict, reason: str, *, start: int = 0) -> CounterVerdict:
         """A final finding."""
-        return Finding(curve=self.curve, verdict=verdict, reason=reason, start=start)
+        return CounterVerdict(curve=self.curve, verdict=verdict, reason=reason, start=start)
 
-    def follow(self, more: int | None = None) -> Finding:
+    def follow(self, more: int | None = None) -> CounterVerdict:
         """Ask for further batches: `more`, or half as many again as there are, stopping where the judge decides."""
         curve, rules = self.curve, self.rules
         goal = batches_for(rules.follow_runs, curve)
@@ -56,7 +56,7 @@ class Hearing:
         if more is None and curve.batches < goal:
             wanted = min(wanted, goal - curve.batches)
         left = max(1, (rules.max_runs - curve.runs) // curve.batch_runs)
-        return Finding(
+        return CounterVerdict(
             curve=curve,
             verdict=Verdict.UNDECIDED,
             reason=f"{words.name(curve.counter)} still being followed after {words.runs(curve.runs)}",

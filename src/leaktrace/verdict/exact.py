@@ -7,20 +7,20 @@ from math import ceil
 from typing import TypeAlias
 
 from leaktrace.verdict import words
-from leaktrace.verdict.counter_case import Finding, Hearing
+from leaktrace.verdict.counter_case import CounterCase, CounterVerdict
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.rules import MEMORY_KINDS, Rules
 from leaktrace.verdict.series import Curve
 from leaktrace.verdict.trends import amortised, climbs, climbs_through_noise, emptied, fades, is_level
 
 
-Question: TypeAlias = "Callable[[Hearing], Finding | None]"
+Question: TypeAlias = "Callable[[CounterCase], CounterVerdict | None]"
 
 
-def examine(curve: Curve, rules: Rules, spent: str | None) -> Finding:
+def examine(curve: Curve, rules: Rules, spent: str | None) -> CounterVerdict:
     """What an exact counter says."""
     over = spent or ("runs" if curve.runs + curve.batch_runs > rules.max_runs else None)
-    hearing = Hearing(curve=curve, rules=rules, over=over)
+    hearing = CounterCase(curve=curve, rules=rules, over=over)
     questions: tuple[Question, ...] = (
         too_early,
         never_grew,
@@ -38,7 +38,7 @@ def examine(curve: Curve, rules: Rules, spent: str | None) -> Finding:
     return hearing.follow() if over is None else undecided(hearing)
 
 
-def too_early(hearing: Hearing) -> Finding | None:
+def too_early(hearing: CounterCase) -> CounterVerdict | None:
     """Nothing is said before the first batch."""
     if hearing.curve.batches:
         return None
@@ -51,7 +51,7 @@ def too_early(hearing: Hearing) -> Finding | None:
     )
 
 
-def never_grew(hearing: Hearing) -> Finding | None:
+def never_grew(hearing: CounterCase) -> CounterVerdict | None:
     """No batch grew: done as soon as enough runs in a row were quiet."""
     curve, rules = hearing.curve, hearing.rules
     if curve.grown:
@@ -64,7 +64,7 @@ def never_grew(hearing: Hearing) -> Finding | None:
     return outset(hearing)
 
 
-def outset(hearing: Hearing) -> Finding:
+def outset(hearing: CounterCase) -> CounterVerdict:
     """The finding for a counter that grew in the warm-ups at most."""
     curve = hearing.curve
     grew = curve.after[0] - curve.values[0]
@@ -84,7 +84,7 @@ def outset(hearing: Hearing) -> Finding:
     return hearing.find(Verdict.STEADY, reason)
 
 
-def too_big_to_follow(hearing: Hearing) -> Finding | None:
+def too_big_to_follow(hearing: CounterCase) -> CounterVerdict | None:
     """Growth so large and so even that following it a hundred times is neither affordable nor needed."""
     curve, rules = hearing.curve, hearing.rules
     last = curve.steps[-rules.sure_batches :]
@@ -104,7 +104,7 @@ def too_big_to_follow(hearing: Hearing) -> Finding | None:
     )
 
 
-def one_more_each_run(hearing: Hearing) -> Finding | None:
+def one_more_each_run(hearing: CounterCase) -> CounterVerdict | None:
     """Descriptors, threads, processes: each run leaves at least one, in batch after batch."""
     curve, rules = hearing.curve, hearing.rules
     last = curve.steps[-rules.resource_batches :]
@@ -123,7 +123,7 @@ def one_more_each_run(hearing: Hearing) -> Finding | None:
     )
 
 
-def stopped(hearing: Hearing) -> Finding | None:
+def stopped(hearing: CounterCase) -> CounterVerdict | None:
     """It grew, and has been quiet for far longer than it ever paused."""
     curve = hearing.curve
     if curve.tail < quiet_batches_wanted(hearing):
@@ -145,7 +145,7 @@ def stopped(hearing: Hearing) -> Finding | None:
     )
 
 
-def quiet_batches_wanted(hearing: Hearing) -> int:
+def quiet_batches_wanted(hearing: CounterCase) -> int:
     """Batches without growth after which growth has stopped rather than paused."""
     curve, rules = hearing.curve, hearing.rules
     patient = rules.min_batches
@@ -155,7 +155,7 @@ def quiet_batches_wanted(hearing: Hearing) -> int:
     return max(patient, rules.pause_factor * curve.longest_pause + 2)
 
 
-def fell_once(hearing: Hearing) -> Finding | None:
+def fell_once(hearing: CounterCase) -> CounterVerdict | None:
     """It grew in every batch but one, in which it fell: while screening, that is not enough to call it a swing.
 
     What falls may have been a message of the runner's on its way, far larger than what a small leak adds in all the
@@ -169,7 +169,7 @@ def fell_once(hearing: Hearing) -> Finding | None:
     return undecided(hearing) if over else hearing.follow()
 
 
-def swings(hearing: Hearing) -> Finding | None:
+def swings(hearing: CounterCase) -> CounterVerdict | None:
     """It rises and falls, and comes back to where it was."""
     curve, rules = hearing.curve, hearing.rules
     if curve.never_falls:
@@ -193,7 +193,7 @@ def swings(hearing: Hearing) -> Finding | None:
     return None
 
 
-def level(hearing: Hearing) -> Finding:
+def level(hearing: CounterCase) -> CounterVerdict:
     """The finding for a counter that swings: a cache if it fills slowly and is emptied at once."""
     curve = hearing.curve
     swing = max(curve.after) - min(curve.after)
@@ -205,7 +205,7 @@ def level(hearing: Hearing) -> Finding:
     return hearing.find(Verdict.STEADY, f"{about}, without a trend")
 
 
-def keeps_growing(hearing: Hearing) -> Finding | None:
+def keeps_growing(hearing: CounterCase) -> CounterVerdict | None:
     """Every window grew, no slower at the end than at the start, for as long as it could be followed."""
     curve, rules = hearing.curve, hearing.rules
     if curve.never_falls and curve.tail > curve.longest_pause and hearing.over is None:
@@ -223,7 +223,7 @@ def keeps_growing(hearing: Hearing) -> Finding | None:
     return None
 
 
-def is_large(hearing: Hearing) -> bool:
+def is_large(hearing: CounterCase) -> bool:
     """Growth that no cache of the usual kind makes for long: it needs fewer runs to be believed."""
     curve, rules = hearing.curve, hearing.rules
     if curve.counter.unit != "bytes" or curve.batches < rules.min_batches:
@@ -231,7 +231,7 @@ def is_large(hearing: Hearing) -> bool:
     return min(curve.steps) >= rules.large_bytes_per_run * curve.batch_runs
 
 
-def grows_from(hearing: Hearing, start: int) -> str | None:
+def grows_from(hearing: CounterCase, start: int) -> str | None:
     """How growth goes on from batch `start`, or None if it stops, pauses for longer than before, or fades."""
     curve, rules = hearing.curve, hearing.rules
     values = curve.after[start:]
@@ -255,7 +255,7 @@ def grows_from(hearing: Hearing, start: int) -> str | None:
     return None
 
 
-def growth(hearing: Hearing, start: int, how: str) -> str:
+def growth(hearing: CounterCase, start: int, how: str) -> str:
     """The sentence of a leak: how much, in how many batches, over how many runs."""
     curve = hearing.curve
     rate = curve.rate(start)
@@ -271,7 +271,7 @@ def growth(hearing: Hearing, start: int, how: str) -> str:
     return text
 
 
-def faded(hearing: Hearing) -> Finding | None:
+def faded(hearing: CounterCase) -> CounterVerdict | None:
     """It still grows, but at a small and falling part of the rate that it began with."""
     curve, rules = hearing.curve, hearing.rules
     if curve.batches < rules.level_batches or (hearing.over is None and curve.runs < rules.follow_runs):
@@ -291,7 +291,7 @@ def faded(hearing: Hearing) -> Finding | None:
     )
 
 
-def undecided(hearing: Hearing) -> Finding:
+def undecided(hearing: CounterCase) -> CounterVerdict:
     """No more runs, and no answer: say what was seen and what would tell."""
     curve, rules = hearing.curve, hearing.rules
     grew = words.amount(curve.counter, curve.after[-1] - curve.after[0])

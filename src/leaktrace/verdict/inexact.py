@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from leaktrace.verdict import words
-from leaktrace.verdict.counter_case import Finding, Hearing, batches_for
+from leaktrace.verdict.counter_case import CounterCase, CounterVerdict, batches_for
 from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.rules import Rules
 from leaktrace.verdict.series import Curve
 from leaktrace.verdict.statistics import mann_kendall
 
 
-def stands_alone(curve: Curve, rules: Rules, spent: str | None, *, others_read: bool) -> Finding | None:
+def stands_alone(curve: Curve, rules: Rules, spent: str | None, *, others_read: bool) -> CounterVerdict | None:
     """A finding if an inexact counter grows by itself far above its noise, else None.
 
     Args:
@@ -25,7 +25,7 @@ def stands_alone(curve: Curve, rules: Rules, spent: str | None, *, others_read: 
     if grew <= noise * measured:
         return None
     over = spent or ("runs" if curve.runs + curve.batch_runs > rules.max_runs else None)
-    hearing = Hearing(curve=curve, rules=rules, over=over)
+    hearing = CounterCase(curve=curve, rules=rules, over=over)
     enough = curve.batches >= rules.alone_batches
     followed = curve.runs >= rules.alone_runs or grew >= rules.sure_bytes_per_run * measured
     if over is None and not (enough and followed):
@@ -42,7 +42,7 @@ def stands_alone(curve: Curve, rules: Rules, spent: str | None, *, others_read: 
     )
 
 
-def _convict(hearing: Hearing, *, others_read: bool) -> Finding | None:
+def _convict(hearing: CounterCase, *, others_read: bool) -> CounterVerdict | None:
     """A leak, if the slope's whole interval is above the noise, rising beyond doubt, and undiminished at the end."""
     curve, rules, noise = hearing.curve, hearing.rules, hearing.curve.counter.noise
     whole, late = curve.rate(), curve.rate(curve.batches // 2)
@@ -59,9 +59,9 @@ def _convict(hearing: Hearing, *, others_read: bool) -> Finding | None:
     )
 
 
-def within_noise(curve: Curve, rules: Rules, spent: str | None) -> Finding:
+def within_noise(curve: Curve, rules: Rules, spent: str | None) -> CounterVerdict:
     """The finding for an inexact counter that says nothing, where no exact counter could be read."""
-    hearing = Hearing(curve=curve, rules=rules, over=spent)
+    hearing = CounterCase(curve=curve, rules=rules, over=spent)
     if spent is None and (not curve.batches or curve.runs < rules.alone_runs // 4):
         return hearing.follow()
     if not curve.batches:

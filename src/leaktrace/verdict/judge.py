@@ -8,7 +8,7 @@ from typing import Final
 
 from leaktrace.probes.model import REFS, Unread
 from leaktrace.verdict import words
-from leaktrace.verdict.counter_case import Finding
+from leaktrace.verdict.counter_case import CounterVerdict
 from leaktrace.verdict.exact import examine
 from leaktrace.verdict.inexact import stands_alone, within_noise
 from leaktrace.verdict.model import Rate, Record, Ruling, Series, Verdict
@@ -101,7 +101,7 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
     return _weigh(findings, unread)
 
 
-def _unless_gone(finding: Finding, record: Record) -> Finding:
+def _unless_gone(finding: CounterVerdict, record: Record) -> CounterVerdict:
     """The finding, or that of a cache where what grew went by itself once the runs had stopped."""
     curve, rested = finding.curve, record.series[finding.curve.counter.name].rested
     if rested is None or finding.verdict not in (Verdict.LEAK, Verdict.UNDECIDED) or curve.grew <= 0:
@@ -114,7 +114,7 @@ def _unless_gone(finding: Finding, record: Record) -> Finding:
     return replace(finding, verdict=Verdict.CACHE, reason=reason, more=0)
 
 
-def _unless_mirrored(findings: list[Finding]) -> list[Finding]:
+def _unless_mirrored(findings: list[CounterVerdict]) -> list[CounterVerdict]:
     """The findings without that of references where a cache grows with them: what it holds has taken them."""
     references = next((each for each in findings if each.curve.counter.name == REFS.name), None)
     caches = [each.curve for each in findings if each.verdict is Verdict.CACHE and each is not references]
@@ -130,7 +130,7 @@ def _took(cache: Curve, references: Curve) -> bool:
     return 2 * sum(mine >= worth * taken for mine, taken in rises) >= len(rises) > 0
 
 
-def _explained(inexact: Curve, findings: list[Finding]) -> bool:
+def _explained(inexact: Curve, findings: list[CounterVerdict]) -> bool:
     """Whether a cache that an exact counter saw is large enough to be what an inexact one saw."""
     caches = [finding.curve for finding in findings if finding.verdict is Verdict.CACHE]
     if not any(finding.curve.counter.unit == "bytes" for finding in findings):
@@ -138,7 +138,7 @@ def _explained(inexact: Curve, findings: list[Finding]) -> bool:
     return any(curve.counter.unit == "bytes" and 2 * curve.grew >= inexact.grew for curve in caches)
 
 
-def _weigh(findings: list[Finding], unread: list[Unread]) -> Ruling:
+def _weigh(findings: list[CounterVerdict], unread: list[Unread]) -> Ruling:
     """The ruling that follows from what the counters say; what could not be read is told where nothing convicts."""
     blind = "; ".join(f"{value.counter} could not be read: {value.why}" for value in unread)
     if not findings:
@@ -160,7 +160,7 @@ def _weigh(findings: list[Finding], unread: list[Unread]) -> Ruling:
     )
 
 
-def _heaviest(findings: list[Finding]) -> Finding:
+def _heaviest(findings: list[CounterVerdict]) -> CounterVerdict:
     """The finding that decides: a leak, else what still asks for most runs, else the least clean verdict."""
     leaks = [finding for finding in findings if finding.verdict is Verdict.LEAK]
     if leaks:

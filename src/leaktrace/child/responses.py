@@ -1,4 +1,4 @@
-"""The file that a worker answers into: one `write(2)` a record, through a descriptor that is known to be ours."""
+"""The file that a worker responds with: one `write(2)` a record, through a descriptor that is known to be ours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from leaktrace.probes.descriptor import keep_high
 from leaktrace.replay.protocol import Task
 
 
-class AnswerFile:
+class ResponseFile:
     """Appends records; a test may close every descriptor, and open files of its own under their numbers."""
 
     def __init__(self, path: str) -> None:
