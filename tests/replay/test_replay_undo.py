@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from leaktrace.replay.restore import restore
+from leaktrace.replay.restore import remove, restore
 from leaktrace.replay.saved import UNDO, record_of
 
 
@@ -271,3 +271,18 @@ def test_a_broken_record_is_told_and_all_others_are_put_back(place, own, child, 
     assert untold.startswith(f"{place}/file: ")
     assert (place / "sub" / "one").read_text() == "1"
     assert (place / "link").readlink() == Path("file")
+
+
+def test_a_folder_is_removed_whatever_a_suite_has_patched_and_no_link_is_followed(tmp_path, monkeypatch):
+    tree, other = tmp_path / "tree", tmp_path / "other"
+    for folder in (tree / "a" / "b", other):
+        folder.mkdir(parents=True)
+        (folder / "file").touch()
+    (tree / "link").symlink_to(other)
+    with monkeypatch.context() as patched:
+        for name in ("open", "unlink", "remove", "rmdir", "scandir", "lstat", "listdir"):
+            patched.setattr(os, name, None)
+        remove(str(tree))
+
+    assert not tree.exists()
+    assert (other / "file").exists()

@@ -9,10 +9,9 @@ from __future__ import annotations
 import contextlib
 import json
 import select
-import shutil
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from socket import socket as Socket  # noqa: N812 - a suite may put another in its place
 from sys import _current_frames
@@ -25,7 +24,7 @@ from leaktrace.probes.descriptor import keep_high
 from leaktrace.replay.launcher import become_reaper, die_with_parent
 from leaktrace.replay.process import children_of_this, end_orphans, opened_pidfd, parent_of, reap_strays, send
 from leaktrace.replay.protocol import Share
-from leaktrace.replay.restore import restore_and_remove
+from leaktrace.replay.restore import remove, restore_and_remove
 from leaktrace.serialize import decode
 
 
@@ -135,7 +134,13 @@ class _Forks:
         self._channel, self._temporary, self._carry_out = channel, temporary, carry_out
         self._pid = os.getpid()
         self._own = tuple(children_of_this())
-        self._kept = frozenset(temporary.glob("*/*"))  # what modules made as they were imported
+        self._kept = frozenset(self._places())  # what modules made as they were imported
+
+    def _places(self) -> Iterator[str]:
+        """What lies in the folders for temporary files."""
+        for folder in os.listdir(self._temporary):
+            with contextlib.suppress(OSError):
+                yield from (f"{self._temporary}/{folder}/{name}" for name in os.listdir(f"{self._temporary}/{folder}"))
 
     def run(self, share: Share) -> bool:
         """Returns whether the parent is still there."""
@@ -151,8 +156,8 @@ class _Forks:
         finally:
             os.close(pidfd)
         end_orphans(self._own, grace_s=GRACE_S if there else 0.0)
-        for entry in set(self._temporary.glob("*/*")) - self._kept:
-            _remove(entry)  # what is left of a worker goes with it
+        for place in set(self._places()) - self._kept:
+            remove(place)  # what is left of a worker goes with it
         self._channel.say(**{"is": "ended", "number": share.number, "status": status})
         return there
 
@@ -213,11 +218,3 @@ def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-
-
-def _remove(entry: Path) -> None:
-    if entry.is_dir() and not entry.is_symlink():
-        shutil.rmtree(entry, ignore_errors=True)
-    else:
-        with contextlib.suppress(OSError):
-            entry.unlink()
