@@ -6,6 +6,7 @@ import ast
 import dataclasses
 import json
 import re
+import tomllib
 import typing
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from leaktrace.verdict.model import Verdict
 
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "docs").glob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FLAG = re.compile(r"(?<![\w-])--(?:no-)?leaktrace[a-z-]*")
 INI = re.compile(r"(?<![\w.-])leaktrace_[a-z_]+")
 ENVIRON = re.compile(r"\bLEAKTRACE(?:_[A-Z_]+)?\b")
@@ -189,6 +190,34 @@ def test_the_readme_leads_to_every_page():
     assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= {
         target for target, _ in LINK.findall(readme)
     }
+
+
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
+def test_the_files_that_a_page_for_developers_names_are_there(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)+(?:\w+\.(?:py|md))?)`", text))
+    assert len(named) > 5
+    for each in named:
+        assert any((base / each).exists() for base in (ROOT, ROOT / "src/leaktrace")), each
+
+
+def test_the_names_that_the_architecture_tells_to_extend_are_there():
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    for file, names in re.findall(r"`((?:\w+/)+\w+\.py)` \((`[^)]+`)\)", text):
+        source = (ROOT / "src/leaktrace" / file).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"\b{name}\b", source), f"{name} in {file}"
+
+
+def test_the_order_of_packages_is_that_of_the_linter():
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contract = next(each for each in project["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
+    layers = [name.strip() for layer in contract["layers"] for name in layer.split("|")]
+    told = re.findall(r"`(\w+)`", text.partition("From the top: ")[2].partition("\n\n")[0])
+    known = {each for each in told if each not in ("files", "fixture_names", "masking", "words")}
+    assert [each for each in layers if each in known] == [each for each in told if each in known]
+    assert set(layers) - {"__main__"} == set(told)
 
 
 def test_the_commands_of_the_readme_exist():
