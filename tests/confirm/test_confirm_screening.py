@@ -6,6 +6,7 @@ from array import array
 
 import pytest
 
+from leaktrace.confirm.plan import soonest_first
 from leaktrace.confirm.screening import (
     HEAVY_BYTES,
     Grown,
@@ -16,7 +17,6 @@ from leaktrace.confirm.screening import (
     screenings,
     variants_last,
 )
-from leaktrace.confirm.steps import soonest_first
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.protocol import Response, Task

@@ -10,7 +10,8 @@ import pytest
 
 from leaktrace.confirm.part import Context, bind, examine, joined, limits_of, matched, unreplayed
 from leaktrace.confirm.passes import Deadline
-from leaktrace.confirm.steps import confirm, jobs_of, plan
+from leaktrace.confirm.plan import jobs_of, plan
+from leaktrace.confirm.steps import confirm
 from leaktrace.options import Mode, Options
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording

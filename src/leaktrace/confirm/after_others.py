@@ -50,7 +50,7 @@ def before(nodeid: str, recording: Recording, paths: Mapping[str, str]) -> tuple
 
 
 def heard_again(
-    hearings: Sequence[Replayed],
+    replayed: Sequence[Replayed],
     recordings: Mapping[str, Recording],
     ask: Ask,
     *,
@@ -60,16 +60,16 @@ def heard_again(
     unclear: Collection[str] = (),
     warn: Callable[[str], None] = lambda _text: None,
 ) -> list[Replayed]:
-    """All hearings, in their order; a test that leaks after those before it is a leak, whatever it is alone.
+    """All replayed, in their order; a test that leaks after those before it is a leak, whatever it is alone.
 
     Those whose growth in the suite was `unclear` are not heard: after others they would only waver as they did there.
     For them, and the others that are steady alone, the command that looks for what else matters takes the place of the
     one that shows the same.
     """
-    again = _again(hearings, recordings, paths, unclear, warn)
+    again = _again(replayed, recordings, paths, unclear, warn)
     responses = ask(list(again.values())) if again else {}
-    heard = list(hearings)
-    for number, each in enumerate(hearings):
+    heard = list(replayed)
+    for number, each in enumerate(replayed):
         if not is_steady_alone(each.case):
             continue
         command = bisect_command(each.case.nodeid, args)
@@ -83,7 +83,7 @@ def heard_again(
 
 
 def _again(
-    hearings: Sequence[Replayed],
+    replayed: Sequence[Replayed],
     recordings: Mapping[str, Recording],
     paths: Mapping[str, str],
     unclear: Collection[str],
@@ -92,7 +92,7 @@ def _again(
     """Whom it is cheap to hear again, by the number of the hearing; how many are left out, and why, is told."""
     again: dict[int, Task] = {}
     slow = many = 0
-    for number, each in enumerate(hearings):
+    for number, each in enumerate(replayed):
         clear = not each.suspect.doubtful and each.suspect.name not in unclear
         recording = recordings.get(each.suspect.worker)
         if is_steady_alone(each.case) and clear and recording is not None:

@@ -16,9 +16,9 @@ MOST = 6
 """Cases that are followed: each needs a child of its own."""
 
 
-def followed(hearings: Sequence[Replayed], ask: Ask, warn: Callable[[str], None] = lambda _text: None) -> list[Case]:
+def followed(replayed: Sequence[Replayed], ask: Ask, warn: Callable[[str], None] = lambda _text: None) -> list[Case]:
     """All cases, in their order; those of native leaks with the stacks that memray saw."""
-    cases = [each.case for each in hearings]
+    cases = [each.case for each in replayed]
     wanted = [number for number, case in enumerate(cases) if is_native(case)]
     if not wanted or not has_memray():
         return cases
@@ -27,7 +27,7 @@ def followed(hearings: Sequence[Replayed], ask: Ask, warn: Callable[[str], None]
             f"{len(wanted) - MOST} of {len(wanted)} native leaks were not followed by memray, to save time: "
             "to have them followed, run these tests alone"
         )
-    tasks = [replace(hearings[number].task, ident=number, native=True) for number in wanted[:MOST]]
+    tasks = [replace(replayed[number].task, ident=number, native=True) for number in wanted[:MOST]]
     for number, response in ask(tasks).items():
         cases[number] = with_native(cases[number], response)
     return cases

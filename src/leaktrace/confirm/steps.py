@@ -7,39 +7,27 @@ so. What a budget or an interruption leaves out is listed, never dropped.
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-
-import psutil
 
 from leaktrace.casebook.cases import as_known, case_of, folded, is_allowed, key, with_rates, with_runnable_command
 from leaktrace.casebook.model import Case
-from leaktrace.confirm.after_others import Replayed, heard_again
+from leaktrace.confirm.after_others import Ask, Replayed, heard_again
 from leaktrace.confirm.memray import followed
 from leaktrace.confirm.part import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
 from leaktrace.confirm.passes import Deadline, Passes
-from leaktrace.confirm.screening import HEAVY_BYTES, Screened, decided, hunted, screened, screenings, variants_last
+from leaktrace.confirm.plan import distinct, jobs_of, plans, soonest_first
+from leaktrace.confirm.screening import Screened, decided, hunted, screened, screenings, variants_last
 from leaktrace.confirm.state import credited
 from leaktrace.explain.known_leaks import installed, table
 from leaktrace.options import Mode, Options, Source
-from leaktrace.probes.model import REFS, RSS_BYTES
-from leaktrace.replay.protocol import Task, targets_of
+from leaktrace.replay.protocol import Task
 from leaktrace.replay.scheduler import Outcome, Pool
-from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.verdict.judge import group_of
 from leaktrace.verdict.model import Verdict
 
 
-PARKED_BYTES = 4_000_000
-SLOW_S = 0.5
-MOST_MEMORY_BYTES = 4 << 30
-SHARES_A_JOB = 6
-"""Memory that has to be free for a base and its worker, as a multiple of what a process held before its tests."""
-FOLLOW_S = 15.0
-FOLLOW_SHARE = 0.05
-"""The part of a suspect's time-out after which one that could be ruled on is followed no further."""
 SCREEN_FACTOR = 6.0
 """Time for screening where the user has set no budget, as a multiple of the suite's own."""
 
@@ -55,85 +43,153 @@ def confirm(
 ) -> Findings:
     """Suspects → replays → cases, of all processes that ran here; in a hunt every test is screened first."""
     began = clock()
-    recordings = {part.recording.worker: part.recording for part in parts}
-    paths = {nodeid: path for part in parts for nodeid, path in part.paths.items()}
-    limits = {part.recording.worker: part.limits for part in parts}
-    watched = [*(each for part in parts for each in part.suspects)]
-    known = {key_of(each) for each in watched}
-    watched += [each for each in context.resumed if key_of(each) not in known]
-    jobs = jobs_of(options, context, parts)
     with Pool(context.settings, context.folder, stopped) as pool:
-        passes = Passes(pool, options, Deadline(options.budget_s, clock, clock()), progress, paths, jobs=jobs)
-        found = Screened()
+        steps = Steps(parts, options, context, pool, progress=progress, clock=clock)
         if options.mode is Mode.HUNT:
-            found = passes.part(
-                "screening",
-                lambda: _screen(parts, watched, options, passes, clock),
-                Screened(left_out=screenable(parts)),
-            )
-            none_hunted: list[Suspect] = []
-            more = passes.part("accusing what was screened", lambda: hunted(found), none_hunted)
-            watched += _beyond(watched, [each for each in more if is_wanted(each.kind, options)])
-            if options.origin.get("budget_s", Source.DEFAULT) is Source.DEFAULT:
-                passes.within(Deadline(options.budget_s, clock, clock()))
-        none_cleared: dict[int, Case] = {}
-        cleared = passes.part(
-            "judging what was screened",
-            lambda: decided(watched, found, limit_bytes=options.limit_bytes),
-            none_cleared,
+            steps.screen()
+        steps.acquit()
+        steps.replay()
+        steps.hear_after_others()
+        steps.follow_native_code()
+        steps.leave_out_what_is_allowed()
+        steps.credit_changed_state()
+    steps.compare_with_known_leaks()
+    return replace(steps.findings(), overhead_s=clock() - began)
+
+
+class Steps:
+    """The state of a conclusion; each step takes what is known so far, and leaves what is known after it."""
+
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        options: Options,
+        context: Context,
+        pool: Pool,
+        *,
+        progress: Progress,
+        clock: Callable[[], float],
+    ) -> None:
+        self._parts, self._options, self._context, self._pool, self._clock = parts, options, context, pool, clock
+        self._paths = {nodeid: path for part in parts for nodeid, path in part.paths.items()}
+        self._jobs = jobs_of(options, context, parts)
+        deadline = Deadline(options.budget_s, clock, clock())
+        self._passes = Passes(pool, options, deadline, progress, self._paths, jobs=self._jobs)
+        watched = [each for part in parts for each in part.suspects]
+        known = {key_of(each) for each in watched}
+        self._suspects = [*watched, *(each for each in context.resumed if key_of(each) not in known)]
+        self._screened = Screened()
+        self._acquitted: dict[int, Case] = {}
+        self._open: list[int] = []
+        self._outcome = Outcome()
+        self._heard: dict[int, Replayed] = {}
+        self._replayed: list[Replayed] = []
+        self._cases: list[Case] = []
+        self._told: tuple[Suspect, ...] = ()
+
+    def screen(self) -> None:
+        """Run every test that passed a few times; what grows beyond what the watch saw is a suspect, too."""
+        passes, options = self._passes, self._options
+        self._screened = passes.part(
+            "screening",
+            lambda: _screen(self._parts, self._suspects, options, passes, self._clock),
+            Screened(left_out=screenable(self._parts)),
         )
-        open_ones = [number for number in range(len(watched)) if number not in cleared and is_replayed(watched[number])]
-        tasks = plans([(number, watched[number]) for number in open_ones], paths, options, found, jobs + context.beside)
-        outcome = passes.run("replaying", soonest_first(_distinct(tasks), watched))
-        heard = {
-            number: each
-            for number, task in tasks.items()
-            if (each := _heard(watched[number], task, outcome, options, passes))
-        }
-        hearings = passes.part(
+        nobody: list[Suspect] = []
+        more = passes.part("accusing what was screened", lambda: hunted(self._screened), nobody)
+        self._suspects += _beyond(self._suspects, [each for each in more if is_wanted(each.kind, options)])
+        if options.origin.get("budget_s", Source.DEFAULT) is Source.DEFAULT:
+            passes.within(Deadline(options.budget_s, self._clock, self._clock()))
+
+    def acquit(self) -> None:
+        """Of some suspects the screening has seen enough."""
+        nobody: dict[int, Case] = {}
+        limit_bytes = self._options.limit_bytes
+        self._acquitted = self._passes.part(
+            "judging what was screened",
+            lambda: decided(self._suspects, self._screened, limit_bytes=limit_bytes),
+            nobody,
+        )
+        self._open = [n for n, each in enumerate(self._suspects) if n not in self._acquitted and is_replayed(each)]
+
+    def replay(self) -> None:
+        """Run the others again until the judge has seen enough."""
+        open_ones = [(number, self._suspects[number]) for number in self._open]
+        side_by_side = self._jobs + self._context.beside
+        tasks = plans(open_ones, self._paths, self._options, self._screened, side_by_side)
+        self._outcome = self._passes.run("replaying", soonest_first(distinct(tasks), self._suspects))
+        for number, task in tasks.items():
+            heard = _heard(self._suspects[number], task, self._outcome, self._options, self._passes)
+            if heard is not None:
+                self._heard[number] = heard
+
+    def hear_after_others(self) -> None:
+        """Who is steady alone is heard again after the tests that ran before."""
+        heard = list(self._heard.values())
+        self._replayed = self._passes.part(
             "hearing after others",
             lambda: heard_again(
-                list(heard.values()),
-                recordings,
-                lambda again: passes.run("hearing after others", again).responses,
-                paths=paths,
-                args=context.settings.args,
-                limit_bytes=options.limit_bytes,
-                unclear=found.unclear(),
-                warn=passes.warn,
+                heard,
+                {part.recording.worker: part.recording for part in self._parts},
+                self._asked("hearing after others"),
+                paths=self._paths,
+                args=self._context.settings.args,
+                limit_bytes=self._options.limit_bytes,
+                unclear=self._screened.unclear(),
+                warn=self._passes.warn,
             ),
-            list(heard.values()),
+            heard,
         )
-        cases = passes.part(
+
+    def follow_native_code(self) -> None:
+        """What native code has taken is followed by memray, where that is installed."""
+        self._cases = self._passes.part(
             "following native code",
-            lambda: followed(hearings, lambda again: passes.run("following native code", again).responses, passes.warn),
-            [each.case for each in hearings],
+            lambda: followed(self._replayed, self._asked("following native code"), self._passes.warn),
+            [each.case for each in self._replayed],
         )
-        borne = {key(case) for case in cases if is_allowed(case, limits.get(case.worker, _none(options)))}
-        cases = [case for case in cases if key(case) not in borne]
-        left = [each for each in watched if key_of(each) not in borne]
-        named = passes.part(
+
+    def leave_out_what_is_allowed(self) -> None:
+        """A run may leave so much: then nobody is accused of it."""
+        limits = {part.recording.worker: part.limits for part in self._parts}
+        none = Limits(test_bytes=self._options.limit_bytes)
+        allowed = {key(case) for case in self._cases if is_allowed(case, limits.get(case.worker, none))}
+        self._cases = [case for case in self._cases if key(case) not in allowed]
+        self._told = tuple(each for each in self._suspects if key_of(each) not in allowed)
+
+    def credit_changed_state(self) -> None:
+        """Which fixture has changed the state that its test is accused of."""
+        self._told = self._passes.part(
             "crediting",
-            lambda: credited(
-                left, lambda again: passes.run("crediting", again, kinds=("state",)).responses, paths, passes.warn
-            ),
-            tuple(left),
+            lambda: credited(self._told, self._asked("crediting", ("state",)), self._paths, self._passes.warn),
+            self._told,
         )
-    rates = {name: each.rates for name, each in found.grown.items()}
-    rated = folded([*(with_rates(case, rates.get(case.nodeid, {})) for case in cases), *cleared.values()])
-    cases = passes.part("comparing with known leaks", lambda: with_known(rated, context), rated)
-    open_names = [watched[number] for number in open_ones if _is_open(heard.get(number), outcome)]
-    return without_doubts(
-        Findings(
-            suspects=tuple(named),
-            cases=tuple(with_runnable_command(case, paths, context.settings.cwd) for case in cases),
-            notes=tuple(note for part in parts for note in part.notes),
-            left_out=(*found.left_out, *(each.name for each in open_names)),
-            unjudged=tuple(each for each in open_names if not each.doubtful),
-            warnings=(*passes.warnings, *pool.notes),
-            overhead_s=clock() - began,
+
+    def compare_with_known_leaks(self) -> None:
+        """Cases of one subject are folded, those that are known leaks of others named so."""
+        rates = {name: each.rates for name, each in self._screened.grown.items()}
+        rated = [with_rates(case, rates.get(case.nodeid, {})) for case in self._cases]
+        cases = folded([*rated, *self._acquitted.values()])
+        self._cases = self._passes.part("comparing with known leaks", lambda: with_known(cases, self._context), cases)
+
+    def findings(self) -> Findings:
+        """All that came of it; what nobody came to is listed."""
+        unjudged = [self._suspects[n] for n in self._open if _is_open(self._heard.get(n), self._outcome)]
+        cwd = self._context.settings.cwd
+        return without_doubts(
+            Findings(
+                suspects=self._told,
+                cases=tuple(with_runnable_command(case, self._paths, cwd) for case in self._cases),
+                notes=tuple(note for part in self._parts for note in part.notes),
+                left_out=(*self._screened.left_out, *(each.name for each in unjudged)),
+                unjudged=tuple(each for each in unjudged if not each.doubtful),
+                warnings=(*self._passes.warnings, *self._pool.notes),
+            )
         )
-    )
+
+    def _asked(self, doing: str, kinds: Sequence[str] | None = None) -> Ask:
+        """Has children carry out tasks of one pass."""
+        return lambda tasks: self._passes.run(doing, tasks, kinds=kinds).responses
 
 
 def _heard(suspect: Suspect, task: Task, outcome: Outcome, options: Options, passes: Passes) -> Replayed | None:
@@ -190,86 +246,8 @@ def _beyond(watched: Sequence[Suspect], found: Sequence[Suspect]) -> list[Suspec
     return [each for each in found if (each.name, group_of(each.kind)) not in known]
 
 
-def _none(options: Options) -> Limits:
-    return Limits(test_bytes=options.limit_bytes)
-
-
-def _distinct(tasks: Mapping[int, Task]) -> list[Task]:
-    return [task for task in dict.fromkeys(tasks.values()) if task.targets]
-
-
 def with_known(cases: Sequence[Case], context: Context) -> list[Case]:
     """The cases, with those that are known leaks of others named so; the user's own rows come first."""
     rows = (*context.known, *table())
     versions = installed(rows) if any(case.exhibit.fingerprint for case in cases) else {}
     return [as_known(case, versions, rows) for case in cases]
-
-
-def plans(
-    suspects: Sequence[tuple[int, Suspect]],
-    paths: Mapping[str, str],
-    options: Options,
-    found: Screened,
-    side_by_side: int,
-) -> dict[int, Task]:
-    """A task for each suspect, by its number; those of one test or fixture share one, whatever kinds they are of."""
-    shared: dict[tuple[str, str, str], list[tuple[int, Suspect]]] = {}
-    for number, suspect in suspects:
-        shared.setdefault((suspect.subject, suspect.name, suspect.where), []).append((number, suspect))
-    tasks: dict[int, Task] = {}
-    for several in shared.values():
-        first, suspect = several[0]
-        task = replace(
-            plan(first, suspect, paths, options, side_by_side),
-            kinds=tuple({each.kind for _number, each in several}),
-            references=any(_by_references(each, found) for _number, each in several),
-        )
-        tasks.update(dict.fromkeys((number for number, _each in several), task))
-    return tasks
-
-
-def soonest_first(tasks: Sequence[Task], suspects: Sequence[Suspect]) -> list[Task]:
-    """The tasks in the order in which a budget finds most.
-
-    A slow test takes the time of ten others, and the variants of one function tend to leak what the first one does.
-    """
-    seen: Counter[str] = Counter()
-    order: dict[int, tuple[bool, int]] = {}
-    for task in tasks:
-        suspect = suspects[task.ident]
-        function = group_names(suspect.name).get("function", suspect.name)
-        order[task.ident] = (suspect.duration_s > SLOW_S, seen[function])
-        seen[function] += 1
-    return sorted(tasks, key=lambda task: order[task.ident])
-
-
-def _by_references(suspect: Suspect, found: Screened) -> bool:
-    """Whether a hunt saw the number of references grow, beside others or alone."""
-    grown = found.grown.get(suspect.name)
-    rate = grown.rates.get(REFS.name) if grown is not None else None
-    return suspect.counter == REFS.name or (rate is not None and rate.low > 0)
-
-
-def jobs_of(options: Options, context: Context, parts: Sequence[Part]) -> int:
-    """How many children run at a time: as many as the user says, else as could run before and find memory."""
-    if options.jobs is not None:
-        return options.jobs
-    read = [part.recording.first.get(RSS_BYTES.name) for part in parts]
-    resident = max((value for value in read if isinstance(value, int)), default=0)
-    return max(1, min(context.jobs, psutil.virtual_memory().available // max(SHARES_A_JOB * resident, 1)))
-
-
-def plan(number: int, suspect: Suspect, paths: Mapping[str, str], options: Options, side_by_side: int = 1) -> Task:
-    """How a suspect is run again: heavy or slow ones with a reading after each run, and fewer runs."""
-    heavy = suspect.grew_by > HEAVY_BYTES or suspect.duration_s > SLOW_S
-    memory = min(MOST_MEMORY_BYTES, psutil.virtual_memory().available // (2 * side_by_side))
-    return Task(
-        ident=number,
-        targets=targets_of(suspect.nodeids, paths),
-        scope=suspect.scope,
-        warmups=2 if heavy else 3,
-        batch_runs=1 if heavy else 3,
-        follow_s=max(FOLLOW_S, FOLLOW_SHARE * options.timeout_s),
-        memory_bytes=memory,
-        heavy=suspect.kind == "memory" and suspect.counter.endswith("_bytes") and suspect.grew_by > PARKED_BYTES,
-    )
