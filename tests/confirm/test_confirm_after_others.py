@@ -19,8 +19,8 @@ from leaktrace.options import Options
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.base import interpreter
+from leaktrace.replay.pool import Pool
 from leaktrace.replay.protocol import Response, Settings, Task, targets_of
-from leaktrace.replay.scheduler import Pool
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 

@@ -10,8 +10,9 @@ import time
 import psutil
 
 from leaktrace.replay.base import interpreter
+from leaktrace.replay.pool import Bounds, Pool
 from leaktrace.replay.protocol import Settings, Target, Task
-from leaktrace.replay.scheduler import Bounds, Pool, replay
+from leaktrace.replay.scheduler import replay
 
 
 class Bench:

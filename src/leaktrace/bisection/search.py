@@ -21,8 +21,9 @@ from leaktrace.probes.resources import DEAR_KINDS
 from leaktrace.recording.journal import read_journal
 from leaktrace.recording.runs import RUN_ID
 from leaktrace.replay.collection import Collected
+from leaktrace.replay.pool import Bounds, Pool
 from leaktrace.replay.protocol import Response, Target, Task, tail_of
-from leaktrace.replay.scheduler import Bounds, Pool, replay
+from leaktrace.replay.scheduler import replay
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.judge import judge_kinds
 from leaktrace.verdict.model import Verdict

@@ -18,8 +18,8 @@ from leaktrace.files import temporary_folder
 from leaktrace.options import Options, parse_duration, parse_size
 from leaktrace.replay.base import interpreter
 from leaktrace.replay.collection import collect_tests
+from leaktrace.replay.pool import Bounds, Pool
 from leaktrace.replay.protocol import Settings, Target
-from leaktrace.replay.scheduler import Bounds, Pool
 from leaktrace.report.terminal import WIDTH, block
 from leaktrace.report.words import plural, wrapped
 from leaktrace.words import escaped

@@ -11,8 +11,9 @@ from typing import TypeVar
 from leaktrace.confirm.part import Progress
 from leaktrace.errors import LeaktraceError
 from leaktrace.options import Options
+from leaktrace.replay.pool import Bounds, Pool
 from leaktrace.replay.protocol import Task, placed
-from leaktrace.replay.scheduler import Bounds, Outcome, Pool, replay
+from leaktrace.replay.scheduler import Outcome, replay
 
 
 T = TypeVar("T")

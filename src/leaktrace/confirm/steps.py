@@ -21,8 +21,9 @@ from leaktrace.confirm.screening import Screened, decided, hunted, screened, scr
 from leaktrace.confirm.state import credited
 from leaktrace.explain.known_leaks import installed, table
 from leaktrace.options import Mode, Options, Source
+from leaktrace.replay.pool import Pool
 from leaktrace.replay.protocol import Task
-from leaktrace.replay.scheduler import Outcome, Pool
+from leaktrace.replay.scheduler import Outcome
 from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.verdict.judge import group_of
 from leaktrace.verdict.model import Verdict
