@@ -35,7 +35,7 @@ def test_a_forgotten_reference_is_a_leak_that_names_the_object_and_the_line(exam
     assert case.exhibit.holder.name == "references to class test_a.Thing"
     said = " ".join(ran.report.split())
     assert "how much 1 reference a run" in said
-    assert "taken at test_a.py:11 in test_forgets take(Thing)" in said
+    assert "taken test_a.py:11 in test_forgets take(Thing)" in said
 
 
 def test_a_forgotten_reference_to_what_lives_anyway_is_no_leak_and_is_in_the_casebook(example):

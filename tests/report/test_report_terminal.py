@@ -162,7 +162,7 @@ def test_a_group_is_named_with_its_tests():
 @pytest.mark.parametrize(
     ("alone", "shared", "told"),
     [
-        (600.0, 5_000.0, ["  keeps         600 B a run alone, 5.0 kB a run together with others"]),
+        (600.0, 5_000.0, ["  retains       600 B a run alone, 5.0 kB a run together with others"]),
         (600.0, 90.0, []),
         (20_000.0, 5_000.0, []),
         (None, None, []),
@@ -173,7 +173,7 @@ def test_what_others_hold_as_well_is_told_where_it_is_a_good_part(alone, shared,
     holder = replace(seen.holder, retained_bytes_per_run=alone, shared_bytes_per_run=shared)
     shown = list(exhibit_lines(case(exhibit=replace(seen, holder=holder)), 80))
 
-    assert [line for line in shown if line.startswith("  keeps")] == told
+    assert [line for line in shown if line.startswith("  retains")] == told
 
 
 def test_a_quiet_run_is_one_line():
@@ -229,7 +229,7 @@ def test_a_leak_shows_its_rate_holder_sites_proof_fix_and_command():
         "how much 20.0 MB [19.9 MB, 20.1 MB] a run, over 12 runs, 3 of them warm-ups",
         "held by shop.BUS._all",
         "shop/orders.py:40 in Order.refund, 19.0 MB a run",
-        "proved taking the 24 new entries out",
+        "proof taking the 24 new entries out",
         "fix Unsubscribe",
         "again pytest --leaktrace",
     ):
@@ -256,7 +256,7 @@ def test_c_code_that_allocates_is_shown_with_the_way_out_to_the_suspects_own_lin
     text = " ".join(" ".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(given,)))).split())
 
     way = "lower (shop/pricing.c:14), 16.0 MB a run by prepare by test_floor (tests/test_pricing.py:9)"
-    assert f"made in C {way} made at shop/orders.py:40 in Order.refund" in text
+    assert f"made in C {way} allocated shop/orders.py:40 in Order.refund" in text
 
 
 @pytest.mark.parametrize("verdict", [Verdict.STEADY, Verdict.ONE_TIME])
@@ -286,7 +286,7 @@ def test_a_test_that_is_steady_alone_comes_with_the_command_that_finds_out_why(c
     steady = case(verdict=Verdict.STEADY, reason="no", suspect_counter=counter, grew_by=grew_by, reproduce=command)
     shown = lines(book(mode="confirm", suspects=(suspect(),), cases=(steady,)))
 
-    assert shown[2:4] == [f"  in the suite  {said}: what ran before it matters", f"  which ones    {command}"]
+    assert shown[2:4] == [f"  in the suite  {said}: what ran before it matters", f"  find them     {command}"]
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_a_test_that_leaks_after_others_says_after_which(before, said):
     text = " ".join(lines(book(mode="confirm", suspects=(suspect(),), cases=(given,))))
 
     assert f"only after    {said}; alone it is steady" in text
-    assert "which ones    leaktrace bisect x" in text
+    assert "find them     leaktrace bisect x" in text
 
 
 def of(mark, **changes):
@@ -494,11 +494,11 @@ def test_a_line_that_made_far_more_or_far_less_than_what_grows_is_not_told(made,
     sites = (replace(exhibit().sites[0], bytes_per_run=made, adds=False),)
     given = case(per_run=rate, exhibit=replace(exhibit(), sites=sites))
 
-    assert any(line.startswith("  made at") for line in lines(book(mode="confirm", cases=(given,)))) is told
+    assert any(line.startswith("  allocated") for line in lines(book(mode="confirm", cases=(given,)))) is told
 
 
 def test_of_what_is_undecided_the_holder_is_named_for_it_may_tell():
     shown = lines(book(mode="confirm", cases=(case(verdict=Verdict.UNDECIDED),)))
 
     assert [line for line in shown if line.startswith("  held by")] == [f"  held by       {exhibit().holder.name}"]
-    assert not any(line.startswith("  alive by") for line in shown)
+    assert not any(line.startswith("  path") for line in shown)

@@ -45,11 +45,13 @@ def exhibit_lines(case: Case, width: int) -> Iterator[str]:
     if sites and adds and (sites[0].file, sites[0].line) == (adds[0].file, adds[0].line):
         adds = []  # one line makes it and adds it
     references = exhibit.holder is not None and exhibit.holder.kind.endswith("references")
-    added = "taken at" if references else "added at"
-    for label, site in [*(("made at", each) for each in sites), *((added, each) for each in adds)]:
+    added = "taken" if references else "added"
+    for label, site in [*(("allocated", each) for each in sites), *((added, each) for each in adds)]:
         yield from _site(label, site, width)
     if exhibit.proof.status != "untried":
-        yield from _labelled(exhibit.proof.status, exhibit.proof.detail, width)
+        yield from _labelled(
+            "proof" if exhibit.proof.status == "proved" else exhibit.proof.status, exhibit.proof.detail, width
+        )
     if exhibit.fix:
         yield from _labelled("fix", exhibit.fix, width)
     if exhibit.notes and exhibit.holder is None and not (worthy or exhibit.native):
@@ -65,7 +67,7 @@ def _path(path: tuple[Hop, ...], width: int) -> Iterator[str]:
         lead = "" if number == 0 else "'> " if number == len(shown) - 1 else "|- "
         text = f"{step} : {hop.type}" if hop.type else step
         label = f"{hop.leaking}: {hop.reason}" if hop.reason else hop.leaking
-        first = f"{INDENT}{'alive by':<{LABEL}}" if number == 0 else margin
+        first = f"{INDENT}{'path':<{LABEL}}" if number == 0 else margin
         yield from wrapped(f"{text}  [{label}]", first=f"{first}{lead}", indent=f"{margin}      ", width=width)
         if hop.leaking == "UNKNOWN":
             bar = "|  " if number < len(shown) - 1 else "   "
@@ -76,7 +78,7 @@ def _shared(holder: Holder, width: int) -> Iterator[str]:
     """What dropping the holder's entries would not free, where that is a good part of what they lead to."""
     alone, shared = holder.retained_bytes_per_run, holder.shared_bytes_per_run
     if alone is not None and shared is not None and shared >= max(LEAST_SHARED_BYTES, alone / 2):
-        yield from _labelled("keeps", f"{size(alone)} a run alone, {size(shared)} a run together with others", width)
+        yield from _labelled("retains", f"{size(alone)} a run alone, {size(shared)} a run together with others", width)
 
 
 def _site(label: str, site: Site, width: int) -> Iterator[str]:

@@ -153,7 +153,7 @@ def block(case: Case, others: Sequence[Case] = ()) -> Iterator[str]:
     yield from _also(case, others)
     if case.verdict in ACCUSED:
         yield from _after(case)
-        yield from _labelled("which ones" if case.reproduce.startswith(BISECT) else "again", case.reproduce)
+        yield from _labelled("find them" if case.reproduce.startswith(BISECT) else "again", case.reproduce)
     yield ""
 
 
@@ -204,7 +204,7 @@ def _in_the_suite(case: Case) -> Iterator[str]:
         seen = "it grew"
     yield from _labelled("in the suite", f"{seen}: what ran before it matters")
     if case.reproduce.startswith(BISECT):
-        yield from _labelled("which ones", case.reproduce)
+        yield from _labelled("find them", case.reproduce)
 
 
 def _after(case: Case) -> Iterator[str]:
