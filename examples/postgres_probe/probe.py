@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from leaktrace.probes.model import Counter, Thing
+from leaktrace import Counter, Thing
 from server import Server
 
 
