@@ -18,7 +18,9 @@ KINDS = {kind.name: kind for kind in kinds()}
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_valid_file_of_each_kind_is_read(tmp_path, name):
-    for number, data in enumerate(KINDS[name].valid):
+    valid = KINDS[name].valid
+    assert valid
+    for number, data in enumerate(valid):
         path = tmp_path / f"file-{number}"
         path.write_bytes(data)
         KINDS[name].read(path)

@@ -577,6 +577,8 @@ def test_folders_that_are_no_runs_are_not_removed(tmp_path):
 def test_pruning_where_nothing_is_harms_nothing(tmp_path):
     prune(tmp_path / "none", 3)
 
+    assert list(tmp_path.iterdir()) == []
+
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give a folder away")
 def test_a_folder_of_another_user_is_not_removed(tmp_path):

@@ -228,7 +228,9 @@ def test_a_file_that_is_only_read_has_no_record(own, child):
     assert not [path for path in (own / UNDO).rglob("*") if path.name.startswith("f")]
 
 
-def test_a_call_that_fails_fails_as_it_would(child):
+def test_a_call_that_fails_fails_as_it_would(child, place):
+    before = picture(place)
+
     child(
         """
         for fails in (lambda: os.remove('absent'), lambda: open('absent/x', 'w'), lambda: os.rename('no', 'where')):
@@ -240,6 +242,8 @@ def test_a_call_that_fails_fails_as_it_would(child):
                 raise SystemExit('it did not fail')
         """
     )
+
+    assert picture(place) == before
 
 
 def test_functions_that_a_test_replaces_are_not_ours(place, own, child):
