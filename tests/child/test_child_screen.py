@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from leaktrace.child.measure import Grace, Readings, RunFailed
-from leaktrace.child.screen import Patience, Screen
+from leaktrace.child.measure import Readings, RunFailed, WaitBudget
+from leaktrace.child.screen import RepeatPlan, Screen
 from leaktrace.child.screening import Screening, often_rises, rulings_of
 from leaktrace.probes.handles import HandlesProbe
 from leaktrace.probes.memory import BlocksProbe, RssProbe
@@ -74,7 +74,7 @@ def runs_needed(work, *, batch=4):
             work(runs[0])
             runs[0] += 1
 
-        assert screen_of().screen(run, patience=lambda _s: Patience(batch)) is None
+        assert screen_of().screen(run, plan=lambda _s: RepeatPlan(batch)) is None
         return runs[0]
 
     return min(once() for _ in range(5))
@@ -121,7 +121,7 @@ def test_what_stops_growing_is_followed_for_two_batches():
 def test_a_slow_test_is_read_after_each_repeat():
     kept = []
 
-    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), patience=lambda _s: Patience(1, 1))
+    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), plan=lambda _s: RepeatPlan(1, 1))
 
     assert grown is not None
     assert grown.batch_runs == 1
@@ -164,7 +164,7 @@ class Scripted:
 def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, followed):
     probes = [Scripted(BLOCKS, *blocks), Scripted(HEAP_BYTES, *heap)]
 
-    grown = scripted_screen(*probes).screen(lambda: None, patience=lambda _s: Patience(4))
+    grown = scripted_screen(*probes).screen(lambda: None, plan=lambda _s: RepeatPlan(4))
 
     assert (grown is not None) is followed
 
@@ -172,7 +172,7 @@ def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, foll
 def test_counters_that_rise_in_turn_are_let_go():
     probes = [Scripted(BLOCKS, 0, 2, 2, 2), Scripted(HEAP_BYTES, 0, 0, 96, 96)]
 
-    assert scripted_screen(*probes).screen(lambda: None, patience=lambda _s: Patience(1)) is None
+    assert scripted_screen(*probes).screen(lambda: None, plan=lambda _s: RepeatPlan(1)) is None
 
 
 def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_most_readings():
@@ -180,7 +180,7 @@ def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_most_readings():
     probes = [Scripted(BLOCKS, 0, 2, 4, 4, 4, 6, 6, 8)]
     screen = scripted_screen(*probes, more=1)
 
-    assert screen.screen(lambda: runs.append(0), patience=lambda _s: Patience(1, 1, hasty=True)) is None
+    assert screen.screen(lambda: runs.append(0), plan=lambda _s: RepeatPlan(1, 1, hasty=True)) is None
     assert len(runs) == 6
 
 
@@ -192,7 +192,7 @@ def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_most_readings():
 def test_one_small_object_a_run_of_a_slow_test_is_followed_though_malloc_rounds(heap):
     probes = [Scripted(BLOCKS, 0), Scripted(HEAP_BYTES, *heap, *(heap[-1] + 32 * n for n in range(1, 9)))]
 
-    assert scripted_screen(*probes).screen(lambda: None, patience=lambda _s: Patience(1, 1, hasty=True)) is not None
+    assert scripted_screen(*probes).screen(lambda: None, plan=lambda _s: RepeatPlan(1, 1, hasty=True)) is not None
 
 
 def test_a_slow_tests_leak_is_followed_to_the_end_though_one_reading_does_not_rise():
@@ -202,7 +202,7 @@ def test_a_slow_tests_leak_is_followed_to_the_end_though_one_reading_does_not_ri
         lambda readings, _batch, _spent: (True, readings.taken < 20),
     )
 
-    grown = screen.screen(lambda: None, patience=lambda _s: Patience(1, 1, hasty=True))
+    grown = screen.screen(lambda: None, plan=lambda _s: RepeatPlan(1, 1, hasty=True))
 
     assert grown is not None
     assert grown.readings.taken == 20
@@ -241,13 +241,13 @@ class Lingering:
 
 def test_what_never_comes_down_is_waited_for_ever_shorter_and_what_does_as_long_as_ever():
     def waits(*, comes_down):
-        probe, grace = Lingering(comes_down=comes_down), Grace(0.2, 0.0125)
+        probe, waiting = Lingering(comes_down=comes_down), WaitBudget(0.2, 0.0125)
         readings = Readings([probe], rows=10)
         readings.take()
         for _ in range(7):
             probe.value += 1
             readings.take()
-            grace.settle(readings, 0)
+            waiting.settle(readings, 0)
         return probe.waits
 
     assert waits(comes_down=False) == [0.2, 0.1, 0.05, 0.025, 0.0125, 0.0125, 0.0125]
@@ -298,7 +298,7 @@ def suspicious_at_last(blocks):
 def test_growth_that_goes_on_is_kept_with_its_readings():
     kept = []
 
-    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), patience=lambda _s: Patience(4))
+    grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), plan=lambda _s: RepeatPlan(4))
 
     assert grown is not None
     assert grown.readings.taken > 4
@@ -310,7 +310,7 @@ def test_what_is_filled_once_is_let_go():
 
     assert (
         screen_of().screen(
-            lambda: filled.setdefault("once", [object() for _ in range(500)]), patience=lambda _s: Patience(4)
+            lambda: filled.setdefault("once", [object() for _ in range(500)]), plan=lambda _s: RepeatPlan(4)
         )
         is None
     )
@@ -321,13 +321,13 @@ def test_a_failing_repeat_is_told():
         raise RunFailed("call failed")
 
     with pytest.raises(RunFailed, match="call failed"):
-        screen_of().screen(fail, patience=lambda _s: Patience(4))
+        screen_of().screen(fail, plan=lambda _s: RepeatPlan(4))
 
 
 def test_the_collector_is_given_back_as_it_was():
     before = gc.get_freeze_count()
     screen = screen_of()
-    screen.screen(lambda: None, patience=lambda _s: Patience(3))
+    screen.screen(lambda: None, plan=lambda _s: RepeatPlan(3))
     screen.thaw()
 
     assert gc.get_freeze_count() <= before

@@ -68,7 +68,7 @@ class Jobs:
         Returns:
             Why a counter of memory cannot be read in replays, by its name.
         """
-        unread = Screening(self._session, self._quiet).rehearse()
+        unread = Screening(self._session, self._quiet).dry_run()
         caches.empty(thoroughly=True)
         since = time.perf_counter()
         collect()

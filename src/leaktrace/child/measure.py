@@ -112,7 +112,7 @@ def readable(probes: Sequence[Probe]) -> tuple[list[Probe], dict[str, str]]:
     return [probe for probe in probes if probe.counter.name not in unread], unread
 
 
-class Grace:
+class WaitBudget:
     """How long readings wait for threads that end and children that exit; what did not help is tried ever shorter.
 
     Where each run leaves a descriptor behind, every reading would wait in vain.
@@ -208,25 +208,25 @@ def measure(
     """
     readings = Readings(probes)
     begin(tell, probes, warmups=task.warmups, batch_runs=task.batch_runs, unread=unread)
-    effort, grace, runs = Effort(clock), Grace(GRACE_S, GRACE_S), 0
+    effort, waiting, runs = Effort(clock), WaitBudget(GRACE_S, GRACE_S), 0
     frozen = False
     try:
-        _read(readings, tell, runs, grace)
+        _read(readings, tell, runs, waiting)
         for _ in range(task.warmups):
             run()
             runs += 1
-            _read(readings, tell, runs, grace)
+            _read(readings, tell, runs, waiting)
         frozen = _freeze()
         for steps in REHEARSED:
             _rehearse(readings, steps, wants_more)
-            _peek(readings, grace)
+            _peek(readings, waiting)
         more = 1
         while more and readings.taken < MAX_READINGS:
             for _ in range(more):
                 for _ in range(task.batch_runs):
                     run()
                     runs += 1
-                _read(readings, tell, runs, grace)
+                _read(readings, tell, runs, waiting)
                 spent = _spent(task, readings, effort.spent_s())
                 if spent is not None:
                     tell("spent", {"why": spent})
@@ -240,21 +240,21 @@ def measure(
     return readings
 
 
-def _read(readings: Readings, tell: Tell, runs: int, grace: Grace) -> None:
+def _read(readings: Readings, tell: Tell, runs: int, waiting: WaitBudget) -> None:
     settle()
     readings.take()
     if readings.taken > 1:
         for i in range(len(readings.probes)):
-            grace.settle(readings, i)
+            waiting.settle(readings, i)
     tell("reading", {"values": readings.row(readings.taken - 1), "runs": runs})
 
 
-def _peek(readings: Readings, grace: Grace) -> None:
+def _peek(readings: Readings, waiting: WaitBudget) -> None:
     """Take a reading as the others are taken, which the next one replaces."""
     settle()
     readings.take()
     for i in range(len(readings.probes)):
-        grace.settle(readings, i)
+        waiting.settle(readings, i)
     readings.row(readings.taken - 1)
     readings.taken -= 1
 

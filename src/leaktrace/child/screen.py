@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaktrace.child import caches
-from leaktrace.child.measure import Effort, Grace, Readings
+from leaktrace.child.measure import Effort, Readings, WaitBudget
 from leaktrace.pristine import gc, time
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe
@@ -46,7 +46,7 @@ FULL_EVERY = 100
 """A full collection may come again after this many times its own duration: what died frozen has to go some time."""
 
 
-class Patience(NamedTuple):
+class RepeatPlan(NamedTuple):
     """How often a test is repeated.
 
     Attributes:
@@ -103,7 +103,7 @@ class Screen:
         self.followed_s = 0.0
         """How long the last test was followed, after it had grown."""
         self._ours = False
-        self._patience = Patience(batch=1)
+        self._plan = RepeatPlan(batch=1)
         self._next_full = 0.0 if collected_s is None else clock() + collected_s * FULL_EVERY
         self._rss = next(i for i, probe in enumerate(self._probes) if probe.counter.name == RSS_BYTES.name)
         self._heap = next((i for i, probe in enumerate(self._probes) if probe.counter.name == HEAP_BYTES.name), None)
@@ -126,14 +126,14 @@ class Screen:
         self,
         run: Callable[[], None],
         *,
-        patience: Callable[[float], Patience],
+        plan: Callable[[float], RepeatPlan],
         namespaces: Sequence[Mapping[str, object]] = (),
     ) -> Grown | None:
         """Repeat a test; None when it is clean.
 
         Args:
             run: one repeat.
-            patience: how often, given the seconds that one repeat takes; the run before may have imported and waited.
+            plan: how often, given the seconds that one repeat takes; the run before may have imported and waited.
             namespaces: globals that the test sees, to whose values references may be forgotten.
 
         Raises:
@@ -144,11 +144,11 @@ class Screen:
                 probe.refresh(namespaces)
         self.followed_s = 0.0
         self._freeze()
-        if self._is_quiet(run, patience):
+        if self._is_quiet(run, plan):
             return None
         since = self._clock()
         try:
-            return self._follow(run, self._patience)
+            return self._follow(run, self._plan)
         finally:
             self.followed_s = self._clock() - since
 
@@ -166,14 +166,14 @@ class Screen:
         gc.freeze()
         self._ours = True
 
-    def _is_quiet(self, run: Callable[[], None], patience: Callable[[float], Patience]) -> bool:
+    def _is_quiet(self, run: Callable[[], None], plan: Callable[[float], RepeatPlan]) -> bool:
         """Whether no counter rose twice: one batch is enough where nothing moved, as a fall can hide a rise.
 
         It may have stood still in between, where something of the same size went by itself; and have fallen where
         malloc's bytes grew alone, for those of a small native leak waver, or where it has gained as if it had grown in
         each batch: what fell may have come and gone beside the test.
         """
-        two, risen, native, warming, grace = self._two, 0, 0, 0, Grace(GRACE_S, LEAST_GRACE_S)
+        two, risen, native, warming, waiting = self._two, 0, 0, 0, WaitBudget(GRACE_S, LEAST_GRACE_S)
         rounds = iter(range(ROUNDS + 1))  # made before the first reading: an iterator is a block
         two.taken = self._rise[0] = 0
         caches.empty(thoroughly=False)
@@ -181,8 +181,8 @@ class Screen:
         # from here, for an exception that is kept makes an object of each frame that has called it.
         since = self._clock()
         run()
-        self._patience = patience(self._clock() - since)
-        batch = self._patience.batch
+        self._plan = plan(self._clock() - since)
+        batch = self._plan.batch
         heavy = self._probes[self._rss].read() + HEAVY_BYTES  # type: ignore[operator]  # before the first reading, too
         self._read(two)
         for number in rounds:
@@ -193,7 +193,7 @@ class Screen:
                 if self._probes[self._rss].read() > heavy:  # type: ignore[operator]  # resident memory can be read
                     return False
             self._read(two)
-            now = self._risen(two, grace)
+            now = self._risen(two, waiting)
             alike = self._is_alike(two)
             warming += not alike
             native += now > 0 and self._grew_outside(two)
@@ -245,11 +245,11 @@ class Screen:
         collect()
         readings.take()
 
-    def _risen(self, readings: Readings, grace: Grace) -> int:
+    def _risen(self, readings: Readings, waiting: WaitBudget) -> int:
         """Which counters have risen, as bits of a small number: a set would be a block."""
         risen = 0
         for i, probe in enumerate(self._probes):
-            grace.settle(readings, i)
+            waiting.settle(readings, i)
             least = LEAST.get(probe.counter.name, 1)
             risen |= (readings.step(i) >= least) << i
         return risen
@@ -266,10 +266,10 @@ class Screen:
             if probe.counter.exact
         )
 
-    def _follow(self, run: Callable[[], None], patience: Patience) -> Grown | None:
+    def _follow(self, run: Callable[[], None], plan: RepeatPlan) -> Grown | None:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
-        batch, runs = patience.follow_batch, 2 + 2 * patience.batch
-        followed, effort, grace = self._followed, Effort(self._clock), Grace(GRACE_S, LEAST_GRACE_S)
+        batch, runs = plan.follow_batch, 2 + 2 * plan.batch
+        followed, effort, waiting = self._followed, Effort(self._clock), WaitBudget(GRACE_S, LEAST_GRACE_S)
         suspicious, more, spent = True, 1, None  # made before the first reading, as all that is kept must be
         followed.taken = 0
         followed.take()
@@ -283,8 +283,8 @@ class Screen:
                 run()
             runs += batch
             self._read(followed, thoroughly=True)
-            self._risen(followed, grace)
-            if patience.hasty and followed.rises() < MOSTLY * (followed.taken - 1):
+            self._risen(followed, waiting)
+            if plan.hasty and followed.rises() < MOSTLY * (followed.taken - 1):
                 return None
             if runs >= self._follow_runs or followed.taken >= followed.rows:
                 spent = "runs"

@@ -11,7 +11,7 @@ import pytest
 from leaktrace.child.measure import Readings, RunFailed, Tell, begin, readable, record
 from leaktrace.child.pytest_private import QuietRuns, namespaces_of, tear_down
 from leaktrace.child.repeat import Repeat
-from leaktrace.child.screen import Grown, Patience, Screen
+from leaktrace.child.screen import Grown, RepeatPlan, Screen
 from leaktrace.explain.forgotten_references import is_installed
 from leaktrace.heap.safe import class_name
 from leaktrace.pristine import sys, time
@@ -74,7 +74,7 @@ class Screening:
             again = Repeat(self._quiet, [item])
             grown = screen.screen(
                 again.run,
-                patience=lambda s: self._patience(min(s, task.duration_s or s)),
+                plan=lambda s: self._plan(min(s, task.duration_s or s)),
                 namespaces=namespaces_of(item),
             )
             self._tell(grown, tell)
@@ -94,7 +94,7 @@ class Screening:
             return False
         return True
 
-    def rehearse(self) -> dict[str, str]:
+    def dry_run(self) -> dict[str, str]:
         """Screen what does nothing, so that what this makes for itself is not made in the first test of each worker.
 
         Returns:
@@ -102,7 +102,7 @@ class Screening:
         """
         screen = self._made()
         for _ in range(REHEARSALS):
-            screen.screen(_nothing, patience=lambda _s: Patience(1))
+            screen.screen(_nothing, plan=lambda _s: RepeatPlan(1))
             screen.thaw()
         screen.close()
         return self._unread
@@ -145,7 +145,7 @@ class Screening:
         tell("failure", {"why": why})
         tell("end", {})
 
-    def _patience(self, duration_s: float) -> Patience:
+    def _plan(self, duration_s: float) -> RepeatPlan:
         """How many repeats a clean test gets, and each batch of one that grew, by the time that one repeat takes.
 
         Four meet a leak of 1 per 4 runs wherever it starts. They are for short tests, and for all but slow ones while
@@ -153,12 +153,12 @@ class Screening:
         tests that grew has cost is not held against the others.
         """
         if duration_s >= SLOW_S:
-            return Patience(1, 1, hasty=True)
+            return RepeatPlan(1, 1, hasty=True)
         long = duration_s >= LONG_S
         screening_s = self._spent_s - self._followed_s
         if duration_s < SHORT_S or screening_s + 5 * duration_s < HEAD_START_S + AMPLE * self._plain_s:
-            return Patience(4, 1) if long else Patience(4)
-        return Patience(1, 1) if long else Patience(2)
+            return RepeatPlan(4, 1) if long else RepeatPlan(4)
+        return RepeatPlan(1, 1) if long else RepeatPlan(2)
 
     def _judged(self, readings: Readings, batch: int, spent: str | None) -> tuple[bool, int]:
         """Whether what was read may be a leak, and how many further batches are wanted."""

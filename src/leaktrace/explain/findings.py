@@ -170,7 +170,7 @@ def _removal(name: str, candidate: Candidate) -> proof.Removal:
 
 
 def _restore(grower: Grower, *, rehearsing: bool = False) -> None:
-    """Put the content back that the container had after the first batch; in a rehearsal, the one that it has."""
+    """Put the content back that the container had after the first batch; in a dry run, the one that it has."""
     content = grower.handler.copy(grower.container) if rehearsing else grower.content
     grower.handler.restore(grower.container, content)
 

@@ -30,14 +30,14 @@ class Removal:
         holder: name of what they are taken out of.
         entries: how many; 0 where they are cut off as a whole.
         act: does it; may raise anything.
-        rehearse: goes the same way and takes nothing out: what the interpreter keeps of a first call is there then.
+        dry_run: goes the same way and takes nothing out: what the interpreter keeps of a first call is there then.
         whole: whether older entries go with them.
     """
 
     holder: str
     entries: int
     act: Callable[[], object]
-    rehearse: Callable[[], object] = int
+    dry_run: Callable[[], object] = int
     whole: bool = False
 
 
@@ -76,7 +76,7 @@ def prove(
     scales = _Scales(settle, heap_bytes)
     for removal in () if watched else removals:
         with contextlib.suppress(Exception):  # the removal itself tells
-            removal.rehearse()
+            removal.dry_run()
     if not watched and not (expected.bytes_exclusive and scales.balance()):
         return Proof(status="untried", detail="what is leaked can neither be counted nor weighed")
     for number, removal in numbered:

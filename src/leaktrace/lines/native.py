@@ -61,7 +61,7 @@ def lines_by_elimination(
     try:
         watch = LineWatch([native_bytes], places, budget_s=budget_s, signed=True)
         watch(run)  # fills the watch's own tables, which are native memory as well
-        rehearsed, runs = dict(watch.found[0]), 0
+        before, runs = dict(watch.found[0]), 0
         while runs < _RUNS and time.perf_counter() < until:
             watch(run)
             runs += 1
@@ -71,7 +71,7 @@ def lines_by_elimination(
     for stack, total in watch.found[0].items():
         part = places.of_suspect(stack)
         if part and not _OPENING.match(sources.code(*part[0])):
-            net = (total - rehearsed.get(stack, 0)) / runs if runs else total
+            net = (total - before.get(stack, 0)) / runs if runs else total
             by_line[part[0]] = (by_line.get(part[0], (0.0, part))[0] + net, part)
     kept = [(frame, net, stack) for frame, (net, stack) in by_line.items() if net >= growth_bytes / 4]
     kept.sort(key=lambda entry: (-entry[1], entry[0]))

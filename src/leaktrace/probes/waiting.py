@@ -1,4 +1,4 @@
-"""Patience: wait for what is on its way out, no longer than was granted and no longer than it takes."""
+"""Wait for what is on its way out, no longer than was granted and no longer than it takes."""
 
 from __future__ import annotations
 

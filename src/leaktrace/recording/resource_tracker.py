@@ -73,7 +73,7 @@ class ResourceTracker:
         self._frugal, self._complain = frugal, complain
         self._tracked: list[TrackedProbe] = []
         self._reads: tuple[tuple[TrackedProbe, Callable[[], Value]], ...] = ()
-        self._awake: tuple[tuple[TrackedProbe, Callable[[], Value]], ...] = ()
+        self._always_there: tuple[tuple[TrackedProbe, Callable[[], Value]], ...] = ()
         self._modules = 0
         self._test: _Born = {}
         self._setups: list[_Born] = []
@@ -102,11 +102,11 @@ class ResourceTracker:
         self._reads = tuple((tracked, tracked.probe.read) for tracked in self._tracked)
         self._modules = len(sys.modules)
         self._wake()
-        self._looking.forgive()
+        self._looking.reset()
 
     def _wake(self) -> None:
         """Leave out what cannot be read (no GPU framework is loaded) until a new module may have changed that."""
-        self._awake = tuple(
+        self._always_there = tuple(
             (tracked, read)
             for tracked, read in self._reads
             if tracked.probe in self._third_party or isinstance(read(), int)
@@ -189,7 +189,7 @@ class ResourceTracker:
         What a closed fixture failed to give back goes into its account.
         """
         if len(sys.modules) == self._modules:
-            for tracked, read in self._awake:
+            for tracked, read in self._always_there:
                 if read() != tracked.count or tracked.young:
                     break
             else:
@@ -204,7 +204,7 @@ class ResourceTracker:
             self._keep(row, account, held | self._unpaid(loan))
         self._closed.clear()
         born, self._test = self._test, {}
-        self._take(born, patient=True)
+        self._take(born, waiting=True)
         born = {key: thing for key, thing in born.items() if self._is_here(key)}
         self._keep(row, None, born)
         return tuple(born.values())
@@ -231,7 +231,7 @@ class ResourceTracker:
                 continue
             here = self._looking.listed(tracked) if lent else None
             alive = len(lent.keys() & here.keys()) if here else 0
-            if alive and self._looking.patient:
+            if alive and self._looking.can_wait:
                 now, since = read(), self._clock()
                 if isinstance(now, int):
                     tracked.probe.settle(GRACE_S, at_most=now - alive)  # type: ignore[attr-defined]
@@ -240,15 +240,15 @@ class ResourceTracker:
             unpaid.update({(number, key): thing for key, thing in lent.items() if here and key in here})
         return unpaid
 
-    def _take(self, owner: _Born, *, patient: bool = False) -> bool:
+    def _take(self, owner: _Born, *, waiting: bool = False) -> bool:
         """Give what is new to `owner`; whether anything had to be listed."""
         looked = False
         for number, (tracked, read) in enumerate(self._reads):
             now = read()
-            if now == tracked.count and not (patient and tracked.young):
+            if now == tracked.count and not (waiting and tracked.young):
                 continue
             looked = True
-            if patient and tracked.rose(now):
+            if waiting and tracked.rose(now):
                 now = self._looking.settled(tracked, read)
             rose = tracked.rose(now)
             amount = now - (tracked.count if isinstance(tracked.count, int) else 0) if isinstance(now, int) else 0
@@ -256,7 +256,7 @@ class ResourceTracker:
             tracked.count = now
             if new:
                 tracked.young_until = self._clock() + YOUNG_S
-            if patient:
+            if waiting:
                 tracked.young = self._clock() < tracked.young_until
             if tracked.floor and rose:
                 self._serial += 1

@@ -12,7 +12,7 @@ from leaktrace.probes.waiting import wait_for_fall
 
 GRACE_S = 0.08
 """Wait for what is on its way out at the end of a test whose count rose."""
-PATIENCE_S = 3.0
+WAIT_IN_VAIN_S = 3.0
 """Waiting in vain, in all; what ends later than that is found gone at the end of the run."""
 LOOKING_S = 2.0
 LOOKING_SHARE = 0.02
@@ -53,11 +53,11 @@ class LookingTime:
         self._looking_s = self._waited_s = 0.0
 
     @property
-    def patient(self) -> bool:
+    def can_wait(self) -> bool:
         """Whether there is time left to wait in vain."""
-        return self._waited_s < PATIENCE_S
+        return self._waited_s < WAIT_IN_VAIN_S
 
-    def forgive(self) -> None:
+    def reset(self) -> None:
         """What was looked at until now, before the first test, does not count."""
         self._looking_s = 0.0
 
@@ -67,7 +67,7 @@ class LookingTime:
 
     def settled(self, tracked: TrackedProbe, read: Callable[[], Value]) -> Value:
         """The count after the things on their way out have had their time."""
-        if not self.patient:
+        if not self.can_wait:
             return read()
         since, mark = self._clock(), tracked.count if isinstance(tracked.count, int) else 0
         if tracked.floor:

@@ -148,11 +148,11 @@ def stopped(hearing: CounterCase) -> CounterVerdict | None:
 def quiet_batches_wanted(hearing: CounterCase) -> int:
     """Batches without growth after which growth has stopped rather than paused."""
     curve, rules = hearing.curve, hearing.rules
-    patient = rules.min_batches
+    quiet_batches = rules.min_batches
     if hearing.over is None:
-        patient = max(patient, ceil(rules.late_quiet_runs / curve.batch_runs))
+        quiet_batches = max(quiet_batches, ceil(rules.late_quiet_runs / curve.batch_runs))
     # A pause of whole batches began in the batch before and ended in the batch after: it was up to two longer.
-    return max(patient, rules.pause_factor * curve.longest_pause + 2)
+    return max(quiet_batches, rules.pause_factor * curve.longest_pause + 2)
 
 
 def fell_once(hearing: CounterCase) -> CounterVerdict | None:
