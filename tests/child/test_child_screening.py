@@ -24,7 +24,7 @@ class Worker:
     def repeats_of(self, duration_s):
         """How many a test gets, one repeat of which takes so long."""
         self.screening._plain_s += duration_s
-        return self.screening._patience(duration_s)
+        return self.screening._plan(duration_s)
 
 
 def test_every_test_gets_four_repeats_while_the_worker_is_young():
