@@ -1,4 +1,7 @@
-"""How names from elsewhere are shown: what could move a cursor, ring a bell or turn a line around is spelled out."""
+"""The words that everything of ours is written in: sizes, counts, plurals, lines, and names from elsewhere.
+
+In those, what could move a cursor, ring a bell or turn a line around is spelled out.
+"""
 
 from __future__ import annotations
 
@@ -53,3 +56,46 @@ def _as_json(found: re.Match[str]) -> str:
         code -= 0x10000
         return f"\\u{0xD800 + (code >> 10):04x}\\u{0xDC00 + (code & 0x3FF):04x}"
     return f"\\u{code:04x}"
+
+
+def size(value: float) -> str:
+    """Bytes in the decimal unit that leaves two to four digits: `20.0 MB`, `1.9 kB`, `32 bytes`."""
+    for unit, bytes_ in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if abs(value) >= bytes_:
+            return f"{value / bytes_:,.1f} {unit}"
+    return "1 byte" if value == 1 else f"{number(value)} bytes"
+
+
+def megabytes(value: float) -> str:
+    """Bytes as the oldest line of the report has them, `712MB`, with one decimal below ten: `9.5MB`."""
+    amount = value / 1_000_000
+    return f"{amount:.0f}MB" if round(abs(amount), 1) >= 10 else f"{amount:.1f}MB"  # noqa: PLR2004
+
+
+def number(value: float) -> str:
+    """Whole where it is whole or large, else two significant digits or so."""
+    if value == round(value) or abs(value) >= 100:  # noqa: PLR2004 - three digits say enough
+        return f"{round(value):,}"
+    return f"{value:.1f}".removesuffix(".0") if abs(value) >= 1 else f"{value:.2g}"
+
+
+def count(value: int, noun: str, plural: str | None = None) -> str:
+    """`1 run`, `9 runs`, `3 batches`."""
+    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
+
+
+def wrapped(text: str, *, indent: str, width: int, first: str | None = None) -> list[str]:
+    """Lines of at most `width` columns; a word longer than a line (a node id) stands on its own, whole.
+
+    What a terminal would not show as it is gets spelled out first: a line's end in a name does not end the line.
+    """
+    import textwrap  # noqa: PLC0415 - the process that is watched needs it only at its end
+
+    return textwrap.wrap(
+        escaped(text),
+        width=width,
+        initial_indent=indent if first is None else first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    ) or [first or indent]

@@ -14,9 +14,10 @@ from leaktrace.lines.model import Frame, Site
 from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
 from leaktrace.report.exhibit import exhibit_lines
-from leaktrace.report.words import amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Note, Suspect
 from leaktrace.verdict.model import Rate, Verdict
+from leaktrace.verdict.words import named_amount
+from leaktrace.words import count, megabytes, size, wrapped
 
 
 MB = 1_000_000
@@ -162,7 +163,7 @@ def test_a_group_is_named_with_its_tests():
 @pytest.mark.parametrize(
     ("alone", "shared", "told"),
     [
-        (600.0, 5_000.0, ["  retains       600 B a run alone, 5.0 kB a run together with others"]),
+        (600.0, 5_000.0, ["  retains       600 bytes a run alone, 5.0 kB a run together with others"]),
         (600.0, 90.0, []),
         (20_000.0, 5_000.0, []),
         (None, None, []),
@@ -421,15 +422,19 @@ def test_megabytes_have_one_decimal_below_ten(bytes_, text):
 
 @pytest.mark.parametrize(
     ("bytes_", "text"),
-    [(32, "32 B"), (1_900, "1.9 kB"), (20e6, "20.0 MB"), (3.21e9, "3.2 GB"), (-1_900, "-1.9 kB"), (0, "0 B")],
+    [(32, "32 bytes"), (1_900, "1.9 kB"), (20e6, "20.0 MB"), (3.21e9, "3.2 GB"), (-1_900, "-1.9 kB"), (0, "0 bytes")],
 )
 def test_a_size_has_the_unit_that_suits_it(bytes_, text):
     assert size(bytes_) == text
 
 
 def test_amounts_and_plurals_read_as_written_by_hand():
-    assert (amount("blocks", 1234.5), amount("blocks", 3.0), amount("heap_bytes", 3.0)) == ("1,234.5", "3", "3 B")
-    assert (plural(1, "test"), plural(1200, "test")) == ("1 test", "1,200 tests")
+    assert (named_amount("blocks", 1234.5), named_amount("blocks", 3.0), named_amount("heap_bytes", 3.0)) == (
+        "1,234",
+        "3",
+        "3 bytes",
+    )
+    assert (count(1, "test"), count(1200, "test")) == ("1 test", "1,200 tests")
 
 
 def test_wrapping_breaks_no_word():

@@ -21,7 +21,7 @@ from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import WEIGHT, group_of, judge_kinds
 from leaktrace.verdict.model import Rate, Record, Ruling, Verdict
 from leaktrace.verdict.rules import Rules
-from leaktrace.verdict.words import size
+from leaktrace.words import size
 
 
 DEFAULT_LIMIT_BYTES = 10_000_000

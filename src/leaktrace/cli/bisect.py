@@ -21,8 +21,7 @@ from leaktrace.replay.collection import collect_tests
 from leaktrace.replay.pool import Bounds, Pool
 from leaktrace.replay.protocol import Settings, Target
 from leaktrace.report.terminal import WIDTH, block
-from leaktrace.report.words import plural, wrapped
-from leaktrace.words import escaped
+from leaktrace.words import count, escaped, wrapped
 
 
 ABOUT = (
@@ -118,13 +117,13 @@ def run(options: argparse.Namespace, args: Sequence[str]) -> int:
     for line in lines(found, target, before, order):
         sys.stdout.write(f"{escaped(line)}\n")
     known = f" and {found.known} known from earlier calls (--fresh makes them again)" if found.known else ""
-    sys.stdout.write(f"{plural(found.children, 'trial')}{known}, {time.monotonic() - began:.0f} s\n")
+    sys.stdout.write(f"{count(found.children, 'trial')}{known}, {time.monotonic() - began:.0f} s\n")
     return 0 if found.outcome == "found" else 1
 
 
 def lines(found: Bisected, target: Target, before: Sequence[Target], order: str) -> Iterator[str]:
     """The answer in words."""
-    name, others = target.nodeid, f"{plural(len(before), 'test')} before it, {order}"
+    name, others = target.nodeid, f"{count(len(before), 'test')} before it, {order}"
     if found.outcome == "failed":
         yield from _said(f"{name} could not be judged: {found.symptom}")
     elif found.outcome == "alone":

@@ -14,7 +14,7 @@ import pytest
 from leaktrace.options import Mode
 from leaktrace.plugin.interruptions import Interruptions
 from leaktrace.plugin.report import ReportPlugin, flush, write_section
-from leaktrace.words import escaped
+from leaktrace.words import count, escaped
 
 
 if TYPE_CHECKING:
@@ -109,7 +109,6 @@ def _confirmed(plugin: ReportPlugin, interruptions: Interruptions) -> Findings:
 def _announce(plugin: ReportPlugin, found: Findings) -> None:
     """What the watch has seen, before the first replay: a kill during the replays must not take that along."""
     from leaktrace.report.terminal import leaked  # noqa: PLC0415
-    from leaktrace.report.words import plural  # noqa: PLC0415
 
     reporter = plugin.terminal()
     suspects = [each for each in found.suspects if each.kind != "state"]
@@ -118,7 +117,7 @@ def _announce(plugin: ReportPlugin, found: Findings) -> None:
     lines = [line for each in suspects[:SHOWN] for line in leaked(each)]
     if len(suspects) > SHOWN:
         lines.append(f"and {len(suspects) - SHOWN} more")
-    write_section(reporter, f"leaktrace: {plural(len(suspects), 'suspect')}, to be replayed", lines)
+    write_section(reporter, f"leaktrace: {count(len(suspects), 'suspect')}, to be replayed", lines)
     flush(reporter)
 
 

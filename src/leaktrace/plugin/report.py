@@ -172,7 +172,7 @@ class ReportPlugin:
         """Write the report."""
         loud = self._config.option.verbose > -2  # noqa: PLR2004 - -qq asks for silence
         if self._well is not None:
-            from leaktrace.report.words import all_well  # noqa: PLC0415 - only at the end
+            from leaktrace.report.quiet import all_well  # noqa: PLC0415 - only at the end
 
             if self._well and loud:
                 reporter.write_line(all_well(self._well, self.shared.options.limit_bytes))

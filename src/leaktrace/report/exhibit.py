@@ -9,7 +9,7 @@ from leaktrace.casebook.model import Case
 from leaktrace.explain.model import Holder, Hop
 from leaktrace.lines.model import Frame, Site
 from leaktrace.probes.model import HEAP_BYTES
-from leaktrace.report.words import size, wrapped
+from leaktrace.words import size, wrapped
 
 
 LABEL = 14

@@ -9,12 +9,12 @@ from leaktrace.casebook.causes import causes, joined, made_at
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.probes.model import RSS_BYTES
 from leaktrace.report.exhibit import exhibit_lines
+from leaktrace.report.quiet import all_well
 from leaktrace.report.things import is_moot, left_open, thing_lines
-from leaktrace.report.words import all_well, amount, megabytes, plural, size, wrapped
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
-from leaktrace.verdict.words import NOUNS
-from leaktrace.words import escaped
+from leaktrace.verdict.words import NOUNS, named_amount
+from leaktrace.words import count, escaped, megabytes, size, wrapped
 
 
 WIDTH = 80
@@ -32,7 +32,7 @@ def title(book: Casebook) -> str:
     """What stands in the section's rule."""
     unjudged = f", {len(book.left_out)} not judged" if book.left_out else ""
     if book.mode == "watch" or not book.cases:
-        return f"leaktrace: {plural(len(book.suspects), 'suspect')}{unjudged}"
+        return f"leaktrace: {count(len(book.suspects), 'suspect')}{unjudged}"
     found: dict[str, list[tuple[Case, ...]]] = {}
     for cause in causes(told(book)):
         found.setdefault("KNOWN" if is_known(cause[0]) else cause[0].verdict.value, []).append(cause)
@@ -120,7 +120,7 @@ def leaked(suspect: Suspect) -> Iterator[str]:
         yield from wrapped(text, indent=INDENT, width=WIDTH)
     elif suspect.subject == "group":
         yield f"{head}{suspect.name}"
-        yield f"{INDENT}{plural(suspect.tests, 'test')} together, {megabytes(suspect.grew_by / suspect.tests)} each"
+        yield f"{INDENT}{count(suspect.tests, 'test')} together, {megabytes(suspect.grew_by / suspect.tests)} each"
     else:
         yield f"{head}{suspect.name}"
         if suspect.imports:
@@ -137,7 +137,7 @@ def block(case: Case, others: Sequence[Case] = ()) -> Iterator[str]:
         yield f"{head}{case.nodeid}"
     if case.subject == "group":
         each = "" if case.things else f", {megabytes(case.grew_by / max(1, case.tests))} each in the suite"
-        yield f"{INDENT}{plural(case.tests, 'test')} together{each}"
+        yield f"{INDENT}{count(case.tests, 'test')} together{each}"
     yield from wrapped(case.reason, indent=INDENT, width=WIDTH)
     if case.verdict in ACCUSED:
         yield from thing_lines(case, WIDTH)
@@ -181,10 +181,10 @@ def _also(case: Case, others: Sequence[Case]) -> Iterator[str]:
     """Who else leaks by the same cause, and how much."""
     if not others:
         return
-    count = plural(len(others), "other case")
+    more = count(len(others), "other case")
     mark = case.exhibit.fingerprint
     shared = f"fingerprint {mark}" if {each.exhibit.fingerprint for each in others} == {mark} else f"{made_at(case)}"
-    yield from _labelled("also", f"{count} of the same cause, {shared}:")
+    yield from _labelled("also", f"{more} of the same cause, {shared}:")
     margin = " " * (LABEL + len(INDENT))
     for each in others[:SAME]:
         rate = each.per_run.get(each.counter or "")
@@ -220,17 +220,17 @@ def _rate(case: Case) -> str:
     rate = case.per_run.get(case.counter or "")
     if rate is None or case.counter is None:
         return f"{megabytes(case.grew_by)} in the suite"
-    shown = amount(case.counter, rate.estimate)
-    low, high = amount(case.counter, rate.low), amount(case.counter, rate.high)
+    shown = named_amount(case.counter, rate.estimate)
+    low, high = named_amount(case.counter, rate.low), named_amount(case.counter, rate.high)
     interval = "" if low == high == shown else f" [{low}, {high}]"
     unit = "test" if case.subject == "group" else "run"
     how_much = f"{_counted(case.counter, rate.estimate)}{interval} a {unit}"
-    return f"{how_much}, over {plural(case.runs, 'run')}, {case.warmups} of them warm-ups"
+    return f"{how_much}, over {count(case.runs, 'run')}, {case.warmups} of them warm-ups"
 
 
 def _counted(counter: str, value: float) -> str:
     """`1 file descriptor`, `2.5 blocks`; sizes bear their unit."""
-    shown = amount(counter, value)
+    shown = named_amount(counter, value)
     one, many = NOUNS.get(counter, (counter, counter))
     return shown if counter.endswith("_bytes") else f"{shown} {one if shown == '1' else many}"
 

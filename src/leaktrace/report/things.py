@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from leaktrace.casebook.model import Case
 from leaktrace.probes.model import Thing
 from leaktrace.probes.words import sentence, wording
-from leaktrace.report.words import plural, wrapped
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
+from leaktrace.words import count, wrapped
 
 
 WIDTH = 80
@@ -28,7 +28,7 @@ def left_open(suspect: Suspect) -> Iterator[str]:
         yield from wrapped(text, first="", indent=INDENT * 2, width=WIDTH)
     more = len(suspect.things) - SHOWN
     if more > 0:
-        yield f"{INDENT}and {plural(more, 'thing')} more like these"
+        yield f"{INDENT}and {count(more, 'thing')} more like these"
     if suspect.imports:
         yield f"{INDENT}it imported {', '.join(suspect.imports[:5])}, which may have left it there once"
 

@@ -8,6 +8,7 @@ from leaktrace.verdict.model import Verdict
 from leaktrace.verdict.rules import Rules
 from leaktrace.verdict.series import Curve
 from leaktrace.verdict.statistics import mann_kendall
+from leaktrace.words import size
 
 
 def stands_alone(curve: Curve, rules: Rules, spent: str | None, *, others_read: bool) -> CounterVerdict | None:
@@ -53,9 +54,9 @@ def _convict(hearing: CounterCase, *, others_read: bool) -> CounterVerdict | Non
     elsewhere = "; it alone grew, so that what grows lies outside the heaps of Python and malloc"
     return hearing.find(
         Verdict.LEAK,
-        f"grew by {words.amount(curve.counter, whole.estimate)} a run [{words.size(whole.low)}, "
-        f"{words.size(whole.high)}] over {words.runs(curve.batches * curve.batch_runs)}, "
-        f"far above its noise of {words.size(noise)}{elsewhere if others_read else ''}",
+        f"grew by {words.amount(curve.counter, whole.estimate)} a run [{size(whole.low)}, "
+        f"{size(whole.high)}] over {words.runs(curve.batches * curve.batch_runs)}, "
+        f"far above its noise of {size(noise)}{elsewhere if others_read else ''}",
     )
 
 
@@ -68,6 +69,6 @@ def within_noise(curve: Curve, rules: Rules, spent: str | None) -> CounterVerdic
         return hearing.find(Verdict.UNDECIDED, f"no batch could be run after the warm-ups ({words.ended(spent)})")
     return hearing.find(
         Verdict.STEADY,
-        f"no growth of {words.name(curve.counter)} above its noise of {words.size(curve.counter.noise)} a run "
+        f"no growth of {words.name(curve.counter)} above its noise of {size(curve.counter.noise)} a run "
         f"in {words.runs(curve.runs)}",
     )

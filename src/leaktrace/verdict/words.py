@@ -1,8 +1,9 @@
-"""Amounts and spans as a user says them."""
+"""Amounts of a counter, runs and batches, as a reason says them."""
 
 from __future__ import annotations
 
 from leaktrace.probes.model import Counter
+from leaktrace.words import count, number, size
 
 
 NOUNS = {
@@ -39,26 +40,6 @@ def bare(counter: Counter, value: float) -> str:
     return size(value) if counter.unit == "bytes" else number(value)
 
 
-def size(value: float) -> str:
-    """Bytes with the unit that leaves two to four digits; decimal units, as everywhere in a report."""
-    for unit, bytes_ in (("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if abs(value) >= bytes_:
-            return f"{value / bytes_:,.1f} {unit}"
-    return "1 byte" if value == 1 else f"{number(value)} bytes"
-
-
-def number(value: float) -> str:
-    """Whole where it is whole or large, else two significant digits or so."""
-    if value == round(value) or abs(value) >= 100:  # noqa: PLR2004 - three digits say enough
-        return f"{round(value):,}"
-    return f"{value:.1f}".removesuffix(".0") if abs(value) >= 1 else f"{value:.2g}"
-
-
-def count(value: int, noun: str, plural: str | None = None) -> str:
-    """`1 run`, `9 runs`, `3 batches`."""
-    return f"{value:,} {noun if value == 1 else plural or noun + 's'}"
-
-
 def batches(value: int) -> str:
     """`1 batch`, `9 batches`."""
     return count(value, "batch", "batches")
@@ -67,6 +48,11 @@ def batches(value: int) -> str:
 def runs(value: int) -> str:
     """`1 run`, `9 runs`."""
     return count(value, "run")
+
+
+def named_amount(name: str, value: float) -> str:
+    """The amount of a counter that is known by its name alone."""
+    return size(value) if name.endswith("_bytes") else number(value)
 
 
 def ended(spent: str | None) -> str:
