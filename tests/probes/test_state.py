@@ -16,7 +16,7 @@ from unittest import mock
 import pytest
 
 from leaktrace.probes.model import NamingProbe, Unread
-from leaktrace.probes.state import StateProbe
+from leaktrace.probes.state.probe import StateProbe
 
 
 @pytest.fixture

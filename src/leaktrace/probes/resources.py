@@ -67,6 +67,6 @@ def _made(kinds: frozenset[str], origins: Origins | None, *, deep: bool) -> Iter
 
         yield from (GpuAllocatorsProbe(), GpuProcessProbe())
     if "state" in kinds:
-        from leaktrace.probes.state import StateProbe
+        from leaktrace.probes.state.probe import StateProbe
 
         yield StateProbe()

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from leaktrace.probes.model import Counter, Thing, Unread, Value
-from leaktrace.probes.state_readers import HOOKED, SECRET_NOUN, facts_now, is_users_handler, working_directory
+from leaktrace.probes.state.readers import HOOKED, SECRET_NOUN, facts_now, is_users_handler, working_directory
 
 
 _Key: TypeAlias = "tuple[str, str, Hashable]"
