@@ -41,6 +41,23 @@ SPECIMENS = [
         "STATE.inner.last = [STATE.inner.last]",
     ),
     Specimen(
+        "beside_many_lists_that_are_replaced",
+        """
+        class Box: ...
+        HANDLING, STATE = [Box() for _ in range(6)], Box()
+        for each in HANDLING: each.handlers = []
+        STATE.inner = Box()
+        STATE.inner.within = Box()
+        STATE.inner.within.last = None
+        def run():
+            STATE.inner.within.last = [STATE.inner.within.last]
+            for each in HANDLING: each.handlers = each.handlers.copy()
+        """,
+        "{m}.STATE.inner.within.last",
+        "chain",
+        "STATE.inner.within.last = [STATE.inner.within.last]",
+    ),
+    Specimen(
         "bus",
         """
         class Bus:

@@ -4,8 +4,21 @@ import gc
 import subprocess
 import sys
 
+import pytest
+
+from leaktrace.options import KINDS
+from leaktrace.probes import words
 from leaktrace.probes.model import NamingProbe, Unread
-from leaktrace.probes.resources import default_probes
+from leaktrace.probes.resources import probes_of_kinds
+from leaktrace.suspects.things import COUNTERS
+from leaktrace.verdict.words import NOUNS
+
+
+RESOURCES = KINDS[2:]
+
+
+def default_probes():
+    return probes_of_kinds(RESOURCES)
 
 
 def test_each_probe_reads_a_number_or_says_why_not():
@@ -35,7 +48,7 @@ def test_reading_and_listing_twice_changes_nothing():
 def test_the_probes_import_nothing_that_a_suite_has_not_loaded():
     script = (
         "import psutil, sys, pytest; before = set(sys.modules); "
-        "from leaktrace.probes.resources import default_probes; [p.read() for p in default_probes()]; "
+        f"from leaktrace.probes.resources import probes_of_kinds; [p.read() for p in probes_of_kinds({RESOURCES})]; "
         "print(sorted(name for name in set(sys.modules) - before if not name.startswith('leaktrace')))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -46,8 +59,9 @@ def test_the_probes_import_nothing_that_a_suite_has_not_loaded():
 def test_a_forked_child_reads_its_own_descriptors_threads_and_children():
     script = """
 import os
-from leaktrace.probes.resources import default_probes
-probes = {p.counter.name: p for p in default_probes()}
+from leaktrace.options import KINDS
+from leaktrace.probes.resources import probes_of_kinds
+probes = {p.counter.name: p for p in probes_of_kinds(KINDS[2:])}
 kept = [os.dup(0) for _ in range(5)]
 before = probes["fds"].read()
 pid = os.fork()
@@ -63,3 +77,24 @@ print(before == probes["fds"].read(), flush=True)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert done.stdout == "True 1 0\nTrue\n"
+
+
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_each_kind_that_may_be_asked_for_is_read_by_a_probe(kind):
+    assert probes_of_kinds([kind])
+
+
+@pytest.mark.parametrize("kind", RESOURCES)
+def test_each_kind_has_words_for_what_is_left(kind):
+    assert kind in words._BY_KIND
+
+
+def test_each_counter_has_a_noun_in_the_reasons_of_verdicts():
+    counted = [probe.counter for probe in default_probes() if probe.counter.unit == "count"]
+    assert [counter.name for counter in counted if counter.name not in NOUNS] == []
+
+
+def test_each_kind_leads_to_its_counter():
+    for probe in default_probes():
+        kind = probe.counter.kind
+        assert COUNTERS.get(kind, kind) in {each.counter.name for each in probes_of_kinds([kind])}

@@ -96,7 +96,7 @@ def _of_survivors(
             break
         chain = from_survivors(ids, seen.survivors.ids, search, per_run=per_run)
         if chain is not None:
-            ours, whole = frozenset(ids), not chain.entries
+            ours, whole = frozenset(ids) - chain.beside, not chain.entries
             return _of_chain(chain, proof.Expected(ours, safe.class_name(cls), ours, id(cls), 0, cut=whole))
         if not search.avoided:
             break

@@ -23,8 +23,10 @@ from leaktrace.lines.allocations import Stack
 from leaktrace.pristine import gc, threading
 
 
-_MOST_TRIES = 4
-"""Full caches on the way to survivors that are walked around, and things that are replaced; each costs a sweep."""
+_MOST_CACHES = 4
+"""Full caches on the way to survivors that are walked around; each costs a sweep."""
+_MOST_REPLACED = 40
+"""Things that each run replaces, and that lie nearer to a root than what it keeps; each costs no more than its path."""
 _MOST_LOST = 1_000
 """Entries that no look-up can find again, and that still are a cache's overhead; a bound above it is none."""
 _MOST_TARGETS = 60
@@ -77,6 +79,7 @@ class Chain:
         changes: a number that rises when the holder is added to; None where that cannot be seen.
         entries: how many are taken out by that; 0 where the whole is set to None.
         raised: tells the stack of the raise that was last added to an exception's traceback, where it is that.
+        beside: survivors of the same type that it does not hold: each run replaces them elsewhere.
     """
 
     holder: Holder
@@ -85,6 +88,7 @@ class Chain:
     changes: Callable[[], int] | None
     entries: int = 0
     raised: Callable[[], Stack] | None = None
+    beside: frozenset[int] = frozenset()
 
 
 def candidates(growers: Sequence[Grower], search: Search, newborn: set[int]) -> list[Candidate]:
@@ -219,7 +223,7 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
         search: finds paths.
         per_run: survivors a run.
     """
-    root, path = _way_to_most(ids, newborn, search)
+    root, path, beside = _way_to_most(ids, newborn, search)
     if root is None:
         return None
     named = naming.steps(root, path)
@@ -238,24 +242,29 @@ def from_survivors(ids: set[int], newborn: set[int], search: Search, *, per_run:
     slot = slot_of(above[-1].obj, first.obj) if above else None
     if slot is None:
         return Chain(holder, label(named[-1].obj), None, None)
-    return Chain(holder, label(named[-1].obj), slot.cut, slot.changes, raised=slot.raised)
+    return Chain(holder, label(named[-1].obj), slot.cut, slot.changes, raised=slot.raised, beside=beside)
 
 
-def _way_to_most(ids: set[int], newborn: set[int], search: Search) -> tuple[roots.Root | None, list[Any]]:
-    """The way to the survivor nearest to a root, beyond which, or beside which, most of them are.
+def _way_to_most(
+    ids: set[int], newborn: set[int], search: Search
+) -> tuple[roots.Root | None, list[Any], frozenset[int]]:
+    """The way to the survivor nearest to a root, beyond or beside which most of them are; and the lone ones elsewhere.
 
     Not every survivor is what grows: of what each run replaces there is always a new one. And full caches keep new
     entries, too.
     """
     ways: dict[object, tuple[roots.Root | None, list[Any]]] = {}
-    kept: dict[object, int] = {}
-    left = set(ids)
-    for _ in range(_MOST_TRIES):
+    kept: dict[object, set[int]] = {}
+    left, caches = set(ids), 0
+    for _ in range(_MOST_CACHES + _MOST_REPLACED):
         root, path = search.nearest(left)
         if root is None:
             break
         full = next((obj for obj in path if _is_full(obj)), None)
         if full is not None:
+            caches += 1
+            if caches == _MOST_CACHES:
+                break
             search.avoid(full)
             continue
         first = next((i for i, obj in enumerate(path) if id(obj) in newborn), len(path) - 1)
@@ -264,11 +273,14 @@ def _way_to_most(ids: set[int], newborn: set[int], search: Search) -> tuple[root
         fellows = [child for child in _children(path[first - 1]) if id(child) in ids] if first else []
         found = retained([path[first], *fellows], newborn).objects & ids
         ways.setdefault(owner, (root, path))
-        kept[owner] = kept.get(owner, 0) + len(found)
-        if 2 * kept[owner] >= len(ids) or not found:
+        kept.setdefault(owner, set()).update(found)
+        if 2 * len(kept[owner]) >= len(ids) or not found:
             break
         left -= found
-    return ways[max(kept, key=kept.__getitem__)] if kept else (None, [])
+    if not kept:
+        return None, [], frozenset()
+    most = max(kept, key=lambda owner: len(kept[owner]))
+    return *ways[most], frozenset[int]().union(*(each for key, each in kept.items() if key != most and len(each) == 1))
 
 
 def _is_full(obj: object) -> bool:

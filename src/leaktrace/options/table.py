@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from leaktrace.options.sizes import format_duration, format_size, parse_duration, parse_size
 from leaktrace.options.values import (
@@ -70,6 +70,7 @@ class Option(NamedTuple):
         parse: text to value; raises `ValueError` with what is wrong and what to do.
         format: value to a text that `parse` reads back as the same value.
         many: whether it may be given several times; the values add up.
+        writes: `file` or `folder` where it names what is to be written; whether it can be is found out at the start.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Option(NamedTuple):
     parse: Callable[[str], Any]
     format: Callable[[Any], str]
     many: bool = False
+    writes: Literal["", "file", "folder"] = ""
 
 
 def _option(
@@ -102,6 +104,7 @@ def _option(
     switches: Mapping[str, str] | None = None,
     key: str | None = None,
     many: bool = False,
+    writes: Literal["", "file", "folder"] = "",
 ) -> T:
     """A field of `Options` that carries its `Option`; the names follow from `name` unless `key` says otherwise."""
     key = f"leaktrace_{name}" if key is None else key
@@ -120,6 +123,7 @@ def _option(
         parse=parse,
         format=format,
         many=many,
+        writes=writes,
     )
     declared: T = field(default=default, metadata={"option": option})
     return declared
@@ -255,6 +259,7 @@ class Options:
         parse=parse_path,
         format=format_path,
         metavar="PATH",
+        writes="file",
         rule="a file that can be written",
         help="File that the casebook is written to as JSON.",
     )
@@ -264,6 +269,7 @@ class Options:
         parse=parse_path,
         format=format_path,
         metavar="PATH",
+        writes="folder",
         rule="a folder that can be written",
         help="Folder for journals, in place of one in pytest's cache.",
     )
@@ -279,6 +285,11 @@ class Options:
     reason: str = field(default="", compare=False)
     origin: Mapping[str, Source] = field(default_factory=dict[str, Source], compare=False)
     ini_name: str | None = field(default=None, compare=False)
+
+    def written(self, what: str) -> dict[str, Path]:
+        """The files, or the folders, that are to be written, by the field that names them."""
+        named = {name: getattr(self, name) for name, option in TABLE.items() if option.writes == what}
+        return {name: path for name, path in named.items() if path is not None}
 
 
 TABLE: Mapping[str, Option] = {

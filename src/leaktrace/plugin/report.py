@@ -146,7 +146,7 @@ class ReportPlugin:
     def _is_all_well(self, recording: Recording) -> bool:
         """Whether one line will say it all, so that nothing has to be judged."""
         shared = self.shared
-        asked = shared.options.json_path is not None or shared.options.mode is not Mode.WATCH
+        asked = bool(shared.options.written("file")) or shared.options.mode is not Mode.WATCH
         marked = shared.watch is not None and bool(shared.watch.marked)
         return not (asked or marked or shared.warnings) and is_uneventful(recording, shared.options.limit_bytes)
 

@@ -280,9 +280,8 @@ def check_paths(config: pytest.Config, options: Options) -> None:
     Raises:
         pytest.UsageError: it cannot.
     """
-    for name, check in (("json_path", check_output), ("dir_path", check_folder)):
-        path: Path | None = getattr(options, name)
-        if path is not None:
+    for what, check in (("file", check_output), ("folder", check_folder)):
+        for name, path in options.written(what).items():
             try:
                 check(Path(config.invocation_params.dir, path))
             except OSError as exc:

@@ -20,18 +20,10 @@ DEAR_KINDS = frozenset({"files", "gpu", "state"})
 """Kinds that are read in a replay only for who is suspected of them: their readings vary with what others do."""
 
 
-def default_probes(*, origins: Origins | None = None, deep: bool = True) -> tuple[Probe, ...]:
-    """All probes that this platform has a use for.
+def probes_of_kinds(kinds: Collection[str], *, origins: Origins | None = None, deep: bool = True) -> tuple[Probe, ...]:
+    """The probes that see leaks of these kinds; sockets are descriptors.
 
     `origins` (in a replay child only) adds where things were made; without `deep` the lists cost less and tell less.
-    """
-    kinds = ("fds", "threads", "processes", "tasks", "files", "gpu", "state")
-    return probes_of_kinds(kinds, origins=origins, deep=deep)
-
-
-def probes_of_kinds(kinds: Collection[str], *, origins: Origins | None = None, deep: bool = True) -> tuple[Probe, ...]:
-    """Those of the default probes that see leaks of these kinds; sockets are descriptors.
-
     No other is made, nor its module loaded: some look at the whole process when they are made.
     """
     return tuple(_made(frozenset(kinds), origins, deep=deep))

@@ -15,6 +15,9 @@ NOUNS = {
     "tasks": ("task", "tasks"),
     "children": ("child process", "child processes"),
     "processes": ("child process", "child processes"),
+    "temp_files": ("temporary file", "temporary files"),
+    "shared_memory": ("block of shared memory", "blocks of shared memory"),
+    "state": ("change of state", "changes of state"),
 }
 
 MEMORIES = {"heap_bytes": "heap", "rss_bytes": "RSS", "uss_bytes": "USS", "peak_rss_bytes": "peak RSS"}
