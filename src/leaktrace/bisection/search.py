@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -83,7 +83,7 @@ def predecessors(collected: Collected, target: Target, *, as_collected: bool = F
     known = {each.nodeid: each for each in collected.tests}
     if not as_collected and collected.folder:
         for journal in _journals(Path(collected.folder) / "runs"):
-            with contextlib.suppress(FileError):
+            with suppress(FileError):
                 recording = read_journal(journal)
                 if target.nodeid in recording.nodeids[1:]:
                     names = dict.fromkeys(recording.nodeids[: recording.nodeids.index(target.nodeid, 1)])
@@ -94,7 +94,7 @@ def predecessors(collected: Collected, target: Target, *, as_collected: bool = F
 
 def _journals(runs: Path) -> list[Path]:
     """Journals of all workers, those of the newest run first."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         folders = sorted((each for each in runs.iterdir() if RUN_ID.fullmatch(each.name)), reverse=True)
         return [journal for folder in folders for journal in sorted(folder.glob("*.jsonl"))]
     return []
@@ -147,7 +147,7 @@ class Bisection:
             same = next(iter(alone.symptoms.values()), None)
             return self._end("gone") if same is None else self._end("alone", symptom=same)
         best, ended = tuple(before), False
-        with contextlib.suppress(OutOfTimeError):
+        with suppress(OutOfTimeError):
             for smaller in shrinking(before, lambda part: name in self._trial(part).symptoms):
                 best = smaller
             ended = True

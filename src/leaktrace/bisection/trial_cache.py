@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,7 +62,7 @@ class Trials:
         self._trials: dict[tuple[str, ...], Trial] = {}
         self._cases: dict[tuple[str, ...], Case] = {}
         for line in _lines(path) if path is not None else ():
-            with contextlib.suppress(FileError, ValueError, TypeError, KeyError, AttributeError):
+            with suppress(FileError, ValueError, TypeError, KeyError, AttributeError):
                 told = loads(line)
                 before = tuple(map(str, told["before"]))
                 if "case" in told:
@@ -94,7 +94,7 @@ class Trials:
     def _append(self, told: Mapping[str, object]) -> None:
         if self._path is None:
             return
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             private_folder(self._path.parent)
             # After a line that was torn by a kill, too.
             write_private(self._path, f"\n{json.dumps(told)}\n".encode(), append=True)
@@ -120,7 +120,7 @@ def kept_trials(
         return Trials()
     path = folder / f"{conditions}.jsonl"
     if fresh:
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             path.unlink()
     _forget_old(folder)
     return Trials(path)
@@ -169,21 +169,21 @@ def _sources(folder: str) -> Iterator[str]:
 
 def _stamp(path: str) -> str:
     """Size and time of change of a file; "" where there is none."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         status = os.stat(path)  # noqa: PTH116 - as above
         return f"{path} {status.st_size} {status.st_mtime_ns}"
     return ""
 
 
 def _lines(path: Path) -> list[bytes]:
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         return [line for line in lines_of(path, _MOST_BYTES, _MOST_BYTES) if line]
     return []
 
 
 def _forget_old(folder: Path) -> None:
     """Keep the files that were written last: what has changed since is not asked for again. Only ours are removed."""
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         found = [(file.lstat(), file) for file in folder.glob("*.jsonl")]
         ours = sorted((status.st_mtime, file) for status, file in found if is_ours(status))
         for _, file in ours[:-_MOST_KEPT]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import pathlib
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 
@@ -20,7 +20,7 @@ class _Uninterned:
         return part
 
 
-@contextlib.contextmanager
+@contextmanager
 def mortal_paths() -> Iterator[None]:
     """Let CPython 3.12 forget the parts of paths; it interns each (pathlib.py, `_parse_path`) for good.
 

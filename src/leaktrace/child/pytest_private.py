@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import types
 import warnings
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from os import _exit, getpid
 from typing import Any
@@ -65,7 +65,7 @@ class QuietRuns:
         return True
 
 
-@contextlib.contextmanager
+@contextmanager
 def _all_of(item: pytest.Item) -> Iterator[None]:
     """What a quiet run of an item takes."""
     with (
@@ -78,7 +78,7 @@ def _all_of(item: pytest.Item) -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
+@contextmanager
 def with_globals(item: pytest.Item) -> Iterator[None]:
     """Give a doctest its globals back: its runner empties them at the end of each run (doctest.py, `clear_globs`)."""
     names = getattr(getattr(item, "dtest", None), "globs", None)
@@ -105,7 +105,7 @@ TELLING = frozenset(
 """Hooks that tell of a test, subtests in the middle of a run. Nobody hears of a replay, pytest itself included."""
 
 
-@contextlib.contextmanager
+@contextmanager
 def silenced(manager: pytest.PytestPluginManager) -> Iterator[None]:
     """Let no plugin hear of what is run: the calls of telling hooks end where pluggy would begin to execute them."""
     execute = manager._inner_hookexec  # noqa: SLF001 - the place that pluggy's own call monitoring replaces
@@ -122,7 +122,7 @@ def silenced(manager: pytest.PytestPluginManager) -> Iterator[None]:
         manager._inner_hookexec = execute  # noqa: SLF001
 
 
-@contextlib.contextmanager
+@contextmanager
 def unwritten(config: pytest.Config) -> Iterator[None]:
     """Keep the junit file as it is: fixtures of pytest's and Hypothesis's plugin add to it past every hook."""
     xml = config.stash.get(xml_key, None)
@@ -147,7 +147,7 @@ STRATEGY_CACHES = (
 """What Hypothesis remembers of each strategy object: one made within a test is another at each run."""
 
 
-@contextlib.contextmanager
+@contextmanager
 def repeatable(item: pytest.Item) -> Iterator[None]:
     """Let every run of a Hypothesis test draw the same examples, take its time, and be checked for the examples alone.
 
@@ -177,7 +177,7 @@ def repeatable(item: pytest.Item) -> Iterator[None]:
                 cache.clear()
 
 
-@contextlib.contextmanager
+@contextmanager
 def with_request(item: pytest.Item) -> Iterator[None]:
     """Give an item of another collector (Sybil's) the request of its first run again: pytest drops it with each run."""
     if hasattr(item, "_initrequest") or not getattr(item, "_request", None):

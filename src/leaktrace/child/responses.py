@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 
 from leaktrace.child.measure import Tell
 from leaktrace.pristine import os
@@ -35,7 +35,7 @@ class ResponseFile:
 
         def tell(event: str, fields: Mapping[str, object]) -> None:
             line = self._dumps({"event": event, "task": task.ident, **fields}).encode() + b"\n"
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 if self._identity() == self._file:
                     self._write(self._fd, line)
                     return

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -135,7 +135,7 @@ class Screening:
         Plugins learn from a teardown's next item what ends with it (SQLAlchemy's drops its tables), so that where a
         class or a module ends, the test is run once more as the last of it.
         """
-        with contextlib.suppress(Exception, pytest.fail.Exception, pytest.skip.Exception):  # told at the first run
+        with suppress(Exception, pytest.fail.Exception, pytest.skip.Exception):  # told at the first run
             if following is None or following.parent is not item.parent:
                 self._quiet.run(item, following)
             tear_down(self._session, following)

@@ -6,12 +6,12 @@ It is ended through its pidfd, and what it leaves running comes to the base, whi
 
 from __future__ import annotations
 
-import contextlib
 import json
 import select
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from socket import socket as Socket  # noqa: N812 - a suite may put another in its place
 from sys import _current_frames
@@ -48,7 +48,7 @@ class Channel:
 
     def say(self, **message: object) -> None:
         """Tell the parent."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._socket.sendall(json.dumps(message).encode() + b"\n")
 
     def next(self) -> dict[str, Any] | None:
@@ -139,7 +139,7 @@ class _Forks:
     def _places(self) -> Iterator[str]:
         """What lies in the folders for temporary files."""
         for folder in os.listdir(self._temporary):
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 yield from (f"{self._temporary}/{folder}/{name}" for name in os.listdir(f"{self._temporary}/{folder}"))
 
     def run(self, share: Share) -> bool:
@@ -191,7 +191,7 @@ class _Forks:
                 self._carry_out(share)
                 status = 0
         except BaseException as exc:  # noqa: BLE001 - its last words are in its log
-            with contextlib.suppress(Exception):
+            with suppress(Exception):
                 sys.stderr.write(f"{type(exc).__name__}: {exc}\n")
             status = exc.code if isinstance(exc, SystemExit) and isinstance(exc.code, int) else 1
         finally:
@@ -208,7 +208,7 @@ def _redirect(log: str) -> None:
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
     common = os.fstat(2)
     for copy in map(int, os.listdir("/dev/fd")):
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             if copy in STANDARD or os.path.samestat(os.fstat(copy), common):
                 os.dup2(descriptor, copy, inheritable=copy in STANDARD)
     os.close(descriptor)
@@ -216,5 +216,5 @@ def _redirect(log: str) -> None:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
+        with suppress(Exception):
             stream.flush()

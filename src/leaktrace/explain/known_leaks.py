@@ -5,11 +5,11 @@ The table is TOML, read within the same bounds as every other file of ours. JSON
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import re
 import warnings
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -101,7 +101,7 @@ def installed(rows: Iterable[KnownLeak]) -> dict[str, str]:
     """The versions that are installed of all packages that the rows name, and that of `python`."""
     found = {"python": platform.python_version()}
     for package in {row.package for row in rows} - {"python"}:
-        with contextlib.suppress(metadata.PackageNotFoundError):
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
 

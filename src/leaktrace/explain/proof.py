@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from array import array
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import compress
 
@@ -75,7 +75,7 @@ def prove(
     acted, numbered = bytearray(len(removals)), iter([*enumerate(removals)])  # made before anything is weighed
     scales = _Scales(settle, heap_bytes)
     for removal in () if watched else removals:
-        with contextlib.suppress(Exception):  # the removal itself tells
+        with suppress(Exception):  # the removal itself tells
             removal.dry_run()
     if not watched and not (expected.bytes_exclusive and scales.balance()):
         return Proof(status="untried", detail="what is leaked can neither be counted nor weighed")

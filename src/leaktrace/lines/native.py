@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
 import itertools
 import re
 import tempfile
 import tracemalloc
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 
 from leaktrace.lines.allocations import Places, frames
@@ -119,7 +119,7 @@ def memray_sites(
             for _ in range(runs):
                 run()
             settle()
-        with contextlib.closing(memray.FileReader(record)) as reader:
+        with closing(memray.FileReader(record)) as reader:
             return _sites(reader.get_leaked_allocation_records(merge_threads=True), places, runs)
 
 

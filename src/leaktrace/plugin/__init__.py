@@ -8,9 +8,9 @@ xdist's controller) prints; a worker ships what it found. A replay child opens n
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 from collections.abc import Generator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -114,7 +114,7 @@ class Excuse:
 
 def _is_off(early_config: pytest.Config) -> bool:
     """Whether there is nothing to do; a bad option is told when pytest is configured."""
-    with contextlib.suppress(pytest.UsageError):
+    with suppress(pytest.UsageError):
         return resolve_options(early_config, early_config.known_args_namespace).mode.value == "off"
     return True
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
@@ -72,7 +72,7 @@ def _all_of(exc: BaseException) -> Iterator[BaseException]:
 
 def _cleaned(excinfo: pytest.ExceptionInfo[BaseException]) -> None:
     """Clean the exception, and what pytest has noted of its traceback, should anybody have asked for that before."""
-    with contextlib.suppress(Exception):  # it is shown as it is: a fault of ours ends no run
+    with suppress(Exception):  # it is shown as it is: a fault of ours ends no run
         without_ours(excinfo.value)
         excinfo.traceback = type(excinfo.traceback)(excinfo.tb)
 
@@ -102,7 +102,7 @@ class FramesPlugin:
         """A hook of somebody else's has failed; pytest has made the text already: it is made once more."""
         _cleaned(excinfo)
         option = self._config.option
-        with contextlib.suppress(Exception):  # the text as it is serves, too
+        with suppress(Exception):  # the text as it is serves, too
             fresh = excinfo.getrepr(
                 funcargs=True, showlocals=option.showlocals, style="long" if option.fulltrace else "native"
             )

@@ -5,10 +5,10 @@ What only children can tell comes after pytest has finished altogether: see `lea
 
 from __future__ import annotations
 
-import contextlib
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -216,7 +216,7 @@ class ReportPlugin:
 
     def _after_watch(self, status: int) -> int:
         """The report is out: what has become of the journal since then is still to be told."""
-        with contextlib.suppress(Exception), self.shared.start.restored():
+        with suppress(Exception), self.shared.start.restored():
             if (warning := self.shared.look_for_journal()) is not None:
                 self.say(f"leaktrace: warning: {warning}")
         return status
@@ -233,7 +233,7 @@ class ReportPlugin:
 
     def broken_down(self, exc: BaseException) -> None:
         """Pytest ends by an exception: take our frames out of it, and say what the watch has seen."""
-        with contextlib.suppress(Exception):  # it is shown as it is
+        with suppress(Exception):  # it is shown as it is
             without_ours(exc)
         if self.parts and isinstance(exc, Exception):
             self.after(int(pytest.ExitCode.INTERNAL_ERROR))
@@ -246,7 +246,7 @@ class ReportPlugin:
 
     def say(self, text: str) -> None:
         """One line, whatever else may have failed."""
-        with contextlib.suppress(Exception):  # the output itself may be closed
+        with suppress(Exception):  # the output itself may be closed
             reporter = self.terminal()
             if reporter is not None:
                 reporter.write_line(escaped(text))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -229,7 +229,7 @@ def _folder(
     if base is None and getattr(config, "cache", None) is not None:
         complain("the journal lies among the temporary files: pytest's cache folder cannot be written")
     if base is not None:
-        with contextlib.suppress(OSError):  # what cannot be removed stays
+        with suppress(OSError):  # what cannot be removed stays
             prune(base / "runs", options.keep - 1)
         try:
             return _new_run(base / "runs"), False

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 
 import pytest
 
@@ -38,7 +38,7 @@ class Start:
         """Whether this is the process that pytest was started in, and no fork of it."""
         return pristine.os.getpid() == self.pid
 
-    def restored(self) -> contextlib.AbstractContextManager[None]:
+    def restored(self) -> AbstractContextManager[None]:
         """For a while, the standard library and the path of imports are what they were, whatever a test has left."""
         return self._snapshot.put_back()
 
@@ -56,7 +56,7 @@ def _forked(leave: weakref.WeakMethod[Callable[[], None]]) -> Callable[[], None]
     def forked() -> None:
         method = leave()
         if method is not None:
-            with contextlib.suppress(Exception):  # nobody is there whom it could be told
+            with suppress(Exception):  # nobody is there whom it could be told
                 method()
 
     return forked

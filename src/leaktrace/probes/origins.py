@@ -6,10 +6,10 @@ opened (bounded, but not nothing): name in runs of their own, not in those whose
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from os import fsdecode
 from types import FrameType
 from typing import Any
@@ -74,7 +74,7 @@ class Origins:
         self._listening = False
         sys.set_coroutine_origin_tracking_depth(0)
 
-    @contextlib.contextmanager
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """Hear and watch nothing meanwhile: what a probe opens to look around is nobody's."""
         listening, self._listening = self._listening, False
@@ -107,7 +107,7 @@ class Origins:
         handler = self._handlers.get(event)
         if handler is None or not self._listening:
             return
-        with contextlib.suppress(Exception):  # what a hook raises would make the user's own call fail
+        with suppress(Exception):  # what a hook raises would make the user's own call fail
             handler(args, sys._getframe(1))  # noqa: SLF001 - there is no public way to one's caller
 
     def _opened(self, args: tuple[Any, ...], frame: FrameType) -> None:

@@ -6,12 +6,12 @@ user's and the libraries' code: what is open after a line and was not before it,
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import os
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -69,7 +69,7 @@ class Steps:
         self._dir.close()
         self._dir = None
 
-    @contextlib.contextmanager
+    @contextmanager
     def paused(self) -> Iterator[None]:
         """Watch nothing in this thread meanwhile: what looks at descriptors runs thousands of lines of its own."""
         watching = self._dir is not None and sys.gettrace() == self._called
@@ -111,7 +111,7 @@ class Steps:
     def _look(self, frame: FrameType | None = None) -> None:
         """Whatever has appeared since the last look, the line that ran until now has opened."""
         self._steps += 1
-        with contextlib.suppress(OSError):  # what a trace function raises would break the user's own line
+        with suppress(OSError):  # what a trace function raises would break the user's own line
             count = self._dir.stat().st_size if self._dir is not None else 0
             if count and count == self._count:  # 0 before Linux 6.2, where only a listing tells
                 return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
@@ -10,6 +9,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -142,20 +142,20 @@ class Base:
         self._say({"do": "end"})
 
     def _say(self, request: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError):  # that it has ended is seen elsewhere
+        with suppress(OSError):  # that it has ended is seen elsewhere
             self._socket.setblocking(True)  # noqa: FBT003
             self._socket.sendall(json.dumps(request).encode() + b"\n")
             self._socket.setblocking(False)  # noqa: FBT003
 
     def heard(self) -> list[dict[str, Any]]:
         """What it has said since it was last asked."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             while new := self._socket.recv(65_536):
                 self._rest = (self._rest + new)[-MAX_LINE_BYTES:]
         *lines, self._rest = self._rest.split(b"\n")
         said = []
         for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):
+            with suppress(ValueError, RecursionError):
                 message = json.loads(line)
                 if isinstance(message, dict):
                     said.append(message)
@@ -168,7 +168,7 @@ class Base:
 
     def _forget_order(self) -> None:
         """Remove what has been read: pytest's own arguments, which may hold a password, stand in it as they are."""
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             self._request.unlink(missing_ok=True)
 
     def wait(self, seconds: float) -> bool:
@@ -213,7 +213,7 @@ def last_words(status: int | None, log: Path) -> str:
         how = f"the replay child died of signal {_name_of(-status)}"
     else:
         how = f"the replay child ended early with exit status {status}"
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         text = log.read_bytes()[-20_000:].decode("utf-8", "replace")
         lines = _telling([line.rstrip() for line in text.splitlines() if line.strip()])
         if lines:

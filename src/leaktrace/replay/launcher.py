@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 
@@ -28,7 +28,7 @@ def become_reaper() -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    with contextlib.suppress(Exception):
+    with suppress(Exception):
         import ctypes  # noqa: PLC0415 - only in a child
 
         ctypes.CDLL(None).prctl(option, value)
@@ -36,7 +36,7 @@ def _prctl(option: int, value: int) -> None:
 
 def leave(shared: str) -> None:
     """End at once, with all put back and the temporary folder removed: the parent has gone."""
-    with contextlib.suppress(Exception):
+    with suppress(Exception):
         from leaktrace.replay.restore import restore_and_remove  # noqa: PLC0415 - only where it comes to that
 
         restore_and_remove(shared)
@@ -79,7 +79,7 @@ def make_folders(shared: str, own: str) -> None:
     """
     try:
         for folder in (shared, own, f"{own}/{FOR_TESTS}"):
-            with contextlib.suppress(FileExistsError):
+            with suppress(FileExistsError):
                 os.mkdir(folder, 0o700)  # noqa: PTH102 - pathlib is dear here
                 if hasattr(os, "geteuid") and os.geteuid() == 0:
                     # A program that root starts as another user reaches what is in it, as it would below /tmp.
@@ -115,7 +115,7 @@ def _is_kept(request: Mapping[str, Any]) -> bool:
 
 def _no_core_dumps() -> None:
     """A suspect that crashes leaves no file behind."""
-    with contextlib.suppress(Exception):
+    with suppress(Exception):
         import resource  # noqa: PLC0415 - not on Windows
 
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))

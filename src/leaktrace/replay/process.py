@@ -7,13 +7,13 @@ the group, is a zombie that we have not reaped: until then its number can be nob
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from leaktrace.errors import ReplayError
@@ -101,7 +101,7 @@ class OwnProcess:
 
     def _end_group(self) -> None:
         """What it left running in its own group; its leader is a zombie of ours, so the number is still its own."""
-        with contextlib.suppress(OSError, AttributeError):
+        with suppress(OSError, AttributeError):
             if os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
                 return
             if os.getpgid(self.pid) == checked_pid(self.pid) != os.getpgrp():
@@ -152,7 +152,7 @@ def opened_pidfd(pid: int) -> int:
 
 def send(pid: int, pidfd: int, number: signal.Signals) -> None:
     """Signal a child of ours that is not reaped yet: through its descriptor where there is one."""
-    with contextlib.suppress(ProcessLookupError):
+    with suppress(ProcessLookupError):
         if pidfd >= 0:
             signal.pidfd_send_signal(pidfd, number)
         else:
@@ -162,9 +162,9 @@ def send(pid: int, pidfd: int, number: signal.Signals) -> None:
 def children_of_this() -> list[int]:
     """The numbers of this process's children, those that the kernel has given to it as their reaper included."""
     found = []
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         for thread in os.listdir("/proc/self/task"):  # noqa: PTH208 - a path object for each would cost more
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 found += Path(f"/proc/self/task/{thread}/children").read_bytes().split()
     return [int(pid) for pid in found]
 
@@ -189,7 +189,7 @@ def end_orphans(spared: Sequence[int], *, grace_s: float, clock_step_s: float = 
         pidfd = opened_pidfd(pid)
         if parent_of(pid) == os.getpid():  # asked again once the descriptor pins the process
             send(pid, pidfd, signal.SIGKILL)
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 os.waitpid(pid, 0)
         if pidfd >= 0:
             os.close(pidfd)
@@ -205,5 +205,5 @@ def reap_strays(spared: Sequence[int]) -> None:
 
 
 def _reap(pid: int) -> None:
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         os.waitpid(pid, os.WNOHANG)

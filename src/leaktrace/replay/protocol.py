@@ -6,9 +6,9 @@ untrusted: validated here, never evaluated.
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -228,7 +228,7 @@ class ResponseReader:
     def take(self) -> bool:
         """Read what has come since; returns whether anything has."""
         before = self._read
-        with contextlib.suppress(OSError), self._path.open("rb") as file:
+        with suppress(OSError), self._path.open("rb") as file:
             file.seek(self._read)
             # A reader makes room for all that it is asked for, which is a lot where address space is short.
             while new := file.read(min(READ_BYTES, MAX_RESPONSE_BYTES - self._read)):

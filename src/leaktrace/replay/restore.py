@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from os import (
     O_CREAT,
     O_EXCL,
@@ -68,7 +68,7 @@ def restore(folder: str, *, ended_ns: int | None = None) -> list[str]:
     """
     untold: list[str] = []
     for name in (UNDOING, UNDO):
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             if name == UNDO:
                 rename(f"{folder}/{UNDO}", f"{folder}/{UNDOING}")
             lstat(f"{folder}/{UNDOING}")
@@ -88,22 +88,22 @@ def remove(place: str) -> None:
 
     By functions of our own: `shutil` looks its own up when it is called, and a suite may have patched them.
     """
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         if not S_ISDIR(lstat(place).st_mode):
             unlink(place)
             return
     found, pending = [place], [place]
     while pending:
-        with contextlib.suppress(OSError), scandir(pending.pop()) as entries:
+        with suppress(OSError), scandir(pending.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     found.append(entry.path)
                     pending.append(entry.path)
                 else:
-                    with contextlib.suppress(OSError):
+                    with suppress(OSError):
                         unlink(entry.path)
     for folder in reversed(found):
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             rmdir(folder)
 
 
@@ -123,7 +123,7 @@ def _put_back_all(root: str, ended_ns: int | None) -> list[str]:
                 left.append(record)
                 continue
             for source in (record.source, twin_of(record.source)):
-                with contextlib.suppress(OSError):
+                with suppress(OSError):
                     unlink(source)
         pending = left
     return [*untold, *(f"{each.place}: {excuses[each.place]}" for each in pending)]
@@ -179,7 +179,7 @@ def _link(record: Record, now: stat_result | None) -> None:
     if now is not None:
         _remove(record.place, now)
     symlink(target, record.place)
-    with contextlib.suppress(OSError):
+    with suppress(OSError):
         lchown(record.place, record.uid, record.gid)
         utime(record.place, ns=(record.mtime_ns, record.mtime_ns), follow_symlinks=False)
 
@@ -263,11 +263,11 @@ def _unsaved(root: str) -> list[str]:
 def _remove_records(root: str) -> None:
     """Remove what is left of the records: empty folders, the lock. Records not put back stay where they are."""
     for name in (LOCK, UNSAVED):
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             unlink(f"{root}/{name}")
     found, pending = [root], [root]
     while pending:
-        with contextlib.suppress(OSError), scandir(pending.pop()) as entries:
+        with suppress(OSError), scandir(pending.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     found.append(entry.path)
@@ -275,5 +275,5 @@ def _remove_records(root: str) -> None:
                 elif entry.name.startswith(NEW):
                     unlink(entry.path)
     for folder in reversed(found):
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             rmdir(folder)

@@ -5,9 +5,9 @@ A record is a file: a line of words, then a link's target or a file's content. I
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from os import O_RDONLY, close, link, lstat, read, readlink, scandir, write
 from os import open as os_open
 from stat import S_IMODE, S_ISDIR, S_ISLNK, S_ISREG
@@ -75,7 +75,7 @@ def describe(place: str, out: int, record: str) -> None:
     if S_ISREG(status.st_mode) and status.st_size <= MOST_BYTES:
         write(out, f"file {facts}".encode())
         if status.st_nlink > 1:
-            with contextlib.suppress(OSError):
+            with suppress(OSError):
                 link(place, twin_of(record))
         content = os_open(place, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
         try:
