@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class LeaktraceError(Exception):
-    """Something that the user can mend; the message says what was wanted, what came and what to do.
+    """Something that the user can fix; the message says what was wanted, what came and what to do.
 
     Attributes:
         slug: the anchor of the message in `docs/messages.md`.

@@ -14,7 +14,7 @@ USAGE = 2
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a subcommand; its exit status, or 2 for what the user has to mend.
+    """Run a subcommand; its exit status, or 2 for a usage error.
 
     What stands behind `--` is for pytest, as it is.
     """

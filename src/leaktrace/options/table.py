@@ -191,7 +191,7 @@ class Options:
         format=format_budget,
         metavar="TIME",
         rule="none, or a time such as 60s, 2m or 500ms",
-        help="Time for all replays together; none is no bound.",
+        help="Total time for replays; none for no limit.",
     )
     resume: bool = _option(
         "resume",

@@ -176,7 +176,7 @@ def parse_allowances(text: str) -> tuple[tuple[str, int], ...]:
         if kind not in OF_THINGS:
             raise ValueError(f"the kind {kind!r} is unknown; {_choice(OF_THINGS)}")
         if not colon:
-            raise ValueError(f"{part!r} says not how much; write {kind}:{'100MB' if kind == 'gpu' else '1'}")
+            raise ValueError(f"{part!r} has no amount; write {kind}:{'100MB' if kind == 'gpu' else '1'}")
         given[kind] = parse_size(amount) if kind == "gpu" else parse_count(amount)
     return tuple((kind, given[kind]) for kind in OF_THINGS if kind in given)
 
