@@ -187,3 +187,20 @@ def test_nothing_is_left_beside_the_cache(example):
 
     after = {each.name for each in example.path.iterdir()} - {"__pycache__", "test_a.py", "reports-1.txt"}
     assert {name for name in after - before if not name.startswith("pytest-of-")} == {".pytest_cache"}
+
+
+def test_growth_that_is_spread_thin_over_the_suite_is_told_with_what_its_tests_have_in_common(spread):
+    conftest = """
+        import pytest
+        KEPT = []
+
+        @pytest.fixture(autouse=True)
+        def database(): KEPT.append(bytearray(b"x") * 120_000)
+        """
+    module = "import pytest\n@pytest.mark.parametrize('n', range(4))\ndef test_a(n): pass\n"
+    files = {"conftest.py": conftest, **{f"test_{number}.py": module for number in range(8)}}
+
+    ran = spread.run("--leaktrace-limit=1MB", files=files, expect=0)
+
+    assert ran.suspects == {"the whole suite"}, ran.text
+    assert "all of them use fixture database" in ran.report

@@ -10,8 +10,8 @@ from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, FixtureAccount, Recording
 from leaktrace.recording.spans import Settlement
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
-from leaktrace.suspects.groups import group_names
-from leaktrace.suspects.model import Limits
+from leaktrace.suspects.groups import SUITE, group_names, with_common, without_explained
+from leaktrace.suspects.model import Limits, Suspect
 
 
 MB = 1_000_000
@@ -139,6 +139,36 @@ def test_a_few_large_steps_are_no_group():
     assert accuse(made, LIMITS) == []
 
 
+def modules(count, tests, size):
+    return [(f"m{m}.py::test_{n}", size) for m in range(count) for n in range(tests)]
+
+
+def test_a_suite_whose_modules_are_all_below_the_limit_is_a_group():
+    [suspect] = accuse(recording(modules(15, 20, 300_000)), LIMITS)
+
+    assert (suspect.subject, suspect.name, suspect.tests) == ("group", "the whole suite", 300)
+    assert suspect.grew_by == 90 * MB
+    assert len({nodeid.partition("::")[0] for nodeid in suspect.nodeids}) > 1
+
+
+def test_a_folder_whose_modules_are_all_below_the_limit_is_a_group_and_explains_its_suite():
+    made = recording([*[(f"tests/db/{name}", size) for name, size in modules(15, 20, 300_000)], ("other/a.py::b", 0)])
+
+    assert names(made) == [("group", "tests/db/")]
+
+
+def test_a_suite_in_which_a_few_tests_grow_is_no_group():
+    grown = [(name, 1 * MB if name.endswith("::test_0") else 0) for name, _size in modules(15, 20, 0)]
+
+    assert accuse(recording(grown), LIMITS) == []
+
+
+def test_what_settled_tests_have_kept_all_the_same_is_their_groups():
+    settled = [(f"t.py::test_variant[{n}]", 7 * MB, {"garbage": 6 * MB}) for n in range(30)]
+
+    assert names(recording(settled)) == [("group", "t.py::test_variant")]
+
+
 def test_two_tests_are_no_group():
     assert accuse(recording(variants(2, 9 * MB)), LIMITS) == []
 
@@ -191,9 +221,26 @@ def test_where_the_parameter_begins_is_seen_whatever_it_holds():
         "module": "a/t.py",
         "function": "a/t.py::TestA::test_b",
         "class": "a/t.py::TestA",
+        "package": "a/",
+        "suite": SUITE,
     }
-    assert group_names("a/t.py::test_b") == {"module": "a/t.py"}
-    assert group_names("readme.md") == {"module": "readme.md"}
+    assert group_names("a/t.py::test_b") == {"module": "a/t.py", "package": "a/", "suite": SUITE}
+    assert group_names("readme.md") == {"module": "readme.md", "suite": SUITE}
+
+
+def test_what_the_tests_of_a_suite_have_in_common_is_told():
+    [suspect] = accuse(recording(modules(15, 20, 300_000)), LIMITS)
+    first = suspect.nodeids[0]
+
+    said = with_common(suspect, lambda nodeid: ("request", "db", "own") if nodeid == first else ("_x", "db", "other"))
+
+    assert said.common == ("db",)
+
+
+def test_what_the_variants_of_one_function_have_in_common_goes_without_saying():
+    [suspect] = accuse(recording(variants(200, 300_000)), LIMITS)
+
+    assert with_common(suspect, lambda _nodeid: ("db",)) == suspect
 
 
 def test_a_fixture_that_kept_its_loan_is_accused_with_its_first_user_to_run_again():
@@ -286,3 +333,15 @@ def test_a_test_in_doubt_is_no_member_of_a_group():
 
     assert "t.py::test_variant[4]" not in suspect.nodeids
     assert suspect.tests == 4
+
+
+def group_of(name, grew_by):
+    return Suspect(subject="group", name=name, kind="memory", counter="rss_bytes", grew_by=grew_by, why="", nodeids=())
+
+
+def test_of_several_processes_groups_those_that_narrower_ones_explain_are_left_out():
+    module, function, suite = group_of("t/a.py", 60), group_of("t/a.py::test_b", 50), group_of("the whole suite", 110)
+
+    assert without_explained([module, function, suite]) == [function]
+    assert without_explained([suite, group_of("t/a.py", 40)]) == [suite, group_of("t/a.py", 40)]
+    assert without_explained([group_of("t/", 60), suite]) == [group_of("t/", 60)]

@@ -16,6 +16,7 @@ from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Thing, Unread
 from leaktrace.probes.words import remedy
 from leaktrace.replay.protocol import Response
 from leaktrace.serialize import Bounds, decode
+from leaktrace.suspects.groups import SUITE
 from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import WEIGHT, group_of, judge_kinds
@@ -235,6 +236,8 @@ def _by_holder(ruling: Ruling, exhibit: Exhibit) -> tuple[Verdict, str]:
 
 def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
     """A command that shows the same: a hunt where the growth of one run is below any limit on resident memory."""
+    if suspect.subject == "group" and suspect.name == SUITE:
+        return f"pytest --leaktrace{'' if limit_bytes == DEFAULT_LIMIT_BYTES else f' --leaktrace-limit={limit_bytes}'}"
     target = suspect.nodeids[0] if suspect.subject == "fixture" else suspect.name
     if suspect.things:
         return f"pytest --leaktrace {shlex.quote(target)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from leaktrace.recording.wire import from_wire, to_wire
 from leaktrace.replay.protocol import Settings
 from leaktrace.serialize import decode, encode
 from leaktrace.suspects.accuse import accuse, doubtful, notes, ranked
+from leaktrace.suspects.groups import with_common, without_explained
 from leaktrace.suspects.model import Limits, Note, Suspect
 from leaktrace.verdict.judge import group_of
 from leaktrace.verdict.model import Verdict
@@ -107,10 +108,17 @@ def limits_of(options: Options, marked: Mapping[str, Options], workers: int) -> 
 
 
 def examine(
-    recording: Recording, options: Options, limits: Limits, *, paths: Mapping[str, str], warnings: Sequence[str] = ()
+    recording: Recording,
+    options: Options,
+    limits: Limits,
+    *,
+    paths: Mapping[str, str],
+    warnings: Sequence[str] = (),
+    fixtures: Callable[[str], Iterable[str]] = lambda _nodeid: (),
 ) -> Part:
-    """Recording → suspects, of one process."""
-    found = [*accuse(recording, limits), *(doubtful(recording, limits) if limits.confirming else ())]
+    """Recording → suspects, of one process; `fixtures` tells the names of those that a test uses."""
+    accused = [with_common(each, fixtures) for each in accuse(recording, limits)]
+    found = [*accused, *(doubtful(recording, limits) if limits.confirming else ())]
     return Part(
         recording=recording,
         suspects=tuple(each for each in found if is_wanted(each.kind, options)),
@@ -125,7 +133,7 @@ def examine(
 
 def unreplayed(parts: Sequence[Part], *, asked: bool = False) -> Findings:
     """The findings where nothing is replayed: what the watch accuses, left out where a replay was `asked` for."""
-    suspects = [each for part in parts for each in part.suspects if not each.doubtful]
+    suspects = counted([each for part in parts for each in part.suspects if not each.doubtful], parts)
     open_ones = [each for each in suspects if is_replayed(each)] if asked else []
     return Findings(
         suspects=tuple(suspects),
@@ -173,7 +181,7 @@ def bind(
     With `whole`, tests and groups are in it one by one, as the JSON has them; the terminal needs neither.
     """
     recordings = [part.recording for part in parts]
-    suspects = [each for each in ranked(found.suspects) if _over(each, options)]
+    suspects = ranked(counted(found.suspects, parts))
     names = {key_of(each) for each in suspects}
     cases = [case for case in merged_cases(found.cases) if key(case) in names]
     return Casebook(
@@ -203,9 +211,17 @@ def key_of(suspect: Suspect) -> tuple[str, ...]:
     return (suspect.subject, suspect.name, suspect.where, suspect.kind)
 
 
-def _over(suspect: Suspect, options: Options) -> bool:
+def counted(suspects: Sequence[Suspect], parts: Sequence[Part]) -> list[Suspect]:
+    """Of several processes' suspects, those that count: a group by its sum, unless narrower ones explain it."""
+    limit_bytes = max((part.limits.test_bytes for part in parts), default=0)
+    merged = [each for each in ranked(suspects) if _over(each, limit_bytes)]
+    kept = {key_of(each) for each in (without_explained(merged) if len(parts) > 1 else merged)}
+    return [each for each in suspects if key_of(each) in kept]
+
+
+def _over(suspect: Suspect, limit_bytes: int) -> bool:
     """A group that no worker saw whole counts only if its sum over all passes the limit."""
-    return suspect.subject != "group" or bool(suspect.things) or suspect.grew_by > options.limit_bytes
+    return suspect.subject != "group" or bool(suspect.things) or suspect.grew_by > limit_bytes
 
 
 def matched(book: Casebook, options: Options) -> list[str]:

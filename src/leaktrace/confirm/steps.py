@@ -14,7 +14,17 @@ from leaktrace.casebook.cases import as_known, case_of, folded, is_allowed, key,
 from leaktrace.casebook.model import Case
 from leaktrace.confirm.after_others import Ask, Replayed, heard_again
 from leaktrace.confirm.memray import followed
-from leaktrace.confirm.part import Context, Findings, Part, Progress, is_replayed, is_wanted, key_of, without_doubts
+from leaktrace.confirm.part import (
+    Context,
+    Findings,
+    Part,
+    Progress,
+    counted,
+    is_replayed,
+    is_wanted,
+    key_of,
+    without_doubts,
+)
 from leaktrace.confirm.passes import Deadline, Passes
 from leaktrace.confirm.plan import distinct, jobs_of, plans, soonest_first
 from leaktrace.confirm.screening import Screened, decided, hunted, screened, screenings, variants_last
@@ -76,7 +86,7 @@ class Steps:
         self._jobs = jobs_of(options, context, parts)
         deadline = Deadline(options.budget_s, clock, clock())
         self._passes = Passes(pool, options, deadline, progress, self._paths, jobs=self._jobs)
-        watched = [each for part in parts for each in part.suspects]
+        watched = counted([each for part in parts for each in part.suspects], parts)
         known = {key_of(each) for each in watched}
         self._suspects = [*watched, *(each for each in context.resumed if key_of(each) not in known)]
         self._screened = Screened()

@@ -109,9 +109,10 @@ def _confirmed(plugin: ReportPlugin, interruptions: Interruptions) -> Findings:
 def _announce(plugin: ReportPlugin, found: Findings) -> None:
     """What the watch has seen, before the first replay: a kill during the replays must not take that along."""
     from leaktrace.report.terminal import leaked  # noqa: PLC0415
+    from leaktrace.suspects.accuse import ranked  # noqa: PLC0415
 
     reporter = plugin.terminal()
-    suspects = [each for each in found.suspects if each.kind != "state"]
+    suspects = [each for each in ranked(found.suspects) if each.kind != "state"]
     if reporter is None or not suspects:
         return
     lines = [line for each in suspects[:SHOWN] for line in leaked(each)]

@@ -74,6 +74,7 @@ class Shared:
             limits_of(self.options, watch.marked if watch is not None else {}, self.workers),
             paths={item.nodeid: str(item.path) for item in (watch.items if watch is not None else ())},
             warnings=self.warnings if self.worker != "main" else (),
+            fixtures=watch.fixtures_of if watch is not None else lambda _nodeid: (),
         )
 
     def look_for_journal(self) -> str | None:

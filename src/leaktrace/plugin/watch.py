@@ -31,6 +31,7 @@ class WatchPlugin:
         self._recording = recorder.recording
         self._options, self._rootpath, self._complain = options, rootpath, complain
         self._accounts: dict[pytest.FixtureDef[Any], FixtureAccount | None] = {}
+        self._fixture_files: dict[str, str] = {}
         self._cleans = False
         self.items: Sequence[pytest.Item] = ()
         self.marked: dict[str, Options] = {}
@@ -202,11 +203,22 @@ class WatchPlugin:
 
     def _account(self, fixturedef: pytest.FixtureDef[Any], recorder: Recorder) -> FixtureAccount | None:
         """An account for a wider fixture; what a function-scoped one keeps is its test's, and only a casebook tells."""
+        code = getattr(fixturedef.func, "__code__", None)
+        self._fixture_files[fixturedef.argname] = getattr(code, "co_filename", "")
         if fixturedef.scope == "function" and not recorder.detailed:
             return None
         return recorder.account(
             name=plain_name(fixturedef.argname), scope=fixturedef.scope, where=where_of(fixturedef.func, self._rootpath)
         )
+
+    def fixtures_of(self, nodeid: str) -> tuple[str, ...]:
+        """Names of the suite's own fixtures that a test uses; those of plugins are every test's."""
+        item = next((each for each in self.items if each.nodeid == nodeid), None)
+        return tuple(name for name in getattr(item, "fixturenames", ()) if self._is_own(name))
+
+    def _is_own(self, fixture: str) -> bool:
+        file = Path(self._fixture_files.get(fixture, ""))
+        return file.is_relative_to(self._rootpath) and "site-packages" not in file.parts
 
     def grown_bytes(self) -> int:
         """What the running test has grown by so far, its teardown included."""

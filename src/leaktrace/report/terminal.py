@@ -120,7 +120,12 @@ def leaked(suspect: Suspect) -> Iterator[str]:
         yield from wrapped(text, indent=INDENT, width=WIDTH)
     elif suspect.subject == "group":
         yield f"{head}{suspect.name}"
-        yield f"{INDENT}{count(suspect.tests, 'test')} together, {megabytes(suspect.grew_by / suspect.tests)} each"
+        text = f"{count(suspect.tests, 'test')} together, {megabytes(suspect.grew_by / suspect.tests)} each"
+        if suspect.common:
+            text += (
+                f"; all of them use fixture{'' if len(suspect.common) == 1 else 's'} {', '.join(suspect.common[:FEW])}"
+            )
+        yield from wrapped(text, indent=INDENT, width=WIDTH)
     else:
         yield f"{head}{suspect.name}"
         if suspect.imports:

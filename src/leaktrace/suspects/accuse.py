@@ -25,6 +25,7 @@ def accuse(recording: Recording, limits: Limits) -> list[Suspect]:
         others,
         recording,
         limits.group_bytes or limits.test_bytes,
+        whole_bytes=limits.test_bytes,
         replayed=limits.replayed,
         worker=recording.worker,
     )
@@ -83,7 +84,8 @@ def _tests(recording: Recording, limits: Limits) -> tuple[list[Suspect], list[Me
         if passed and size > limit:
             suspects.append(_test(recording, row, size, counter, limit))
         elif nodeid not in limits.own_bytes:
-            group = members if passed and row not in recording.settlements else others
+            # What a settled test has given back may have been older garbage; what it kept is kept.
+            group = members if passed and (row not in recording.settlements or size > 0) else others
             group.append(Member(nodeid=nodeid, row=row, growth=_growth(recording, row)))
     return suspects, members, others
 

@@ -36,6 +36,7 @@ class Suspect:
         doubtful: whether a collection seems to have taken the growth back; such a suspect counts only once it is
             proved.
         things: what it left behind, by name; empty where memory grew.
+        common: names of the fixtures that all of its tests use, where they are of many modules.
     """
 
     subject: Subject
@@ -54,6 +55,7 @@ class Suspect:
     duration_s: float = 0.0
     doubtful: bool = False
     things: tuple[Thing, ...] = ()
+    common: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
