@@ -169,11 +169,12 @@ def blocks(beside: int | None) -> Iterator[Range]:
     """
     if beside is None:
         return
-    with Path("/proc/self/mem").open("rb", buffering=0) as memory:
+    with Path("/proc/self/mem").open("rb", buffering=0) as file:
+        memory = file.fileno()
         for start, end in anonymous():
             at = start
             while at + LEAST_BYTES <= end:
-                before, size = _header(memory.fileno(), at)
+                before, size = _header(memory, at)
                 length = (size & ~FLAGS) + beside
                 if (
                     before == 0

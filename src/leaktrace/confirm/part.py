@@ -181,7 +181,7 @@ def bind(
     With `whole`, tests and groups are in it one by one, as the JSON has them; the terminal needs neither.
     """
     recordings = [part.recording for part in parts]
-    suspects = ranked(counted(found.suspects, parts))
+    suspects = _merged(found.suspects, parts)
     names = {key_of(each) for each in suspects}
     cases = [case for case in merged_cases(found.cases) if key(case) in names]
     return Casebook(
@@ -213,10 +213,15 @@ def key_of(suspect: Suspect) -> tuple[str, ...]:
 
 def counted(suspects: Sequence[Suspect], parts: Sequence[Part]) -> list[Suspect]:
     """Of several processes' suspects, those that count: a group by its sum, unless narrower ones explain it."""
+    kept = {key_of(each) for each in _merged(suspects, parts)}
+    return [each for each in suspects if key_of(each) in kept]
+
+
+def _merged(suspects: Sequence[Suspect], parts: Sequence[Part]) -> list[Suspect]:
+    """Those that count, each once, with what it grew by in all processes together."""
     limit_bytes = max((part.limits.test_bytes for part in parts), default=0)
     merged = [each for each in ranked(suspects) if _over(each, limit_bytes)]
-    kept = {key_of(each) for each in (without_explained(merged) if len(parts) > 1 else merged)}
-    return [each for each in suspects if key_of(each) in kept]
+    return without_explained(merged) if len(parts) > 1 else merged
 
 
 def _over(suspect: Suspect, limit_bytes: int) -> bool:

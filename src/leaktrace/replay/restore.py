@@ -92,14 +92,19 @@ def remove(place: str) -> None:
         if not S_ISDIR(lstat(place).st_mode):
             unlink(place)
             return
-    found, pending = [place], [place]
+    _clear(place)
+
+
+def _clear(root: str, begins: str = "") -> None:
+    """Remove the files below a folder whose names begin so, then every folder that is empty by that, and itself."""
+    found, pending = [root], [root]
     while pending:
         with suppress(OSError), scandir(pending.pop()) as entries:
             for entry in entries:
                 if entry.is_dir(follow_symlinks=False):
                     found.append(entry.path)
                     pending.append(entry.path)
-                else:
+                elif entry.name.startswith(begins):
                     with suppress(OSError):
                         unlink(entry.path)
     for folder in reversed(found):
@@ -265,15 +270,4 @@ def _remove_records(root: str) -> None:
     for name in (LOCK, UNSAVED):
         with suppress(OSError):
             unlink(f"{root}/{name}")
-    found, pending = [root], [root]
-    while pending:
-        with suppress(OSError), scandir(pending.pop()) as entries:
-            for entry in entries:
-                if entry.is_dir(follow_symlinks=False):
-                    found.append(entry.path)
-                    pending.append(entry.path)
-                elif entry.name.startswith(NEW):
-                    unlink(entry.path)
-    for folder in reversed(found):
-        with suppress(OSError):
-            rmdir(folder)
+    _clear(root, NEW)
