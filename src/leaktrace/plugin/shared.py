@@ -58,6 +58,11 @@ class Shared:
     watch: WatchPlugin | None = None
     resumed: Sequence[Suspect] = ()
     base: Path | None = None
+    place: str = field(init=False)
+    """The folder as text: a suite may have patched pathlib by the time when it is looked for."""
+
+    def __post_init__(self) -> None:
+        self.place = str(self.folder)
 
     def complain(self, text: str) -> None:
         """Keep a warning for the report; one that was given already is not repeated."""
@@ -83,9 +88,9 @@ class Shared:
         if self.temporary or any("journal" in each for each in self.warnings):
             return None
         with suppress(OSError):
-            pristine.os.stat(self.folder)
+            pristine.os.stat(self.place)
             return None
-        warning = f"the journal is gone: {self.folder} was removed after the last test"
+        warning = f"the journal is gone: {self.place} was removed after the last test"
         self.complain(warning)
         return warning
 
