@@ -1,9 +1,13 @@
-"""Which part of the tests is run, where several Pythons share them."""
+"""Which part of the tests is run, where several Pythons share them, and on builds that lack a counter."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from zlib import crc32
+
+import pytest
+
+from leaktrace.probes.build import is_free_threaded
 
 
 START_PROCESSES = {Path(__file__).parent / name for name in ("child", "cli", "plugin", "replay")}
@@ -13,6 +17,12 @@ def pytest_addoption(parser):
     parser.addoption(
         "--share", metavar="K/N", help="of the modules whose tests start pytest, one of N shares: the K-th from 0"
     )
+
+
+def pytest_runtest_setup(item):
+    for mark in item.iter_markers("reads"):
+        if is_free_threaded():
+            pytest.skip(f"a free-threaded CPython cannot read {', '.join(mark.args)}")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -5,6 +5,7 @@ import atexit
 import gc
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -126,9 +127,13 @@ def test_a_log_handler_and_a_level_are_told(before):
 
 
 def test_a_warnings_filter_is_told(before):
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="old", category=DeprecationWarning)
+    # Below pytest's `catch_warnings`, `filterwarnings` may change a context's filters only (from CPython 3.14 on).
+    added = ("ignore", re.compile("old"), DeprecationWarning, None, 0)
+    warnings.filters.insert(0, added)
+    try:
         found = changes(before)
+    finally:
+        warnings.filters.remove(added)
 
     assert found == {("warnings filter", "ignore:old::DeprecationWarning:0"): "added"}
 
