@@ -83,7 +83,7 @@ class Trials:
     def case(self, before: Sequence[Target], kind: str) -> Case | None:
         """The case of the test after these; None where that is not known."""
         case = self._cases.get(_names(before))
-        return case if case is not None and case.kind == kind else None
+        return case if case is not None and case.suspect.kind == kind else None
 
     def keep_case(self, before: Sequence[Target], case: Case) -> None:
         """Remember the case, if it is one."""

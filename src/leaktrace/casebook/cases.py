@@ -12,59 +12,37 @@ from leaktrace.errors import FileError
 from leaktrace.explain.fingerprint import of_site, of_thing
 from leaktrace.explain.known_leaks import KnownLeak, match
 from leaktrace.explain.model import Exhibit
-from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Thing, Unread
+from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Thing, Unread
 from leaktrace.probes.words import remedy
 from leaktrace.replay.protocol import Response
 from leaktrace.serialize import Bounds, decode
 from leaktrace.suspects.groups import SUITE
 from leaktrace.suspects.model import Limits, Suspect
+from leaktrace.verdict import outcome
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import WEIGHT, group_of, judge_kinds
-from leaktrace.verdict.model import Rate, Record, Ruling, Verdict
+from leaktrace.verdict.model import Rate, Record, Verdict
 from leaktrace.verdict.rules import Rules
-from leaktrace.words import size
 
 
 DEFAULT_LIMIT_BYTES = 10_000_000
-SHARING = ("fds", "sockets")
 MAPPED = ("shared memory", "memfd")
 """Things whose bytes count as resident in who maps them, and are no heap."""
 OF_A_TRACE = Bounds(longest=10_000, most=1_000)
 """What a child may tell of one suspect; more would be no explanation."""
-NOT_READ = Ruling(verdict=Verdict.UNDECIDED, reason="what counts this could not be read in the replay child")
-SMALL_BYTES = 1_000_000
-"""Growth of a run below which resident memory is too coarse to show it again."""
-TRICKLE = 0.005
-"""Growth of a run below this part of what was seen in the suite is not what was seen there."""
 
 
 def case_of(suspect: Suspect, response: Response | None, *, limit_bytes: int) -> Case:
     """The case of one suspect, from what its replay answered; None means that nothing could be asked of a child."""
     case = Case(
-        nodeid=suspect.name,
-        subject=suspect.subject,
-        kind=suspect.kind,
-        verdict=Verdict.UNREPLAYABLE,
-        reason="the file of the test is not known, so no child could be told to run it",
-        tests=suspect.tests,
-        nodeids=suspect.nodeids,
-        suspect_why=suspect.why,
-        suspect_counter=suspect.counter,
-        grew_by=suspect.grew_by,
-        imports=suspect.imports,
-        worker=suspect.worker,
-        scope=suspect.scope,
-        where=suspect.where,
+        suspect=suspect,
+        verdict=outcome.UNASKED.verdict,
+        reason=outcome.UNASKED.reason,
         things=suspect.things,
         fixture=suspect.name if suspect.subject == "fixture" else None,
         reproduce=_reproduce(suspect, limit_bytes),
     )
     return case if response is None else _judged(case, response)
-
-
-def key(case: Case) -> tuple[str, ...]:
-    """What tells a case from others, and whom it is the case of: subject, name, place, kind of leak."""
-    return (case.subject, case.nodeid, case.where, case.kind)
 
 
 def is_allowed(case: Case, limits: Limits) -> bool:
@@ -74,9 +52,9 @@ def is_allowed(case: Case, limits: Limits) -> bool:
     """
     if not case.things or case.verdict is Verdict.UNREPLAYABLE:
         return False
-    nodeid = case.nodeid if case.subject == "test" else None
+    nodeid = case.suspect.name if case.suspect.subject == "test" else None
     rate = case.per_run.get(case.counter or "")
-    allowed = limits.allowed(case.kind, nodeid)
+    allowed = limits.allowed(case.suspect.kind, nodeid)
     return limits.ignores(case.things, nodeid) or bool(allowed and rate is not None and rate.estimate <= allowed)
 
 
@@ -86,16 +64,14 @@ def folded(cases: Sequence[Case]) -> list[Case]:
     Heap does not show it again, which says nothing against the suite's growth. A leak of heap beside it stays.
     """
     mapping = {
-        (case.subject, case.nodeid, case.where)
+        case.suspect.key[:3]
         for case in cases
         if case.verdict is Verdict.LEAK and any(thing.noun in MAPPED for thing in case.things)
     }
     return [
         case
         for case in cases
-        if case.kind != "memory"
-        or case.verdict is Verdict.LEAK
-        or (case.subject, case.nodeid, case.where) not in mapping
+        if case.suspect.kind != "memory" or case.verdict is Verdict.LEAK or case.suspect.key[:3] not in mapping
     ]
 
 
@@ -121,24 +97,27 @@ def evidence(response: Response) -> Record | None:
     )
 
 
+def concluded(case: Case, said: outcome.Outcome) -> Case:
+    """The case with what is finally said of it."""
+    return replace(case, verdict=said.verdict, reason=said.reason)
+
+
 def _judged(case: Case, response: Response) -> Case:
     case = replace(case, runs=response.runs, warmups=response.warmups, batch_runs=response.batch_runs)
     record = evidence(response)
     if record is None:
-        return replace(case, reason=_failure(response))
-    ruling = judge_kinds(record).get(group_of(case.kind), NOT_READ)
+        return concluded(case, outcome.not_repeatable(response.failure, runs=response.runs))
+    ruling = judge_kinds(record).get(group_of(case.suspect.kind), outcome.NOT_READ)
     things = _things(case, response)
-    share = max(1, len(case.nodeids)) if case.subject == "group" else 1
-    if group_of(case.kind) == "memory":
+    share = max(1, len(case.suspect.nodeids)) if case.suspect.subject == "group" else 1
+    if group_of(case.suspect.kind) == "memory":
         exhibit = _exhibit(response)
-        verdict, reason = _by_size(case, record, ruling, share) or _by_holder(ruling, exhibit)
+        said = outcome.of_memory(case.suspect, record, ruling, exhibit.holder, share=share)
     else:
         exhibit = _exhibit_of(case, things)
-        verdict, reason = _by_things(case, ruling, things)
+        said = outcome.of_things(case.suspect.kind, ruling, things)
     return replace(
-        case,
-        verdict=verdict,
-        reason=reason,
+        concluded(case, said),
         counter=ruling.counter,
         per_run={
             name: Rate(estimate=rate.estimate / share, low=rate.low / share, high=rate.high / share)
@@ -153,26 +132,6 @@ def _judged(case: Case, response: Response) -> Case:
     )
 
 
-def _by_size(case: Case, record: Record, ruling: Ruling, share: int) -> tuple[Verdict, str] | None:
-    """What a trickle leaves of an accusation of megabytes: they came once, or not at all; None where it fits."""
-    heap, rate = record.series.get(HEAP_BYTES.name), ruling.rates.get(HEAP_BYTES.name)
-    if case.grew_by < SMALL_BYTES or not case.suspect_counter.endswith("_bytes") or heap is None or rate is None:
-        return None
-    if ruling.verdict is Verdict.ONE_TIME:
-        return None
-    accused = case.grew_by / max(1, case.tests) * share
-    if rate.high >= accused * TRICKLE:
-        return None
-    first, warm = heap.values[0], heap.values[record.warmups]
-    once = 0 if isinstance(first, Unread) or isinstance(warm, Unread) else warm - first
-    rest = f"{size(max(0.0, rate.estimate))} of heap a run"
-    if once >= accused / 2:
-        return Verdict.ONE_TIME, f"grew by {size(once)} in the first runs and not again; what is left is {rest}"
-    if ruling.verdict is Verdict.STEADY:
-        return None
-    return Verdict.STEADY, f"its growth, {rest}, does not explain the {size(accused)} of the suite"
-
-
 def _things(case: Case, response: Response) -> tuple[Thing, ...] | None:
     """What the replay named of this kind; None where it named nothing at all."""
     if response.things is None:
@@ -182,8 +141,10 @@ def _things(case: Case, response: Response) -> tuple[Thing, ...] | None:
     except FileError:
         return None
     # What the watch could not list stands there under its counter's name, and may be of any kind that shares it.
-    nameless = all(thing.noun == case.suspect_counter for thing in case.things)
-    kinds = SHARING if nameless and case.things and case.kind in SHARING else (case.kind,)
+    nameless = all(thing.noun == case.suspect.counter for thing in case.things)
+    kinds = (
+        outcome.SHARING if nameless and case.things and case.suspect.kind in outcome.SHARING else (case.suspect.kind,)
+    )
     return tuple(thing for thing in found if thing.kind in kinds)
 
 
@@ -193,22 +154,9 @@ def _exhibit_of(case: Case, things: tuple[Thing, ...] | None) -> Exhibit:
     if newest is None:
         return Exhibit()
     return Exhibit(
-        fix=remedy(newest, fixture=bool(newest.owner) or case.subject == "fixture"),
-        fingerprint=of_thing(newest, owner=newest.owner or case.nodeid),
+        fix=remedy(newest, fixture=bool(newest.owner) or case.suspect.subject == "fixture"),
+        fingerprint=of_thing(newest, owner=newest.owner or case.suspect.name),
     )
-
-
-def _by_things(case: Case, ruling: Ruling, things: tuple[Thing, ...] | None) -> tuple[Verdict, str]:
-    """Sockets and files share one counter: which of them grew, their names tell."""
-    if ruling.verdict is Verdict.LEAK and things is not None and not things and case.kind in SHARING:
-        return Verdict.STEADY, f"no {case.kind} among what the runs left behind, though descriptors are"
-    return ruling.verdict, ruling.reason
-
-
-def _failure(response: Response) -> str:
-    if response.runs == 0:
-        return f"{response.failure}"
-    return f"not repeatable: {response.failure}"
 
 
 def _exhibit(response: Response) -> Exhibit:
@@ -220,20 +168,6 @@ def _exhibit(response: Response) -> Exhibit:
         return Exhibit(notes=(f"the trace could not be read: {exc}",))
 
 
-def _by_holder(ruling: Ruling, exhibit: Exhibit) -> tuple[Verdict, str]:
-    """Statistics tell growth; the holder tells leak from cache, and from references that keep nothing alive."""
-    holder = exhibit.holder
-    if ruling.verdict is Verdict.LEAK and ruling.counter == REFS.name:
-        if holder is None:
-            return Verdict.UNDECIDED, f"no object was found whose count rises with the runs; {ruling.reason}"
-        if holder.kind == "shared-references":
-            return Verdict.STEADY, f"nothing is kept by it that would go otherwise: {holder.name} {ruling.reason}"
-    if ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED) and holder is not None and holder.bound is not None:
-        filled = "" if holder.filled is None else f"{holder.filled} of "
-        return Verdict.CACHE, f"{holder.name} holds {filled}at most {holder.bound} entries; {ruling.reason}"
-    return ruling.verdict, ruling.reason
-
-
 def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
     """A command that shows the same: a hunt where the growth of one run is below any limit on resident memory."""
     if suspect.subject == "group" and suspect.name == SUITE:
@@ -241,7 +175,7 @@ def _reproduce(suspect: Suspect, limit_bytes: int) -> str:
     target = suspect.nodeids[0] if suspect.subject == "fixture" else suspect.name
     if suspect.things:
         return f"pytest --leaktrace {shlex.quote(target)}"
-    if suspect.counter not in (RSS_BYTES.name, HEAP_BYTES.name) or suspect.grew_by < SMALL_BYTES:
+    if suspect.counter not in (RSS_BYTES.name, HEAP_BYTES.name) or suspect.grew_by < outcome.SMALL_BYTES:
         return f"pytest --leaktrace-hunt {shlex.quote(target)}"
     limit = "" if limit_bytes == DEFAULT_LIMIT_BYTES else f"--leaktrace-limit={limit_bytes} "
     return f"pytest --leaktrace {limit}{shlex.quote(target)}"
@@ -252,9 +186,9 @@ def with_runnable_command(case: Case, paths: Mapping[str, str], cwd: str) -> Cas
 
     A node id begins at pytest's root, wherever that is, and under `--pyargs` where the package's own folder ends.
     """
-    asked = case.nodeids[0] if case.subject == "fixture" else case.nodeid
+    asked = case.suspect.nodeids[0] if case.suspect.subject == "fixture" else case.suspect.name
     file, colons, rest = asked.partition("::")
-    first = case.nodeids[0] if case.nodeids else ""
+    first = case.suspect.nodeids[0] if case.suspect.nodeids else ""
     path, here = PurePath(paths.get(first, "")), PurePath(cwd)
     if first.partition("::")[0] != file or first not in paths or here / file == path:
         return case
@@ -292,19 +226,21 @@ def merged_cases(cases: Iterable[Case]) -> list[Case]:
     """Several processes' cases: of one suspect the gravest verdict stands; LEAK first, then by growth."""
     found: dict[tuple[str, str, str, str], list[Case]] = {}
     for case in cases:
-        found.setdefault((case.subject, case.nodeid, case.where, case.kind), []).append(case)
+        found.setdefault(case.suspect.key, []).append(case)
     merged = [_gravest(each) for each in found.values()]
-    return sorted(merged, key=lambda case: (-WEIGHT.get(case.verdict, -1), -case.grew_by))
+    return sorted(merged, key=lambda case: (-WEIGHT.get(case.verdict, -1), -case.suspect.grew_by))
 
 
 def _gravest(cases: Sequence[Case]) -> Case:
     """One case of one suspect; each process saw a part of a group or of a fixture's setups, but a whole test."""
     gravest = max(cases, key=lambda case: WEIGHT.get(case.verdict, -1))
-    if gravest.subject == "test":
+    if gravest.suspect.subject == "test":
         return gravest
-    return replace(
-        gravest,
-        tests=sum(case.tests for case in cases),
-        grew_by=sum(case.grew_by for case in cases),
-        worker=",".join(dict.fromkeys(case.worker for case in cases)),
+    suspects = [case.suspect for case in cases]
+    whole = replace(
+        gravest.suspect,
+        tests=sum(each.tests for each in suspects),
+        grew_by=sum(each.grew_by for each in suspects),
+        worker=",".join(dict.fromkeys(each.worker for each in suspects)),
     )
+    return replace(gravest, suspect=whole)

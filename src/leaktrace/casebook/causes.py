@@ -19,7 +19,7 @@ def causes(cases: Iterable[Case]) -> list[tuple[Case, ...]]:
     found: list[list[Case]] = []
     known: dict[object, list[Case]] = {}
     for case in cases:
-        marks = [(mark, case.subject, case.kind, case.status) for mark in _marks(case)]
+        marks = [(mark, case.suspect.subject, case.suspect.kind, case.status) for mark in _marks(case)]
         cause = next((known[mark] for mark in marks if mark in known), None)
         if cause is None:
             cause = []
@@ -52,7 +52,7 @@ def joined(cases: Iterable[Case]) -> list[Case]:
     found: dict[object, Case] = {}
     for number, case in enumerate(cases):
         shared = case.verdict is Verdict.LEAK and bool(case.things)
-        key = (case.subject, case.nodeid, case.where, case.counter, case.status) if shared else number
+        key = (*case.suspect.key[:3], case.counter, case.status) if shared else number
         first = found.get(key)
         found[key] = case if first is None else replace(first, things=(*first.things, *case.things))
     return list(found.values())

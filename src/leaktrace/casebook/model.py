@@ -11,7 +11,7 @@ from leaktrace.explain.model import Exhibit
 from leaktrace.probes.model import Thing, Value
 from leaktrace.recording.model import Growth
 from leaktrace.recording.spans import TestSpan
-from leaktrace.suspects.model import Note, Subject, Suspect
+from leaktrace.suspects.model import Note, Suspect
 from leaktrace.verdict.model import Rate, Verdict
 
 
@@ -42,19 +42,13 @@ class Case:
     """All that is known of one suspect.
 
     Attributes:
-        nodeid: the test, or what the fixture or group is called.
-        subject: what it is.
-        kind: the kind of leak.
+        suspect: who is accused, of which kind of leak, and why.
         verdict, reason: what the runs say.
         counter: which counter decided, or None.
         per_run: growth a run, by counter.
         runs, warmups: how many runs there were, and how many of them came first and do not count.
         readings: by counter: before the first run, after each warm-up, after each batch.
         batch_runs: runs between two readings after the warm-ups.
-        tests: how many tests the suspect sums up.
-        nodeids: the tests that were run again for it.
-        suspect_why: why it was a suspect.
-        grew_by: growth in the watched run, in the unit of `suspect_counter`.
         exhibit: what keeps it alive.
         things: what it leaves behind, newest first: from its replay, else from the watched run.
         fixture: the guilty fixture's name, or None.
@@ -63,9 +57,7 @@ class Case:
         after: tests that its replay ran first, because alone it did not show what the suite did.
     """
 
-    nodeid: str
-    subject: Subject
-    kind: str
+    suspect: Suspect
     verdict: Verdict
     reason: str
     counter: str | None = None
@@ -74,15 +66,6 @@ class Case:
     warmups: int = 0
     batch_runs: int = 1
     readings: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
-    tests: int = 1
-    nodeids: tuple[str, ...] = ()
-    suspect_why: str = ""
-    suspect_counter: str = ""
-    grew_by: int = 0
-    imports: tuple[str, ...] = ()
-    worker: str = "main"
-    scope: str = "function"
-    where: str = ""
     exhibit: Exhibit = field(default_factory=Exhibit)
     things: tuple[Thing, ...] = ()
     fixture: str | None = None

@@ -22,6 +22,23 @@ SCHEMA = "leaktrace/1"
 VERSION = re.compile("[1-9][0-9]{0,8}")
 MAX_BYTES = 1 << 30
 EXHIBIT_KEYS = tuple(field.name for field in fields(Exhibit))
+SUSPECT_KEYS = {
+    "nodeid": "name",
+    "subject": "subject",
+    "kind": "kind",
+    "tests": "tests",
+    "nodeids": "nodeids",
+    "suspect_why": "why",
+    "suspect_counter": "counter",
+    "grew_by": "grew_by",
+    "imports": "imports",
+    "worker": "worker",
+    "scope": "scope",
+    "where": "where",
+}
+"""What a case's JSON calls the attributes of its suspect."""
+LEAST = {"why": "", "counter": "", "grew_by": 0, "nodeids": ()}
+"""What a case of an older casebook may leave out."""
 
 
 def to_json(book: Casebook) -> dict[str, Any]:
@@ -68,15 +85,17 @@ def from_json(data: object) -> Casebook:
 
 
 def flat_case(case: dict[str, Any]) -> dict[str, Any]:
-    """A case with its exhibit's keys beside its own, as the schema has it."""
-    exhibit = case.pop("exhibit")
-    return {**case, **exhibit}
+    """A case with its suspect's and its exhibit's keys beside its own, as the schema has it."""
+    suspect, exhibit = case.pop("suspect"), case.pop("exhibit")
+    return {**{key: suspect[name] for key, name in SUSPECT_KEYS.items()}, **case, **exhibit}
 
 
 def nested_case(case: Mapping[str, Any]) -> dict[str, Any]:
     """The way back from `flat_case`."""
     exhibit = {key: case[key] for key in EXHIBIT_KEYS if key in case}
-    return {**{key: value for key, value in case.items() if key not in exhibit}, "exhibit": exhibit}
+    suspect = {name: case[key] for key, name in SUSPECT_KEYS.items() if key in case}
+    own = {key: value for key, value in case.items() if key not in exhibit and key not in SUSPECT_KEYS}
+    return {**own, "suspect": {**LEAST, **suspect}, "exhibit": exhibit}
 
 
 def write(book: Casebook, path: Path) -> None:

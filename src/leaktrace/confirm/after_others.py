@@ -36,7 +36,7 @@ class Replayed:
 def is_steady_alone(case: Case) -> bool:
     """Whether a test grew in the suite and not in its replay: what holds growth that harms nobody is found there."""
     alone = case.verdict is Verdict.STEADY and case.exhibit.holder is None
-    return alone and case.subject == "test" and not case.after
+    return alone and case.suspect.subject == "test" and not case.after
 
 
 def before(nodeid: str, recording: Recording, paths: Mapping[str, str]) -> tuple[tuple[Target, ...], float]:
@@ -72,7 +72,7 @@ def heard_again(
     for number, each in enumerate(replayed):
         if not is_steady_alone(each.case):
             continue
-        command = bisect_command(each.case.nodeid, args)
+        command = bisect_command(each.case.suspect.name, args)
         heard[number] = replace(each, case=replace(each.case, reproduce=command))
         if number in responses:
             case = case_of(each.suspect, responses[number], limit_bytes=limit_bytes)

@@ -16,7 +16,7 @@ from typing import Any
 
 from leaktrace import __version__
 from leaktrace.casebook.accounts import fixtures_of, groups_of, process_of
-from leaktrace.casebook.cases import key, merged_cases
+from leaktrace.casebook.cases import merged_cases
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import case_from_json, case_to_json
 from leaktrace.explain.known_leaks import KnownLeak
@@ -156,12 +156,12 @@ def is_replayed(suspect: Suspect) -> bool:
 def without_doubts(found: Findings) -> Findings:
     """The findings without what was in doubt; a doubtful suspect that was not proved is garbage, as the watch said."""
     in_doubt = {suspect.name for suspect in found.suspects if suspect.doubtful}
-    proved = {case.nodeid for case in found.cases if case.verdict is Verdict.LEAK and case.nodeid in in_doubt}
+    proved = {case.suspect.name for case in found.cases if case.verdict is Verdict.LEAK} & in_doubt
     gone = in_doubt - proved
     return replace(
         found,
         suspects=tuple(each for each in found.suspects if not each.doubtful or each.name in proved),
-        cases=tuple(each for each in found.cases if each.nodeid not in gone or each.kind != "memory"),
+        cases=tuple(each for each in found.cases if each.suspect.name not in gone or each.suspect.kind != "memory"),
         notes=tuple(note for note in found.notes if note.slug != "garbage" or note.nodeid not in proved),
     )
 
@@ -182,8 +182,8 @@ def bind(
     """
     recordings = [part.recording for part in parts]
     suspects = _merged(found.suspects, parts)
-    names = {key_of(each) for each in suspects}
-    cases = [case for case in merged_cases(found.cases) if key(case) in names]
+    names = {each.key for each in suspects}
+    cases = [case for case in merged_cases(found.cases) if case.suspect.key in names]
     return Casebook(
         mode=options.mode.value,
         limit_bytes=options.limit_bytes,
@@ -206,15 +206,10 @@ def bind(
     )
 
 
-def key_of(suspect: Suspect) -> tuple[str, ...]:
-    """What tells a suspect from others, as `who` tells cases: subject, name, place, kind of leak."""
-    return (suspect.subject, suspect.name, suspect.where, suspect.kind)
-
-
 def counted(suspects: Sequence[Suspect], parts: Sequence[Part]) -> list[Suspect]:
     """Of several processes' suspects, those that count: a group by its sum, unless narrower ones explain it."""
-    kept = {key_of(each) for each in _merged(suspects, parts)}
-    return [each for each in suspects if key_of(each) in kept]
+    kept = {each.key for each in _merged(suspects, parts)}
+    return [each for each in suspects if each.key in kept]
 
 
 def _merged(suspects: Sequence[Suspect], parts: Sequence[Part]) -> list[Suspect]:
@@ -231,10 +226,10 @@ def _over(suspect: Suspect, limit_bytes: int) -> bool:
 
 def matched(book: Casebook, options: Options) -> list[str]:
     """Which of the words of `--leaktrace-fail-on` this run meets; known leaks of others meet none."""
-    known = {key(case) for case in book.cases if case.status == "known"}
+    known = {case.suspect.key for case in book.cases if case.status == "known"}
     found = {case.verdict.value.lower() for case in book.cases if case.status != "known"}
     for suspect in book.suspects:
-        if key_of(suspect) not in known:
+        if suspect.key not in known:
             found.add("state" if suspect.kind == "state" else "suspect")
     if book.left_out:
         found.add("unjudged")

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from leaktrace.casebook.cases import case_of
+from leaktrace.casebook.cases import case_of, concluded
 from leaktrace.casebook.model import Case
 from leaktrace.probes.model import REFS, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.protocol import Response, Task, targets_of
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
+from leaktrace.verdict import outcome
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import is_suspicious, judge_kinds
 from leaktrace.verdict.model import Rate, Ruling, Verdict
@@ -182,22 +183,12 @@ def decided(suspects: Sequence[Suspect], found: Screened, *, limit_bytes: int) -
         case = case_of(suspect, None, limit_bytes=limit_bytes)
         grown = found.grown.get(suspect.name)
         if suspect.name in found.clean and suspect.kind in SCREENED:
-            cases[number] = replace(
-                case,
-                verdict=Verdict.ONE_TIME,
-                reason="it grew in its first run, and no counter rose when it was run again",
-            )
+            cases[number] = concluded(case, outcome.NOT_AGAIN)
         elif grown is not None and grown.harmless and suspect.counter == REFS.name:
-            cases[number] = replace(
-                case,
-                verdict=Verdict.STEADY,
-                reason=f"nothing is kept by it that would go otherwise: references to class {grown.harmless}; "
-                f"{suspect.why}",
-                counter=REFS.name,
-                per_run=dict(grown.rates),
-            )
+            said = concluded(case, outcome.harmless(grown.harmless, suspect.why))
+            cases[number] = replace(said, counter=REFS.name, per_run=dict(grown.rates))
         elif suspect.name in found.failed:
-            cases[number] = replace(case, reason=f"not repeatable: {found.failed[suspect.name][1]}")
+            cases[number] = concluded(case, outcome.not_repeatable(found.failed[suspect.name][1]))
     return cases
 
 

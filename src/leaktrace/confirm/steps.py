@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from leaktrace.casebook.cases import as_known, case_of, folded, is_allowed, key, with_rates, with_runnable_command
+from leaktrace.casebook.cases import as_known, case_of, folded, is_allowed, with_rates, with_runnable_command
 from leaktrace.casebook.model import Case
 from leaktrace.confirm.after_others import Ask, Replayed, heard_again
 from leaktrace.confirm.memray import followed
@@ -22,7 +22,6 @@ from leaktrace.confirm.part import (
     counted,
     is_replayed,
     is_wanted,
-    key_of,
     without_doubts,
 )
 from leaktrace.confirm.passes import Deadline, Passes
@@ -87,8 +86,8 @@ class Steps:
         deadline = Deadline(options.budget_s, clock, clock())
         self._passes = Passes(pool, options, deadline, progress, self._paths, jobs=self._jobs)
         watched = counted([each for part in parts for each in part.suspects], parts)
-        known = {key_of(each) for each in watched}
-        self._suspects = [*watched, *(each for each in context.resumed if key_of(each) not in known)]
+        known = {each.key for each in watched}
+        self._suspects = [*watched, *(each for each in context.resumed if each.key not in known)]
         self._screened = Screened()
         self._acquitted: dict[int, Case] = {}
         self._open: list[int] = []
@@ -164,9 +163,9 @@ class Steps:
         """A run may leave so much: then nobody is accused of it."""
         limits = {part.recording.worker: part.limits for part in self._parts}
         none = Limits(test_bytes=self._options.limit_bytes)
-        allowed = {key(case) for case in self._cases if is_allowed(case, limits.get(case.worker, none))}
-        self._cases = [case for case in self._cases if key(case) not in allowed]
-        self._told = tuple(each for each in self._suspects if key_of(each) not in allowed)
+        allowed = {case.suspect.key for case in self._cases if is_allowed(case, limits.get(case.suspect.worker, none))}
+        self._cases = [case for case in self._cases if case.suspect.key not in allowed]
+        self._told = tuple(each for each in self._suspects if each.key not in allowed)
 
     def credit_changed_state(self) -> None:
         """Which fixture has changed the state that its test is accused of."""
@@ -179,7 +178,7 @@ class Steps:
     def compare_with_known_leaks(self) -> None:
         """Cases of one subject are folded, those that are known leaks of others named so."""
         rates = {name: each.rates for name, each in self._screened.grown.items()}
-        rated = [with_rates(case, rates.get(case.nodeid, {})) for case in self._cases]
+        rated = [with_rates(case, rates.get(case.suspect.name, {})) for case in self._cases]
         cases = folded([*rated, *self._acquitted.values()])
         self._cases = self._passes.part("comparing with known leaks", lambda: with_known(cases, self._context), cases)
 

@@ -71,14 +71,14 @@ def _after(plugin: ReportPlugin, status: int, interruptions: Interruptions) -> i
 
 def _unjudged(plugin: ReportPlugin) -> Findings:
     """What there is to judge: it stays so where no replay comes to its end."""
-    from leaktrace.confirm.part import key_of, unreplayed  # noqa: PLC0415
+    from leaktrace.confirm.part import unreplayed  # noqa: PLC0415
     from leaktrace.confirm.steps import screenable  # noqa: PLC0415 - only where there is something to confirm
 
     shared, parts = plugin.shared, _local(plugin)
     found = unreplayed(parts, asked=True)
     tests = screenable(parts) if shared.options.mode is Mode.HUNT else ()
-    known = {key_of(each) for each in found.unjudged}
-    earlier = tuple(each for each in shared.resumed if key_of(each) not in known)
+    known = {each.key for each in found.unjudged}
+    earlier = tuple(each for each in shared.resumed if each.key not in known)
     names = (each.name for each in earlier)
     return replace(found, left_out=(*found.left_out, *names, *tests), unjudged=(*found.unjudged, *earlier))
 

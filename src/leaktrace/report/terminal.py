@@ -50,8 +50,13 @@ def told(book: Casebook) -> list[Case]:
 
 
 def _is_trifle(case: Case, limit_bytes: int) -> bool:
-    small = case.grew_by < limit_bytes or not case.suspect_counter.endswith("_bytes")
-    return case.verdict in (Verdict.STEADY, Verdict.ONE_TIME) and case.subject == "test" and small and not case.things
+    small = case.suspect.grew_by < limit_bytes or not case.suspect.counter.endswith("_bytes")
+    return (
+        case.verdict in (Verdict.STEADY, Verdict.ONE_TIME)
+        and case.suspect.subject == "test"
+        and small
+        and not case.things
+    )
 
 
 def one_line(book: Casebook, tests: int) -> str:
@@ -135,14 +140,16 @@ def leaked(suspect: Suspect) -> Iterator[str]:
 def block(case: Case, others: Sequence[Case] = ()) -> Iterator[str]:
     """One case: who, how sure, how much, why, and how to see it again; with the others of the same cause."""
     head = f"{case.verdict.value:<5} "
-    if case.subject == "fixture":
-        text = f"{head}fixture {case.nodeid} ({case.scope} scope, {case.where})"
+    if case.suspect.subject == "fixture":
+        text = f"{head}fixture {case.suspect.name} ({case.suspect.scope} scope, {case.suspect.where})"
         yield from wrapped(text, first="", indent="    ", width=WIDTH)
     else:
-        yield f"{head}{case.nodeid}"
-    if case.subject == "group":
-        each = "" if case.things else f", {megabytes(case.grew_by / max(1, case.tests))} each in the suite"
-        yield f"{INDENT}{count(case.tests, 'test')} together{each}"
+        yield f"{head}{case.suspect.name}"
+    if case.suspect.subject == "group":
+        each = (
+            "" if case.things else f", {megabytes(case.suspect.grew_by / max(1, case.suspect.tests))} each in the suite"
+        )
+        yield f"{INDENT}{count(case.suspect.tests, 'test')} together{each}"
     yield from wrapped(case.reason, indent=INDENT, width=WIDTH)
     if case.verdict in ACCUSED:
         yield from thing_lines(case, WIDTH)
@@ -151,9 +158,9 @@ def block(case: Case, others: Sequence[Case] = ()) -> Iterator[str]:
         yield from exhibit_lines(replace(case, exhibit=replace(case.exhibit, fix="")) if case.things else case, WIDTH)
     elif case.verdict is Verdict.UNDECIDED and case.exhibit.holder is not None:
         yield from _labelled("held by", case.exhibit.holder.name)
-    if case.imports and case.verdict in (Verdict.ONE_TIME, Verdict.STEADY, Verdict.CACHE):
-        yield from _labelled("imported", ", ".join(case.imports[:6]))
-    if case.verdict is Verdict.STEADY and (case.things or case.grew_by):
+    if case.suspect.imports and case.verdict in (Verdict.ONE_TIME, Verdict.STEADY, Verdict.CACHE):
+        yield from _labelled("imported", ", ".join(case.suspect.imports[:6]))
+    if case.verdict is Verdict.STEADY and (case.things or case.suspect.grew_by):
         yield from _in_the_suite(case)
     yield from _also(case, others)
     if case.verdict in ACCUSED:
@@ -170,7 +177,7 @@ def is_known(case: Case) -> bool:
 def known(case: Case, others: Sequence[Case] = ()) -> Iterator[str]:
     """A known leak of somebody else: whose it is, how much, and what can be done."""
     assert case.known is not None
-    yield f"{'KNOWN':<5} {case.nodeid}"
+    yield f"{'KNOWN':<5} {case.suspect.name}"
     yield from wrapped(
         f"{case.known.package} {case.known.version}: {case.known.blame} ({case.known.id})", indent=INDENT, width=WIDTH
     )
@@ -194,7 +201,7 @@ def _also(case: Case, others: Sequence[Case]) -> Iterator[str]:
     for each in others[:SAME]:
         rate = each.per_run.get(each.counter or "")
         much = "" if rate is None or each.counter is None else f", {_counted(each.counter, rate.estimate)}"
-        yield from wrapped(f"{each.nodeid}{much}", first=margin, indent=f"{margin}    ", width=WIDTH)
+        yield from wrapped(f"{each.suspect.name}{much}", first=margin, indent=f"{margin}    ", width=WIDTH)
     if len(others) > SAME:
         yield f"{margin}and {len(others) - SAME} more"
 
@@ -203,8 +210,8 @@ def _in_the_suite(case: Case) -> Iterator[str]:
     """What a suspect that is steady alone had done, and the command that finds out why."""
     if case.things:
         seen = "it left something behind"
-    elif case.suspect_counter.endswith("_bytes") and case.grew_by >= 1_000:  # noqa: PLR2004 - 1 kB
-        seen = f"it grew by {size(case.grew_by)}"
+    elif case.suspect.counter.endswith("_bytes") and case.suspect.grew_by >= 1_000:  # noqa: PLR2004 - 1 kB
+        seen = f"it grew by {size(case.suspect.grew_by)}"
     else:
         seen = "it grew"
     yield from _labelled("in the suite", f"{seen}: what ran before it matters")
@@ -224,11 +231,11 @@ def _rate(case: Case) -> str:
     """Growth a run, with its interval, and how many runs said so."""
     rate = case.per_run.get(case.counter or "")
     if rate is None or case.counter is None:
-        return f"{megabytes(case.grew_by)} in the suite"
+        return f"{megabytes(case.suspect.grew_by)} in the suite"
     shown = named_amount(case.counter, rate.estimate)
     low, high = named_amount(case.counter, rate.low), named_amount(case.counter, rate.high)
     interval = "" if low == high == shown else f" [{low}, {high}]"
-    unit = "test" if case.subject == "group" else "run"
+    unit = "test" if case.suspect.subject == "group" else "run"
     how_much = f"{_counted(case.counter, rate.estimate)}{interval} a {unit}"
     return f"{how_much}, over {count(case.runs, 'run')}, {case.warmups} of them warm-ups"
 

@@ -35,7 +35,7 @@ def left_open(suspect: Suspect) -> Iterator[str]:
 
 def is_moot(case: Case) -> bool:
     """Whether a case needs no word: files that came while a test ran, and that no replay made again."""
-    return case.kind == "files" and case.verdict in (Verdict.STEADY, Verdict.ONE_TIME)
+    return case.suspect.kind == "files" and case.verdict in (Verdict.STEADY, Verdict.ONE_TIME)
 
 
 def head(thing: Thing) -> str:
@@ -76,6 +76,6 @@ def owner_of(case: Case, thing: Thing) -> tuple[str, bool]:
     """Who made it, in words, and whether that is a fixture."""
     if thing.owner:
         return thing.owner, True
-    if case.subject == "fixture":
-        return f"fixture `{case.nodeid}` ({case.where})", True
+    if case.suspect.subject == "fixture":
+        return f"fixture `{case.suspect.name}` ({case.suspect.where})", True
     return "the test", False

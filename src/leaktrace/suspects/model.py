@@ -57,6 +57,11 @@ class Suspect:
     things: tuple[Thing, ...] = ()
     common: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """What tells it from others: subject, name, place, kind of leak."""
+        return (self.subject, self.name, self.where, self.kind)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:

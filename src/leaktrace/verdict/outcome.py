@@ -1,0 +1,129 @@
+"""What is finally said of a suspect: what its numbers say, and what its holder, its things, its suite add to that.
+
+`judge` knows readings only. Each question here may take its word back, with a sentence of its own; pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from leaktrace.probes.model import HEAP_BYTES, REFS, Thing, Unread
+from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.model import Record, Ruling, Verdict
+from leaktrace.words import size
+
+
+SHARING = ("fds", "sockets")
+"""Kinds that share one counter."""
+SMALL_BYTES = 1_000_000
+"""Growth of a run below which resident memory is too coarse to show it again."""
+TRICKLE = 0.005
+"""Growth of a run below this part of what was seen in the suite is not what was seen there."""
+ACCUSED = (Verdict.LEAK, Verdict.UNDECIDED)
+NOT_READ = Ruling(verdict=Verdict.UNDECIDED, reason="what counts this could not be read in the replay child")
+
+
+class HolderSeen(Protocol):
+    """What a verdict turns on of a holder."""
+
+    @property
+    def name(self) -> str:
+        """As the user would write it."""
+
+    @property
+    def kind(self) -> str:
+        """The kind of holder."""
+
+    @property
+    def bound(self) -> int | None:
+        """How many entries it takes at most, where something bounds it."""
+
+    @property
+    def filled(self) -> int | None:
+        """How many it has now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A verdict and the sentence that gives its reason."""
+
+    verdict: Verdict
+    reason: str
+
+
+UNASKED = Outcome(Verdict.UNREPLAYABLE, "the file of the test is not known, so no child could be told to run it")
+NOT_AGAIN = Outcome(Verdict.ONE_TIME, "it grew in its first run, and no counter rose when it was run again")
+
+
+def not_repeatable(failure: str | None, *, runs: int = 1) -> Outcome:
+    """What is said where a run failed before there was enough to judge."""
+    return Outcome(Verdict.UNREPLAYABLE, f"not repeatable: {failure}" if runs else f"{failure}")
+
+
+def harmless(class_name: str, why: str) -> Outcome:
+    """What is said where an installed class has taken references, and nothing else grew."""
+    return _keeps_nothing(f"references to class {class_name}; {why}")
+
+
+def of_memory(
+    suspect: Suspect, record: Record, ruling: Ruling, holder: HolderSeen | None, *, share: int = 1
+) -> Outcome:
+    """What is said of growing memory.
+
+    Args:
+        suspect: what was seen in the suite.
+        record: the readings of its replay.
+        ruling: what these say.
+        holder: what keeps it alive, where that was found.
+        share: how many tests were run in each run, so that the suite's growth is that of so many.
+    """
+    return _by_size(suspect, record, ruling, share) or _by_holder(ruling, holder)
+
+
+def of_things(kind: str, ruling: Ruling, things: Sequence[Thing] | None) -> Outcome:
+    """What is said of things left behind: sockets and files share a counter, and their names tell which grew."""
+    if ruling.verdict is Verdict.LEAK and things is not None and not things and kind in SHARING:
+        return Outcome(Verdict.STEADY, f"no {kind} among what the runs left behind, though descriptors are")
+    return Outcome(ruling.verdict, ruling.reason)
+
+
+def _by_size(suspect: Suspect, record: Record, ruling: Ruling, share: int) -> Outcome | None:
+    """What a trickle leaves of an accusation of megabytes: they came once, or not at all; None where it fits."""
+    heap, rate = record.series.get(HEAP_BYTES.name), ruling.rates.get(HEAP_BYTES.name)
+    if suspect.grew_by < SMALL_BYTES or not suspect.counter.endswith("_bytes") or heap is None or rate is None:
+        return None
+    if ruling.verdict is Verdict.ONE_TIME:
+        return None
+    accused = suspect.grew_by / max(1, suspect.tests) * share
+    if rate.high >= accused * TRICKLE:
+        return None
+    first, warm = heap.values[0], heap.values[record.warmups]
+    once = 0 if isinstance(first, Unread) or isinstance(warm, Unread) else warm - first
+    rest = f"{size(max(0.0, rate.estimate))} of heap a run"
+    if once >= accused / 2:
+        reason = f"grew by {size(once)} in the first runs and not again; what is left is {rest}"
+        return Outcome(Verdict.ONE_TIME, reason)
+    if ruling.verdict is Verdict.STEADY:
+        return None
+    return Outcome(Verdict.STEADY, f"its growth, {rest}, does not explain the {size(accused)} of the suite")
+
+
+def _by_holder(ruling: Ruling, holder: HolderSeen | None) -> Outcome:
+    """Statistics tell growth; the holder tells leak from cache, and from references that keep nothing alive."""
+    if ruling.verdict is Verdict.LEAK and ruling.counter == REFS.name:
+        if holder is None:
+            reason = f"no object was found whose count rises with the runs; {ruling.reason}"
+            return Outcome(Verdict.UNDECIDED, reason)
+        if holder.kind == "shared-references":
+            return _keeps_nothing(f"{holder.name} {ruling.reason}")
+    if ruling.verdict in ACCUSED and holder is not None and holder.bound is not None:
+        filled = "" if holder.filled is None else f"{holder.filled} of "
+        reason = f"{holder.name} holds {filled}at most {holder.bound} entries; {ruling.reason}"
+        return Outcome(Verdict.CACHE, reason)
+    return Outcome(ruling.verdict, ruling.reason)
+
+
+def _keeps_nothing(what: str) -> Outcome:
+    return Outcome(Verdict.STEADY, f"nothing is kept by it that would go otherwise: {what}")
