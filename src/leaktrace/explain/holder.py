@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from leaktrace.explain.holder_kinds import are_lost, bound_of, kind_of
+from leaktrace.explain.bounds import bound_of
+from leaktrace.explain.holder_kinds import are_lost, kind_of
 from leaktrace.explain.labels import grows_here, propagate
 from leaktrace.explain.leaked_objects import doing, is_of_interest, label
 from leaktrace.explain.model import Holder, Hop

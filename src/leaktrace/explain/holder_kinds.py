@@ -1,15 +1,11 @@
-"""Which kind of holder a path leads to, and whether it has a bound."""
+"""Which kind of holder a path leads to."""
 
 from __future__ import annotations
 
-import re
-import sys
-from collections import deque
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
 from leaktrace.heap import safe
-from leaktrace.heap.containers import fill_of
 from leaktrace.heap.naming import Step
 
 
@@ -33,17 +29,6 @@ _BY_NAME = (
 _BY_TYPE = (("logging", ("Logger", "Handler"), "logging"), ("asyncio", ("BaseEventLoop",), "asyncio"))
 _TASKS = frozenset({"Task", "Future"})
 _KEYS_LOOKED_AT = 20
-_BOUNDS = (
-    "maxsize",
-    "_maxsize",
-    "max_size",
-    "_max_size",
-    "_Cache__maxsize",
-    "maxlen",
-    "_maxlen",
-    "capacity",
-    "max_entries",
-)
 
 
 def kind_of(steps: Sequence[Step]) -> str:
@@ -67,41 +52,6 @@ def kind_of(steps: Sequence[Step]) -> str:
 
 def _mro(step: Step) -> tuple[type, ...]:
     return safe.mro(type(step.obj))
-
-
-def bound_of(steps: Sequence[Step]) -> tuple[int, int] | None:
-    """How many entries the container at the end takes at most, and has now; None where nothing bounds it."""
-    container = steps[-1].obj
-    owner = steps[-2].obj if len(steps) > 1 else None
-    if (fill := fill_of(owner)) is not None:
-        return (fill[0], fill[1]) if fill[0] is not None else None
-    if safe.inherits(container, deque):
-        bound = deque.__dict__["maxlen"].__get__(container)
-        if bound is not None:
-            return bound, deque.__len__(container)
-    if re.fullmatch(r"re\._cache2?", steps[-1].name):
-        bound = getattr(sys.modules["re"], "_MAXCACHE2" if steps[-1].name.endswith("2") else "_MAXCACHE", None)
-        return (bound, len(container)) if type(bound) is int else None
-    return _owners_bound(owner, container)
-
-
-def _owners_bound(owner: object, container: object) -> tuple[int, int] | None:
-    """The bound that an object with a `maxsize` of its own gives to its container."""
-    if owner is None or safe.inherits(owner, type) or type(owner) is type(sys):
-        return None
-    for base in (dict, list, deque, set):
-        if not safe.inherits(container, base):
-            continue
-        filled = base.__len__(container)  # type: ignore[arg-type]
-        names = {**dict(safe.member_values(owner)), **(safe.instance_namespace(owner) or {})}
-        slack = dict.get(names, "threshold")  # SQLAlchemy's LRUCache, among others, may overshoot by this share
-        for name in _BOUNDS:
-            bound = dict.get(names, name)
-            if type(bound) is int and bound > 0:
-                most = int(bound * (1 + slack)) if type(slack) is float and 0 < slack <= 1 else bound
-                if filled <= most:
-                    return most, filled
-    return None
 
 
 def are_lost(container: object, newborn: AbstractSet[int], *, grew: int) -> bool:

@@ -47,6 +47,10 @@ class Sources:
                 names.append(node.name)
         return ".".join(names) or "<module>"
 
+    def tree(self, file: str) -> ast.Module | None:
+        """The file's syntax tree; None where there is no source, or none that can be read."""
+        return self._read(file)[1]
+
     def _read(self, file: str) -> tuple[list[str], ast.Module | None]:
         if file not in self._files:
             try:
