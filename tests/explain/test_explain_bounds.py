@@ -26,7 +26,7 @@ def test_an_lru_cache_says_its_bound():
 
 
 def test_an_lru_cache_without_a_maxsize_has_no_bound():
-    @functools.lru_cache(maxsize=None)
+    @functools.cache
     def squared(number):
         return number * number
 
