@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from casebook_scenarios import case, exhibit, suspect
 
+from casebook.casebook_scenarios import case, exhibit, suspect
 from leaktrace.casebook.cases import after_others, case_of, folded, merged_cases, with_native, with_runnable_command
 from leaktrace.casebook.model import Case
 from leaktrace.explain.model import Holder

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from casebook_scenarios import NODEID, book, case
 
+from casebook.casebook_scenarios import NODEID, book, case
 from leaktrace.casebook import wire
 from leaktrace.errors import FileError
 from leaktrace.words import escaped

@@ -11,9 +11,9 @@ import typing
 from pathlib import Path
 
 import pytest
-from options_page import PAGE as OPTIONS_PAGE
-from options_page import generated, parts
 
+from docs.options_page import PAGE as OPTIONS_PAGE
+from docs.options_page import generated, parts
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import to_json
 from leaktrace.explain.fix import FIXES

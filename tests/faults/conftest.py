@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from faults_harness import suite_or_skip
+
+from faults.faults_harness import suite_or_skip
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import os
 import re
 
 import pytest
-from faults_harness import OUR_FRAME
+
+from faults.faults_harness import OUR_FRAME
 
 
 ONE = {"test_one.py": "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 3_000_000)\n"}

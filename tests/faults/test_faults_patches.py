@@ -6,7 +6,8 @@ import os
 import re
 
 import pytest
-from faults_harness import OUR_FRAME
+
+from faults.faults_harness import OUR_FRAME
 
 
 BODY = """

@@ -6,7 +6,8 @@ import re
 import signal
 
 import pytest
-from faults_harness import unharmed
+
+from faults.faults_harness import unharmed
 
 
 TWO = """

@@ -4,38 +4,32 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
 
-
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "casebook"), str(TESTS / "recording")]
-
-from casebook_scenarios import book, case, exhibit, suspect  # noqa: E402
-from recording_scripts import MB, Run  # noqa: E402
-
-from leaktrace.bisection.trial_cache import Trial, Trials  # noqa: E402
-from leaktrace.casebook import wire  # noqa: E402
-from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, process_of  # noqa: E402
-from leaktrace.casebook.cases import case_of  # noqa: E402
-from leaktrace.casebook.model import Casebook  # noqa: E402
-from leaktrace.explain.known_leaks import installed, match, table  # noqa: E402
-from leaktrace.plugin.resume import NAME, ResumePlugin, Unjudged, read_unjudged  # noqa: E402
-from leaktrace.probes.model import Thing  # noqa: E402
-from leaktrace.recording.journal import Journal, read_journal  # noqa: E402
-from leaktrace.recording.wire import from_wire, to_wire  # noqa: E402
-from leaktrace.replay.collection import Collected, read_collected  # noqa: E402
-from leaktrace.replay.protocol import Request, Target, Task, read_request, read_responses, targets_of  # noqa: E402
-from leaktrace.replay.restore import restore  # noqa: E402
-from leaktrace.replay.saved import UNDO, describe, record_of  # noqa: E402
-from leaktrace.report import terminal  # noqa: E402
-from leaktrace.serialize import encode  # noqa: E402
-from leaktrace.suspects.accuse import accuse, doubtful, notes  # noqa: E402
-from leaktrace.suspects.model import Limits  # noqa: E402
+from casebook.casebook_scenarios import book, case, exhibit, suspect
+from leaktrace.bisection.trial_cache import Trial, Trials
+from leaktrace.casebook import wire
+from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, process_of
+from leaktrace.casebook.cases import case_of
+from leaktrace.casebook.model import Casebook
+from leaktrace.explain.known_leaks import installed, match, table
+from leaktrace.plugin.resume import NAME, ResumePlugin, Unjudged, read_unjudged
+from leaktrace.probes.model import Thing
+from leaktrace.recording.journal import Journal, read_journal
+from leaktrace.recording.wire import from_wire, to_wire
+from leaktrace.replay.collection import Collected, read_collected
+from leaktrace.replay.protocol import Request, Target, Task, read_request, read_responses, targets_of
+from leaktrace.replay.restore import restore
+from leaktrace.replay.saved import UNDO, describe, record_of
+from leaktrace.report import terminal
+from leaktrace.serialize import encode
+from leaktrace.suspects.accuse import accuse, doubtful, notes
+from leaktrace.suspects.model import Limits
+from recording.recording_scripts import MB, Run
 
 
 DEEP = 100_000

@@ -6,10 +6,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from hostile import kinds, spoiled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from fuzz.hostile import kinds, spoiled
 from leaktrace.errors import LeaktraceError
 
 

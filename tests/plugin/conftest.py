@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from plugin_harness import Example
+
+from plugin.plugin_harness import Example
 
 
 @pytest.fixture

@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from plugin_harness import known_toml
 
 from leaktrace.recording.journal import read_journal
+from plugin.plugin_harness import known_toml
 
 
 ONE = {"test_a.py": "def test_a(): open('ran', 'w').close()"}

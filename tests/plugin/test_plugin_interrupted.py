@@ -225,7 +225,7 @@ def test_a_note_of_what_was_left_that_cannot_be_read_is_a_usage_error(example):
 
 
 def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
-    from plugin_harness import Example
+    from plugin.plugin_harness import Example
 
     suite = SUITE.replace(
         'open("replaying", "w").close()', 'os.system(f"echo {os.getpid()} {os.getppid()} > part; mv part replaying")'

@@ -10,9 +10,9 @@ import sys
 import time
 
 import pytest
-from plugin_harness import Example
 
 from leaktrace.recording.journal import read_journal
+from plugin.plugin_harness import Example
 
 
 SUITE = {

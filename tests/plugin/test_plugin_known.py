@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import pytest
-from plugin_harness import known_toml
+
+from plugin.plugin_harness import known_toml
 
 
 POOL = "somelib keeps each request"

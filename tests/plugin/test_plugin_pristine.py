@@ -8,7 +8,8 @@ import subprocess
 import sys
 
 import pytest
-from pristine_specimens import CLASSES_PATCHED, HOWS, MODULES_REPLACED, NAMES_PATCHED, SMASHED, names_used
+
+from plugin.pristine_specimens import CLASSES_PATCHED, HOWS, MODULES_REPLACED, NAMES_PATCHED, SMASHED, names_used
 
 
 def told(ran):

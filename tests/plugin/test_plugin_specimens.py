@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from plugin_harness import Example
-from plugin_specimens import ACQUITTED, BIG_PACKAGE, LEAKS, SPECIMENS
+
+from plugin.plugin_harness import Example
+from plugin.plugin_specimens import ACQUITTED, BIG_PACKAGE, LEAKS, SPECIMENS
 
 
 FILES = {"test_specimens.py": SPECIMENS, "plugins/bigone.py": BIG_PACKAGE, "plugins/otherone.py": BIG_PACKAGE}

@@ -6,9 +6,9 @@ import contextlib
 from types import SimpleNamespace
 
 import pytest
-from plugin_harness import Example
 
 from leaktrace.plugin.xdist import WorkerPlugin
+from plugin.plugin_harness import Example
 
 
 pytestmark = pytest.mark.versions

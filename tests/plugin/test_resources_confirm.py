@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from resources_specimens import files_of
+
+from plugin.resources_specimens import files_of
 
 
 PROJECT = {

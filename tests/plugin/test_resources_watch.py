@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import pytest
-from resources_specimens import LEAKING_FIXTURES, LEAKING_TESTS, files_of, kind_of
+
+from plugin.resources_specimens import LEAKING_FIXTURES, LEAKING_TESTS, files_of, kind_of
 
 
 TOGETHER = ("fds", "sockets", "threads", "threads_waited", "processes", "tasks", "files")

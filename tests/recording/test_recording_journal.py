@@ -8,7 +8,6 @@ import os
 import shutil
 
 import pytest
-from recording_scripts import MB, Run, rss
 
 from leaktrace.errors import FileError
 from leaktrace.probes.model import Thing, Unread
@@ -16,6 +15,7 @@ from leaktrace.recording.journal import MAX_BYTES, VERSION, Journal, read_journa
 from leaktrace.recording.reader import gap_of
 from leaktrace.recording.runs import prune
 from leaktrace.recording.wire import from_wire, to_wire
+from recording.recording_scripts import MB, Run, rss
 
 
 NOBODY = 2**22 + 1  # above the highest process id of any system

@@ -9,10 +9,10 @@ import sys
 import types
 
 import pytest
-from recording_scripts import MB, Run, rss
 
 from leaktrace.probes.model import Unread
 from leaktrace.recording.journal import Journal, read_journal
+from recording.recording_scripts import MB, Run, rss
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
-from replay_bench import Bench, is_gone
 
 from leaktrace.errors import ReplayError
 from leaktrace.replay.process import OwnProcess, checked_pid, end_orphans, parent_of
+from replay.replay_bench import Bench, is_gone
 
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="parents are told by /proc")

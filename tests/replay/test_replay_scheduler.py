@@ -9,10 +9,10 @@ import sys
 import textwrap
 
 import pytest
-from replay_bench import Bench, is_gone
 
 from leaktrace.replay.protocol import Target, Task
 from leaktrace.replay.scheduler import SCREENED_A_SHARE, shares
+from replay.replay_bench import Bench, is_gone
 
 
 pytestmark = pytest.mark.versions

@@ -8,11 +8,11 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from verdict_scenarios import play
 
 from leaktrace.probes.model import BLOCKS, FDS, HEAP_BYTES, THREADS
 from leaktrace.verdict.judge import judge
 from leaktrace.verdict.model import Record, Series, Verdict
+from verdict.verdict_scenarios import play
 
 
 def batches(*steps, warm=(0, 0, 0), counter=BLOCKS, batch_runs=3, spent=None):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from verdict_scenarios import SCENARIOS, rates
 
 from leaktrace.verdict.model import Verdict
+from verdict.verdict_scenarios import SCENARIOS, rates
 
 
 SEEDS = 60
