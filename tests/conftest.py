@@ -5,17 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from zlib import crc32
 
+import pytest
+
 
 START_PROCESSES = {Path(__file__).parent / name for name in ("child", "cli", "plugin", "replay")}
 
 
-def pytest_addoption(parser):
+def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--share", metavar="K/N", help="of the modules whose tests start pytest, one of N shares: the K-th from 0"
     )
 
 
-def pytest_collection_modifyitems(config, items):
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     share = config.getoption("--share")
     if not share:
         return
@@ -25,6 +27,6 @@ def pytest_collection_modifyitems(config, items):
     items[:] = ours
 
 
-def _share(item, shares):
+def _share(item: pytest.Item, shares: int) -> int:
     """Tests of a module stay together, for they may share a run."""
     return crc32(item.path.name.encode()) % shares
