@@ -18,7 +18,7 @@ from random import Random
 
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / "tests" / "fuzz"), str(ROOT / "bench")]
+sys.path[:0] = [str(ROOT / "tests" / "fuzz"), str(ROOT / "tests"), str(ROOT / "bench")]
 
 from hostile import kinds, spoiled  # noqa: E402
 

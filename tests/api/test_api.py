@@ -18,17 +18,17 @@ PAGES = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
 
 
 @pytest.mark.parametrize("name", [name for name in leaktrace.__all__ if not name.startswith("_")])
-def test_each_public_name_is_the_noun_of_measuring_and_is_documented(name):
+def test_each_public_name_is_the_noun_of_measuring_and_is_documented(name: str) -> None:
     assert getattr(leaktrace, name) is getattr(model, name)
     assert re.search(rf"`{name}\b", (ROOT / "docs/probes.md").read_text(encoding="utf-8"))
 
 
-def test_a_name_that_is_not_public_is_not_there():
+def test_a_name_that_is_not_public_is_not_there() -> None:
     with pytest.raises(AttributeError, match="module 'leaktrace' has no attribute 'Recorder'"):
         leaktrace.Recorder  # noqa: B018
 
 
-def test_to_import_the_package_loads_nothing_of_it():
+def test_to_import_the_package_loads_nothing_of_it() -> None:
     code = "import leaktrace, sys; print([name for name in sys.modules if name.startswith('leaktrace.')])"
 
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -36,11 +36,11 @@ def test_to_import_the_package_loads_nothing_of_it():
     assert done.stdout == "[]\n"
 
 
-def test_every_public_name_is_listed_by_dir():
+def test_every_public_name_is_listed_by_dir() -> None:
     assert set(leaktrace.__all__) <= set(dir(leaktrace))
 
 
-def test_nobody_is_told_to_import_an_inner_package():
+def test_nobody_is_told_to_import_an_inner_package() -> None:
     for page in PAGES:
         assert not re.findall(r"^\s*(?:from|import) leaktrace\..*", page.read_text(encoding="utf-8"), re.MULTILINE), (
             page

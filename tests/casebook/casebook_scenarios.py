@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from leaktrace.casebook.model import Case, Casebook, Fixture, Group, Process
 from leaktrace.explain.model import Exhibit, Holder, Hop, Proof
 from leaktrace.lines.model import Frame, Site
-from leaktrace.probes.model import Unread
+from leaktrace.probes.model import Unread, Value
 from leaktrace.recording.spans import Settlement, TestSpan
 from leaktrace.suspects.model import Note, Suspect
 from leaktrace.verdict.model import Rate, Verdict
@@ -15,11 +17,11 @@ NODEID = "tests/test_orders.py::test_refund[é-😀]"
 UNREAD = Unread(counter="blocks", why="PYTHONMALLOC=malloc: Python's allocator counts no blocks")
 
 
-def growth(rss):
+def growth(rss: int) -> dict[str, Value]:
     return {"rss_bytes": rss, "heap_bytes": rss - 100, "blocks": UNREAD}
 
 
-def span(**changes):
+def span(**changes: Any) -> TestSpan:
     return TestSpan(
         **{
             "nodeid": NODEID,
@@ -41,7 +43,7 @@ def span(**changes):
     )
 
 
-def suspect(**changes):
+def suspect(**changes: Any) -> Suspect:
     return Suspect(
         **{
             "subject": "test",
@@ -57,7 +59,7 @@ def suspect(**changes):
     )
 
 
-def exhibit():
+def exhibit() -> Exhibit:
     path = (
         Hop(edge="", name="shop.events", type="module", leaking="NO", reason="imported module"),
         Hop(edge=".BUS", name="shop.events.BUS", type="shop.events.Bus"),
@@ -103,7 +105,7 @@ def exhibit():
     )
 
 
-def case(**changes):
+def case(**changes: Any) -> Case:
     return Case(
         **{
             "nodeid": NODEID,
@@ -129,7 +131,7 @@ def case(**changes):
     )
 
 
-def process(**changes):
+def process(**changes: Any) -> Process:
     return Process(
         **{
             "worker": "main",
@@ -144,7 +146,7 @@ def process(**changes):
     )
 
 
-def book(**changes):
+def book(**changes: Any) -> Casebook:
     return Casebook(
         **{
             "mode": "confirm",

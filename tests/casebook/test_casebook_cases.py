@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from casebook_scenarios import case, exhibit, suspect
 
+from casebook.casebook_scenarios import case, exhibit, suspect
 from leaktrace.casebook.cases import after_others, case_of, folded, merged_cases, with_native, with_runnable_command
 from leaktrace.casebook.model import Case
 from leaktrace.explain.model import Holder
 from leaktrace.lines.model import Site
-from leaktrace.probes.model import Thing
+from leaktrace.probes.model import Thing, Unread
 from leaktrace.replay.protocol import Response
 from leaktrace.serialize import encode
 from leaktrace.verdict.model import Verdict
@@ -21,7 +23,7 @@ LIMIT = 10_000_000
 COUNTERS = ("rss_bytes", "heap_bytes", "blocks")
 
 
-def response(steps, **changes):
+def response(steps: Sequence[int], **changes: Any) -> Response:
     """Readings of a heap that grows by `steps` runs' worth, three runs a batch, none warm."""
     heap, rows = 1_000_000, []
     for step in (0, *steps):
@@ -43,24 +45,24 @@ def response(steps, **changes):
     )
 
 
-def judged(given, **changes):
+def judged(given: Response | None, **changes: Any) -> Case:
     return case_of(suspect(**changes), given, limit_bytes=LIMIT)
 
 
-def test_even_growth_is_a_leak_with_its_rate():
+def test_even_growth_is_a_leak_with_its_rate() -> None:
     found = judged(response([20_000_000] * 8))
 
     assert found.verdict is Verdict.LEAK
     assert found.per_run["heap_bytes"].estimate == pytest.approx(20e6)
     assert (found.runs, found.warmups, len(found.readings["heap_bytes"])) == (8, 2, 9)
-    assert found.readings["blocks"][0].why == "PYTHONMALLOC=malloc"
+    assert found.readings["blocks"][0] == Unread(counter="blocks", why="PYTHONMALLOC=malloc")
 
 
-def site(file):
+def site(file: str) -> Site:
     return Site(file=file, line=1, function="f", bytes_per_run=1.0, count_per_run=1.0)
 
 
-def test_descriptors_that_no_one_could_list_may_turn_out_to_be_sockets():
+def test_descriptors_that_no_one_could_list_may_turn_out_to_be_sockets() -> None:
     left = Response(
         ident=0,
         counters=("fds",),
@@ -80,7 +82,7 @@ def test_descriptors_that_no_one_could_list_may_turn_out_to_be_sockets():
     assert judged(left, kind="fds", counter="fds", things=(replace(nameless, noun="file"),)).verdict is Verdict.STEADY
 
 
-def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it():
+def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it() -> None:
     python = case(exhibit=replace(exhibit(), sites=(site("a.py"),), fingerprint="11111111", notes=()))
     nowhere = replace(python, exhibit=replace(python.exhibit, sites=(), fingerprint=""))
     seen = Response(ident=0, exhibit={"sites": encode((site("blob.c"),))})
@@ -90,7 +92,7 @@ def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it():
     assert len(with_native(nowhere, seen).exhibit.fingerprint) == 8
 
 
-def test_that_memray_could_not_follow_is_a_note():
+def test_that_memray_could_not_follow_is_a_note() -> None:
     given = case(exhibit=replace(exhibit(), notes=()))
     failed = Response(ident=0, exhibit={"notes": ["memray could not follow it: ValueError"]})
 
@@ -100,62 +102,62 @@ def test_that_memray_could_not_follow_is_a_note():
     assert with_native(given, Response(ident=0)).exhibit == given.exhibit
 
 
-def test_growth_of_the_first_run_is_one_time():
+def test_growth_of_the_first_run_is_one_time() -> None:
     assert judged(response([20_000_000] + [0] * 20)).verdict is Verdict.ONE_TIME
 
 
-def test_a_trickle_does_not_make_a_leak_of_what_came_once():
+def test_a_trickle_does_not_make_a_leak_of_what_came_once() -> None:
     found = judged(response([20_000_000] + [0, 0, 88] * 60))
 
     assert found.verdict is Verdict.ONE_TIME
     assert found.reason.startswith("grew by 20.0 MB in the first runs and not again; what is left is ")
 
 
-def test_a_trickle_alone_is_steady_beside_what_the_suite_saw():
+def test_a_trickle_alone_is_steady_beside_what_the_suite_saw() -> None:
     found = judged(response([0, 0, 88] * 60))
 
     assert found.verdict is Verdict.STEADY
     assert "of heap a run, does not explain the 20.0 MB of the suite" in found.reason
 
 
-def test_a_small_leak_that_was_suspected_as_such_stays_one():
+def test_a_small_leak_that_was_suspected_as_such_stays_one() -> None:
     found = judged(response([88] * 180), grew_by=264, counter="heap_bytes")
 
     assert found.verdict is Verdict.LEAK
 
 
-def test_a_hundredth_of_what_the_suite_saw_in_each_run_is_still_a_leak():
+def test_a_hundredth_of_what_the_suite_saw_in_each_run_is_still_a_leak() -> None:
     assert judged(response([300_000] * 180)).verdict is Verdict.LEAK
 
 
-def test_no_growth_is_steady():
+def test_no_growth_is_steady() -> None:
     assert judged(response([0] * 20)).verdict is Verdict.STEADY
 
 
-def test_a_run_that_failed_before_it_could_be_judged_is_unreplayable():
+def test_a_run_that_failed_before_it_could_be_judged_is_unreplayable() -> None:
     found = judged(response([20_000_000] * 3, failure="run 4: call failed: assert 0"))
 
     assert (found.verdict, found.reason) == (Verdict.UNREPLAYABLE, "not repeatable: run 4: call failed: assert 0")
 
 
-def test_a_child_that_never_ran_it_gives_its_own_reason():
+def test_a_child_that_never_ran_it_gives_its_own_reason() -> None:
     found = judged(Response(ident=0, failure="the child collected no test t.py::gone", ended=True))
 
     assert (found.verdict, found.reason) == (Verdict.UNREPLAYABLE, "the child collected no test t.py::gone")
 
 
-def test_a_failure_after_enough_runs_leaves_the_verdict():
+def test_a_failure_after_enough_runs_leaves_the_verdict() -> None:
     assert judged(response([20_000_000] * 8, failure="run 9: it was skipped")).verdict is Verdict.LEAK
 
 
-def test_a_suspect_whose_file_is_not_known_is_unreplayable():
+def test_a_suspect_whose_file_is_not_known_is_unreplayable() -> None:
     found = judged(None)
 
     assert found.verdict is Verdict.UNREPLAYABLE
     assert "the file of the test is not known" in found.reason
 
 
-def test_growth_that_a_bounded_holder_explains_is_a_cache():
+def test_growth_that_a_bounded_holder_explains_is_a_cache() -> None:
     bounded = Holder(name="shop.prices", kind="lru-cache", path=(), entries_per_run=1.0, bound=128, filled=31)
     found = judged(response([20_000_000] * 8, exhibit=encode(replace(exhibit(), holder=bounded))))
 
@@ -163,10 +165,10 @@ def test_growth_that_a_bounded_holder_explains_is_a_cache():
     assert found.reason.startswith("shop.prices holds 31 of at most 128 entries")
 
 
-def references(kind):
+def references(kind: str | None) -> Response:
     """A response in which nothing but the number of references grows, and the holder that its trace named."""
     rows = [[run] for run in range(150)]
-    holder = Holder(name="references to class fractions.Fraction", kind=kind, path=(), entries_per_run=1.0)
+    holder = Holder(name="references to class fractions.Fraction", kind=kind or "", path=(), entries_per_run=1.0)
     found = encode(replace(exhibit(), holder=holder if kind else None))
     return response([], counters=("refs",), readings=rows, runs=149, unread={}, exhibit=found)
 
@@ -175,18 +177,20 @@ def references(kind):
     ("kind", "verdict"),
     [("references", Verdict.LEAK), ("shared-references", Verdict.STEADY), (None, Verdict.UNDECIDED)],
 )
-def test_references_alone_convict_where_their_object_is_named_and_could_go_otherwise(kind, verdict):
+def test_references_alone_convict_where_their_object_is_named_and_could_go_otherwise(
+    kind: str | None, verdict: Verdict
+) -> None:
     assert judged(references(kind)).verdict is verdict
 
 
-def test_a_trace_that_cannot_be_read_costs_the_explanation_alone():
+def test_a_trace_that_cannot_be_read_costs_the_explanation_alone() -> None:
     found = judged(response([20_000_000] * 8, exhibit={"holder": 5}))
 
     assert found.verdict is Verdict.LEAK
     assert "the trace could not be read: holder needs an object, got 5" in found.exhibit.notes
 
 
-def test_the_rate_of_a_group_is_one_tests():
+def test_the_rate_of_a_group_is_one_tests() -> None:
     found = judged(
         response([8_000_000] * 8), subject="group", name="t.py::test_a", nodeids=("a", "b", "c", "d"), tests=20
     )
@@ -194,7 +198,7 @@ def test_the_rate_of_a_group_is_one_tests():
     assert found.per_run["heap_bytes"].estimate == pytest.approx(2e6)
 
 
-def test_the_command_that_shows_it_again_quotes_the_name_for_a_shell():
+def test_the_command_that_shows_it_again_quotes_the_name_for_a_shell() -> None:
     assert judged(None, name="t.py::test_a[x y]").reproduce.endswith(" 't.py::test_a[x y]'")
     low = case_of(suspect(grew_by=2_000_000), None, limit_bytes=1_000_000)
     assert "--leaktrace-limit=1000000" in low.reproduce
@@ -210,27 +214,29 @@ def test_the_command_that_shows_it_again_quotes_the_name_for_a_shell():
         ("t.py", "/project/tests/t.py", "tests/t.py"),  # a group
     ],
 )
-def test_the_command_that_shows_it_again_finds_the_file_from_where_pytest_was_started(nodeid, path, asked):
+def test_the_command_that_shows_it_again_finds_the_file_from_where_pytest_was_started(
+    nodeid: str, path: str, asked: str
+) -> None:
     member = nodeid if "::" in nodeid else f"{nodeid}::test_b"
     found = judged(None, name=nodeid, nodeids=(member,))
 
     assert with_runnable_command(found, {member: path}, "/project").reproduce == f"pytest --leaktrace {asked}"
 
 
-def test_the_command_of_a_bisection_keeps_the_name_and_what_is_to_be_collected():
+def test_the_command_of_a_bisection_keeps_the_name_and_what_is_to_be_collected() -> None:
     name, command = "tests/t.py::test_a", "leaktrace bisect tests/t.py::test_a -- --pyargs some"
     found = after_others(judged(None, name=name, nodeids=(name,)), ["tests/t.py::test_b"], command)
 
     assert with_runnable_command(found, {name: "/site-packages/some/tests/t.py"}, "/project").reproduce == command
 
 
-def test_of_several_workers_the_gravest_verdict_of_a_test_stands():
+def test_of_several_workers_the_gravest_verdict_of_a_test_stands() -> None:
     steady = case(verdict=Verdict.STEADY, worker="gw0")
 
     assert merged_cases([steady, case(worker="gw1")]) == [case(worker="gw1")]
 
 
-def test_what_several_workers_saw_of_a_group_is_summed_up():
+def test_what_several_workers_saw_of_a_group_is_summed_up() -> None:
     group = case(subject="group", nodeid="t.py::test_a", tests=12, grew_by=4_000_000, worker="gw0")
 
     [merged] = merged_cases([group, replace(group, tests=8, grew_by=2_000_000, worker="gw1", verdict=Verdict.STEADY)])
@@ -238,7 +244,7 @@ def test_what_several_workers_saw_of_a_group_is_summed_up():
     assert (merged.verdict, merged.tests, merged.grew_by, merged.worker) == (Verdict.LEAK, 20, 6_000_000, "gw0,gw1")
 
 
-def test_the_gravest_case_comes_first_and_then_the_largest():
+def test_the_gravest_case_comes_first_and_then_the_largest() -> None:
     cases = [
         case(nodeid="a", verdict=Verdict.STEADY, grew_by=90),
         case(nodeid="b", verdict=Verdict.LEAK, grew_by=1),
@@ -256,7 +262,9 @@ def test_the_gravest_case_comes_first_and_then_the_largest():
         ("file", Verdict.STEADY, ["fds", "memory"]),
     ],
 )
-def test_resident_memory_is_folded_into_the_leak_of_the_shared_memory_that_it_is(noun, verdict, kinds):
+def test_resident_memory_is_folded_into_the_leak_of_the_shared_memory_that_it_is(
+    noun: str, verdict: Verdict, kinds: list[str]
+) -> None:
     left = Case(
         nodeid="t",
         subject="test",

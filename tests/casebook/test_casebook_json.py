@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
-from casebook_scenarios import NODEID, book, case
 
+from casebook.casebook_scenarios import NODEID, book, case
 from leaktrace.casebook import wire
 from leaktrace.errors import FileError
 from leaktrace.words import escaped
 
 
-def as_data():
+def as_data() -> Any:
     return json.loads(json.dumps(wire.to_json(book())))
 
 
-def test_a_casebook_survives_its_file(tmp_path):
+def test_a_casebook_survives_its_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "casebook.json"
 
     wire.write(book(), path)
@@ -25,11 +27,11 @@ def test_a_casebook_survives_its_file(tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ["casebook.json"]
 
 
-def test_a_case_survives_alone():
+def test_a_case_survives_alone() -> None:
     assert wire.case_from_json(json.loads(json.dumps(wire.case_to_json(case())))) == case()
 
 
-def test_the_stable_keys_stand_where_the_schema_has_them():
+def test_the_stable_keys_stand_where_the_schema_has_them() -> None:
     data = as_data()
 
     assert list(data)[:13] == [
@@ -83,7 +85,7 @@ def test_the_stable_keys_stand_where_the_schema_has_them():
     assert data["tests"][0]["growth"]["blocks"]["unread"].startswith("PYTHONMALLOC")
 
 
-def test_unknown_keys_are_ignored():
+def test_unknown_keys_are_ignored() -> None:
     data = as_data()
     data["later"] = 1
     data["cases"][0]["later"] = {"a": 1}
@@ -92,7 +94,7 @@ def test_unknown_keys_are_ignored():
 
 
 @pytest.mark.parametrize("schema", ["leaktrace/2", "leaktrace/10"])
-def test_a_newer_schema_is_refused(schema):
+def test_a_newer_schema_is_refused(schema: str) -> None:
     with pytest.raises(FileError, match=f"schema is {schema}, newer than leaktrace/1: update pytest-leaktrace"):
         wire.from_json({**as_data(), "schema": schema})
 
@@ -102,7 +104,7 @@ def test_a_newer_schema_is_refused(schema):
     [None, [], "text", {}, {"schema": 1}, {"schema": "other/1"}, {"schema": "leaktrace/x"}, {"schema": "x"}]
     + [{"schema": f"leaktrace/{each}"} for each in ("²", "٣", "01", "", "9" * 5_000)],
 )
-def test_what_is_no_casebook_is_said_to_be_none(data):
+def test_what_is_no_casebook_is_said_to_be_none(data: object) -> None:
     with pytest.raises(FileError, match="this is no casebook"):
         wire.from_json(data)
 
@@ -122,12 +124,12 @@ def test_what_is_no_casebook_is_said_to_be_none(data):
         ({"totals": {"runs": "many"}}, "runs needs int, got 'many'"),
     ],
 )
-def test_a_bad_type_is_named_with_its_place(change, message):
+def test_a_bad_type_is_named_with_its_place(change: dict[str, Any], message: str) -> None:
     with pytest.raises(FileError, match=message):
         wire.from_json({**as_data(), **change})
 
 
-def test_a_bad_case_is_named_with_its_place():
+def test_a_bad_case_is_named_with_its_place() -> None:
     data = as_data()
     data["cases"][0]["verdict"] = "GUILTY"
 
@@ -136,7 +138,7 @@ def test_a_bad_case_is_named_with_its_place():
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"9" * 5_000, b"NaN"])
-def test_a_file_that_is_no_json_is_refused_with_its_name(tmp_path, content):
+def test_a_file_that_is_no_json_is_refused_with_its_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "casebook.json"
     path.write_bytes(content)
 
@@ -144,7 +146,7 @@ def test_a_file_that_is_no_json_is_refused_with_its_name(tmp_path, content):
         wire.read(path)
 
 
-def test_a_missing_file_is_refused_with_its_name(tmp_path):
+def test_a_missing_file_is_refused_with_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileError, match=r"none\.json cannot be read"):
         wire.read(tmp_path / "none.json")
 
@@ -152,7 +154,7 @@ def test_a_missing_file_is_refused_with_its_name(tmp_path):
 @pytest.mark.parametrize(
     "name", ["\ud800", "secret-\udcff.txt", "\x1b]0;owned\x07", "a\x9b31m", "\u202egpj.exe", "\U000e0041"]
 )
-def test_a_name_that_is_no_text_is_written_and_read_back_as_it_is(tmp_path, name):
+def test_a_name_that_is_no_text_is_written_and_read_back_as_it_is(tmp_path: Path, name: str) -> None:
     path = tmp_path / "casebook.json"
 
     wire.write(book(warnings=(name,)), path)
@@ -163,13 +165,13 @@ def test_a_name_that_is_no_text_is_written_and_read_back_as_it_is(tmp_path, name
     )
 
 
-def test_a_casebook_is_its_owners_alone(tmp_path):
+def test_a_casebook_is_its_owners_alone(tmp_path: Path) -> None:
     wire.write(book(), tmp_path / "casebook.json")
 
     assert (tmp_path / "casebook.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_node_id_of_any_script_is_written_as_it_is(tmp_path):
+def test_a_node_id_of_any_script_is_written_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "casebook.json"
 
     wire.write(book(), path)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
@@ -48,27 +48,27 @@ OUTER = Outer(
 )
 
 
-def plain(value):
+def plain(value: object) -> Any:
     return json.loads(json.dumps(encode(value)))
 
 
-def test_a_noun_survives_the_way_through_json():
+def test_a_noun_survives_the_way_through_json() -> None:
     assert decode(Outer, plain(OUTER)) == OUTER
 
 
-def test_an_unread_value_is_written_with_its_reason_and_read_back_with_its_counter():
+def test_an_unread_value_is_written_with_its_reason_and_read_back_with_its_counter() -> None:
     assert plain(OUTER)["values"]["blocks"] == {"unread": "no such call"}
 
 
-def test_what_has_a_default_may_be_missing():
+def test_what_has_a_default_may_be_missing() -> None:
     assert decode(Outer, {"inner": {"name": "a"}}) == Outer(inner=Inner(name="a"))
 
 
-def test_unknown_keys_are_ignored():
+def test_unknown_keys_are_ignored() -> None:
     assert decode(Inner, {"name": "a", "colour": "red"}) == Inner(name="a")
 
 
-def test_a_whole_number_is_good_where_a_fraction_is_wanted():
+def test_a_whole_number_is_good_where_a_fraction_is_wanted() -> None:
     assert decode(Outer, {"inner": {"name": "a"}, "maybe": 2}).maybe == 2.0
 
 
@@ -92,14 +92,14 @@ def test_a_whole_number_is_good_where_a_fraction_is_wanted():
         ({"word": []}, "word needs 'yes' or 'no', got []"),
     ],
 )
-def test_what_does_not_fit_is_named_with_its_place(change, message):
+def test_what_does_not_fit_is_named_with_its_place(change: dict[str, Any], message: str) -> None:
     with pytest.raises(FileError) as caught:
         decode(Outer, {**plain(OUTER), **change})
 
     assert str(caught.value) == message
 
 
-def test_a_long_misfit_is_cut():
+def test_a_long_misfit_is_cut() -> None:
     with pytest.raises(FileError) as caught:
         decode(Inner, {"name": ["x" * 1000]})
 
@@ -107,6 +107,6 @@ def test_a_long_misfit_is_cut():
 
 
 @pytest.mark.parametrize("data", [None, 5, "text", [], [1]])
-def test_what_is_no_object_is_no_noun(data):
+def test_what_is_no_object_is_no_noun(data: object) -> None:
     with pytest.raises(FileError, match="Inner needs an object"):
         decode(Inner, data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from leaktrace.child.measure import measure
+from leaktrace.child.measure import Readings, measure
 from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.replay.protocol import Task, targets_of
 
@@ -12,19 +12,20 @@ class Climbing:
 
     counter = HEAP_BYTES
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.value = 0
 
-    def read(self):
+    def read(self) -> int:
         self.value += 16
         return self.value
 
 
-def test_the_judge_has_ruled_on_even_and_uneven_growth_before_the_first_batch_and_no_such_reading_stays():
-    runs, asked = [], []
+def test_the_judge_has_ruled_on_even_and_uneven_growth_before_the_first_batch_and_no_such_reading_stays() -> None:
+    runs: list[int] = []
+    asked: list[tuple[int, list[int]]] = []
 
-    def wants_more(readings, _spent):
-        asked.append((len(runs), [row[0] for row in map(readings.row, range(readings.taken))]))
+    def wants_more(readings: Readings, _spent: str | None) -> int:
+        asked.append((len(runs), [row[0] or 0 for row in map(readings.row, range(readings.taken))]))
         return 0
 
     task = Task(ident=1, targets=targets_of(("a.py::test_a",), {"a.py::test_a": "a.py"}), warmups=2, batch_runs=3)

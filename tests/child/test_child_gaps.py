@@ -30,7 +30,7 @@ print(before, mallinfo2().ordblks)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's malloc")
-def test_hardly_any_free_chunk_is_left_to_walk_through():
+def test_hardly_any_free_chunk_is_left_to_walk_through() -> None:
     told = subprocess.run(
         [sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True, env={**os.environ, **METER}
     ).stdout
@@ -41,5 +41,5 @@ def test_hardly_any_free_chunk_is_left_to_walk_through():
 
 
 @pytest.mark.skipif(not sys.getallocatedblocks(), reason="objects come from malloc")
-def test_nothing_is_filled_where_objects_do_not_come_from_malloc():
+def test_nothing_is_filled_where_objects_do_not_come_from_malloc() -> None:
     assert gaps.fill() == []

@@ -14,12 +14,12 @@ class Still:
 
     counter = RSS_BYTES
 
-    def read(self):
+    def read(self) -> int:
         return 1
 
 
 @pytest.mark.parametrize(("follow_s", "runs"), [(5.0, 6), (20.0, 21), (0.5, 3)])
-def test_a_suspect_is_followed_until_its_time_is_spent_and_not_a_run_less(follow_s, runs):
+def test_a_suspect_is_followed_until_its_time_is_spent_and_not_a_run_less(follow_s: float, runs: int) -> None:
     # Each run takes a second of the time that counts; less than three batches can nobody rule on.
     task = Task(ident=0, targets=(), warmups=0, batch_runs=1, follow_s=follow_s)
     ran, told = [], []

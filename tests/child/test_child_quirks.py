@@ -32,16 +32,16 @@ def blocks_kept_of_a_thousand_paths(within: str) -> int:
     return int(ran.stdout)
 
 
-def test_no_path_is_remembered():
+def test_no_path_is_remembered() -> None:
     assert blocks_kept_of_a_thousand_paths("mortal_paths") < 100
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 12), reason="only CPython 3.12 keeps what it interned")
-def test_3_12_would_remember_each_path():
+def test_3_12_would_remember_each_path() -> None:
     assert blocks_kept_of_a_thousand_paths("contextlib.nullcontext") >= 1000
 
 
-def test_pathlib_is_itself_again_afterwards():
+def test_pathlib_is_itself_again_afterwards() -> None:
     import pathlib
 
     with mortal_paths():

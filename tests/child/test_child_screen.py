@@ -6,6 +6,7 @@ import gc
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Hashable, Sequence
 
 import pytest
 
@@ -14,7 +15,7 @@ from leaktrace.child.screen import RepeatPlan, Screen
 from leaktrace.child.screening import Screening, often_rises, rulings_of
 from leaktrace.probes.handles import HandlesProbe
 from leaktrace.probes.memory import BlocksProbe, RssProbe
-from leaktrace.probes.model import BLOCKS, HEAP_BYTES, RSS_BYTES, THREADS
+from leaktrace.probes.model import BLOCKS, HEAP_BYTES, RSS_BYTES, THREADS, Counter, Probe, Thing
 from leaktrace.probes.objects import RefsProbe
 from leaktrace.probes.threads import ThreadsProbe
 from leaktrace.replay.base import METER
@@ -42,7 +43,7 @@ print([readings.value(row, i) - readings.value(row - 1, i) for row in range(6, 1
 """
 
 
-def test_a_no_op_reads_zero_on_every_exact_counter_in_a_hundred_of_a_hundred_runs():
+def test_a_no_op_reads_zero_on_every_exact_counter_in_a_hundred_of_a_hundred_runs() -> None:
     told = subprocess.run(
         [sys.executable, "-c", NOOP], capture_output=True, text=True, check=True, env={**os.environ, **METER}
     ).stdout
@@ -50,27 +51,28 @@ def test_a_no_op_reads_zero_on_every_exact_counter_in_a_hundred_of_a_hundred_run
     assert told == "400\n"
 
 
-def screen_of():
+def screen_of() -> Screen:
     """A screen as a worker has it, but for malloc's bytes: only a child's allocator makes those exact."""
     probes = (BlocksProbe(), RefsProbe(), HandlesProbe(), ThreadsProbe(), RssProbe())
-    return Screen(probes, Screening(None, None)._judged)
+    screening = Screening(None, None)  # type: ignore[arg-type]  # only its judge is asked
+    return Screen(probes, screening._judged)
 
 
-def scripted_screen(*probes, more=0):
+def scripted_screen(*probes: Probe, more: int = 0) -> Screen:
     """A screen that reads what it is told to, and follows what grew for so many batches."""
     return Screen([*probes, Scripted(RSS_BYTES, 0)], lambda _readings, _batch, _spent: (True, more))
 
 
-def runs_needed(work, *, batch=4):
+def runs_needed(work: Callable[[int], object], *, batch: int = 4) -> int:
     """Repeats that let a clean function go, the best of five: another thread may move a counter in a single try.
 
     `work` is told the number of the repeat.
     """
 
-    def once():
+    def once() -> int:
         runs = [0]
 
-        def run():
+        def run() -> None:
             work(runs[0])
             runs[0] += 1
 
@@ -80,21 +82,21 @@ def runs_needed(work, *, batch=4):
     return min(once() for _ in range(5))
 
 
-def test_a_clean_function_is_let_go_after_one_batch():
+def test_a_clean_function_is_let_go_after_one_batch() -> None:
     assert runs_needed(lambda _number: None) == 5
 
 
-def test_what_replaces_the_run_before_is_let_go_after_one_batch():
+def test_what_replaces_the_run_before_is_let_go_after_one_batch() -> None:
     registry = {}
 
-    def work(_number):
+    def work(_number: int) -> None:
         registry["last"] = type("Made", (), dict.fromkeys(map("name{}".format, range(40))))
 
     assert runs_needed(work) == 5
 
 
-def test_a_kept_exception_counts_no_frame_of_ours():
-    def work(_number):
+def test_a_kept_exception_counts_no_frame_of_ours() -> None:
+    def work(_number: int) -> None:
         try:
             int("x")
         except ValueError as exc:
@@ -104,21 +106,21 @@ def test_a_kept_exception_counts_no_frame_of_ours():
     assert runs_needed(work) == 5
 
 
-def test_a_slow_test_is_let_go_after_one_repeat_that_kept_nothing():
+def test_a_slow_test_is_let_go_after_one_repeat_that_kept_nothing() -> None:
     assert runs_needed(lambda _number: None, batch=1) == 2
 
 
-def test_what_stops_growing_is_followed_for_two_batches():
+def test_what_stops_growing_is_followed_for_two_batches() -> None:
     kept = []
 
-    def work(number):
+    def work(number: int) -> None:
         if number <= 1 + 2 * 4:
             kept.append([object() for _ in range(50)])
 
     assert runs_needed(work) == 1 + 2 * 4 + 1 + 2 * 3
 
 
-def test_a_slow_test_is_read_after_each_repeat():
+def test_a_slow_test_is_read_after_each_repeat() -> None:
     kept = []
 
     grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), plan=lambda _s: RepeatPlan(1, 1))
@@ -131,10 +133,10 @@ def test_a_slow_test_is_read_after_each_repeat():
 class Scripted:
     """A counter that reads what it was told to, and the last of it from then on."""
 
-    def __init__(self, counter, *values):
+    def __init__(self, counter: Counter, *values: int) -> None:
         self.counter, self.values = counter, [*values]
 
-    def read(self):
+    def read(self) -> int:
         return self.values.pop(0) if len(self.values) > 1 else self.values[0]
 
 
@@ -161,7 +163,9 @@ class Scripted:
         ((0, 16, 16, 32), (0,), False),
     ],
 )
-def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, followed):
+def test_a_small_leak_is_followed_though_one_batch_seems_flat(
+    heap: tuple[int, ...], blocks: tuple[int, ...], followed: bool
+) -> None:
     probes = [Scripted(BLOCKS, *blocks), Scripted(HEAP_BYTES, *heap)]
 
     grown = scripted_screen(*probes).screen(lambda: None, plan=lambda _s: RepeatPlan(4))
@@ -169,13 +173,13 @@ def test_a_small_leak_is_followed_though_one_batch_seems_flat(heap, blocks, foll
     assert (grown is not None) is followed
 
 
-def test_counters_that_rise_in_turn_are_let_go():
+def test_counters_that_rise_in_turn_are_let_go() -> None:
     probes = [Scripted(BLOCKS, 0, 2, 2, 2), Scripted(HEAP_BYTES, 0, 0, 96, 96)]
 
     assert scripted_screen(*probes).screen(lambda: None, plan=lambda _s: RepeatPlan(1)) is None
 
 
-def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_most_readings():
+def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_most_readings() -> None:
     runs = []
     probes = [Scripted(BLOCKS, 0, 2, 4, 4, 4, 6, 6, 8)]
     screen = scripted_screen(*probes, more=1)
@@ -189,13 +193,13 @@ def test_a_slow_test_is_let_go_as_soon_as_no_counter_rises_at_most_readings():
     [(0, 16, 64, 80, 112), (0, 32, 64, 96, 144), (0, 48, 64, 96, 128)],
     ids=["a rounding first", "none", "a rounding next"],
 )
-def test_one_small_object_a_run_of_a_slow_test_is_followed_though_malloc_rounds(heap):
+def test_one_small_object_a_run_of_a_slow_test_is_followed_though_malloc_rounds(heap: tuple[int, ...]) -> None:
     probes = [Scripted(BLOCKS, 0), Scripted(HEAP_BYTES, *heap, *(heap[-1] + 32 * n for n in range(1, 9)))]
 
     assert scripted_screen(*probes).screen(lambda: None, plan=lambda _s: RepeatPlan(1, 1, hasty=True)) is not None
 
 
-def test_a_slow_tests_leak_is_followed_to_the_end_though_one_reading_does_not_rise():
+def test_a_slow_tests_leak_is_followed_to_the_end_though_one_reading_does_not_rise() -> None:
     heap = [0, 32, 64, *(100 + 32 * n for n in range(9)), 356, *(388 + 32 * n for n in range(60))]
     screen = Screen(
         [Scripted(HEAP_BYTES, *heap), Scripted(RSS_BYTES, 0)],
@@ -208,8 +212,8 @@ def test_a_slow_tests_leak_is_followed_to_the_end_though_one_reading_does_not_ri
     assert grown.readings.taken == 20
 
 
-def test_growth_in_few_batches_is_no_suspicion_and_in_every_second_is_one():
-    def read(*values):
+def test_growth_in_few_batches_is_no_suspicion_and_in_every_second_is_one() -> None:
+    def read(*values: int) -> int:
         readings = Readings([Scripted(HEAP_BYTES, *values)], rows=len(values))
         for _ in values:
             readings.take()
@@ -224,23 +228,24 @@ class Lingering:
 
     counter = THREADS
 
-    def __init__(self, *, comes_down):
-        self.comes_down, self.value, self.waits = comes_down, 0, []
+    def __init__(self, *, comes_down: bool) -> None:
+        self.comes_down, self.value = comes_down, 0
+        self.waits: list[float] = []
 
-    def read(self):
+    def read(self) -> int:
         return self.value
 
-    def inventory(self):
+    def inventory(self) -> dict[Hashable, Thing]:
         return {}
 
-    def settle(self, grace_s, at_most=None):
+    def settle(self, grace_s: float, at_most: int | None = None) -> None:
         self.waits.append(grace_s)
-        if self.comes_down:
+        if self.comes_down and at_most is not None:
             self.value = at_most
 
 
-def test_what_never_comes_down_is_waited_for_ever_shorter_and_what_does_as_long_as_ever():
-    def waits(*, comes_down):
+def test_what_never_comes_down_is_waited_for_ever_shorter_and_what_does_as_long_as_ever() -> None:
+    def waits(*, comes_down: bool) -> list[float]:
         probe, waiting = Lingering(comes_down=comes_down), WaitBudget(0.2, 0.0125)
         readings = Readings([probe], rows=10)
         readings.take()
@@ -254,7 +259,7 @@ def test_what_never_comes_down_is_waited_for_ever_shorter_and_what_does_as_long_
     assert waits(comes_down=True) == [0.2] * 7
 
 
-def runs_followed(heap):
+def runs_followed(heap: Sequence[int]) -> tuple[int, bool]:
     """Runs after which readings of malloc's bytes are asked no more, and whether they are suspicious then."""
     readings = Readings([Scripted(HEAP_BYTES, *heap)], rows=len(heap))
     for runs in range(len(heap)):
@@ -265,25 +270,25 @@ def runs_followed(heap):
     return len(heap), is_suspicious(ruling)
 
 
-def test_bytes_that_only_waver_are_followed_for_eighteen_runs():
+def test_bytes_that_only_waver_are_followed_for_eighteen_runs() -> None:
     assert runs_followed([5000 + 16 * (run % 2) for run in range(40)]) == (18, False)
 
 
-def test_a_leak_of_sixteen_bytes_a_run_that_wavers_stays_suspicious():
+def test_a_leak_of_sixteen_bytes_a_run_that_wavers_stays_suspicious() -> None:
     assert runs_followed([5000 + 16 * run - 48 * (run % 3 == 0) for run in range(40)])[1]
 
 
 @pytest.mark.parametrize("disturbed", [range(1), range(1, 2), range(4), range(3, 4), range(9, 40)])
-def test_a_leak_stays_suspicious_though_something_larger_comes_or_goes_once_beside_it(disturbed):
+def test_a_leak_stays_suspicious_though_something_larger_comes_or_goes_once_beside_it(disturbed: range) -> None:
     blocks = [5000 + 3 * batch + 200 * (batch in disturbed) for batch in range(40)]
     assert suspicious_at_last(blocks)
 
 
-def test_a_counter_that_falls_again_and_again_is_acquitted():
+def test_a_counter_that_falls_again_and_again_is_acquitted() -> None:
     assert not suspicious_at_last([5000 + 3 * (batch % 5) for batch in range(40)])
 
 
-def suspicious_at_last(blocks):
+def suspicious_at_last(blocks: Sequence[int]) -> bool:
     """Whether a count is still suspicious when a screen has seen enough of it."""
     readings = Readings([Scripted(BLOCKS, *blocks)], rows=len(blocks))
     readings.take()
@@ -295,7 +300,7 @@ def suspicious_at_last(blocks):
     return is_suspicious(ruling)
 
 
-def test_growth_that_goes_on_is_kept_with_its_readings():
+def test_growth_that_goes_on_is_kept_with_its_readings() -> None:
     kept = []
 
     grown = screen_of().screen(lambda: kept.append([object() for _ in range(50)]), plan=lambda _s: RepeatPlan(4))
@@ -305,8 +310,8 @@ def test_growth_that_goes_on_is_kept_with_its_readings():
     assert grown.readings.grown("blocks") > 50 * grown.batch_runs
 
 
-def test_what_is_filled_once_is_let_go():
-    filled = {}
+def test_what_is_filled_once_is_let_go() -> None:
+    filled: dict[str, object] = {}
 
     assert (
         screen_of().screen(
@@ -316,15 +321,15 @@ def test_what_is_filled_once_is_let_go():
     )
 
 
-def test_a_failing_repeat_is_told():
-    def fail():
+def test_a_failing_repeat_is_told() -> None:
+    def fail() -> None:
         raise RunFailed("call failed")
 
     with pytest.raises(RunFailed, match="call failed"):
         screen_of().screen(fail, plan=lambda _s: RepeatPlan(4))
 
 
-def test_the_collector_is_given_back_as_it_was():
+def test_the_collector_is_given_back_as_it_was() -> None:
     before = gc.get_freeze_count()
     screen = screen_of()
     screen.screen(lambda: None, plan=lambda _s: RepeatPlan(3))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -19,7 +21,7 @@ WRITES = {
 }
 
 
-def picture(folder):
+def picture(folder: Path) -> dict[str, bytes | None]:
     """Every file below a folder but our own and bytecode, with its content, and every folder."""
     found = {}
     for path in sorted(folder.rglob("*")):
@@ -30,11 +32,14 @@ def picture(folder):
     return found
 
 
+Left: TypeAlias = Callable[..., tuple[dict[str, bytes | None], int, pytest.RunResult]]
+
+
 @pytest.fixture
-def left(pytester):
+def left(pytester: pytest.Pytester) -> Left:
     """Run a test that leaks and does something on disk, and say what is there afterwards."""
 
-    def run(*arguments):
+    def run(*arguments: str) -> tuple[dict[str, bytes | None], int, pytest.RunResult]:
         body = ["KEPT.append(b'x' * 20_000_000)", *WRITES.values()]
         test = "import pathlib, sqlite3, tempfile\nKEPT = []\ndef test_keeps(request):\n    " + "\n    ".join(body)
         pytester.makepyfile(test_it=test)
@@ -46,7 +51,7 @@ def left(pytester):
     return run
 
 
-def test_what_replayed_tests_do_on_disk_is_put_back(left):
+def test_what_replayed_tests_do_on_disk_is_put_back(left: Left) -> None:
     files, names, result = left("--leaktrace")
 
     result.stdout.fnmatch_lines(["*LEAK*test_it.py::test_keeps*"])
@@ -57,7 +62,7 @@ def test_what_replayed_tests_do_on_disk_is_put_back(left):
     assert "a/b" in files
 
 
-def test_a_replay_draws_what_the_run_drew(pytester):
+def test_a_replay_draws_what_the_run_drew(pytester: pytest.Pytester) -> None:
     pytest.importorskip("pytest_randomly")
     pytester.makepyfile(
         """
@@ -79,7 +84,7 @@ def test_a_replay_draws_what_the_run_drew(pytester):
     result.stdout.fnmatch_lines(["*LEAK*test_*::test_keeps*"])
 
 
-def test_shared_memory_of_replayed_tests_goes_with_them(pytester):
+def test_shared_memory_of_replayed_tests_goes_with_them(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import os

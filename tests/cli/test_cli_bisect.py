@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -39,36 +40,35 @@ SUITE = {
 
 
 @pytest.fixture
-def suite(tmp_path):
+def suite(tmp_path: Path) -> Path:
     for name, text in SUITE.items():
         (tmp_path / name).write_text(textwrap.dedent(text), encoding="utf-8")
     return tmp_path
 
 
-def environ():
+def environ() -> dict[str, str]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_"))}
     return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 
 
-def command(*args):
+def command(*args: str) -> list[str]:
     return [sys.executable, "-m", "leaktrace", *args]
 
 
-def run(folder, *args, plugin=True):
+def run(folder: Path, *args: str, plugin: bool = True) -> subprocess.CompletedProcess[str]:
     ours = args if "--" in args or not plugin else (*args, "--", "-p", "leaktrace.plugin")
     return subprocess.run(command(*ours), cwd=folder, env=environ(), capture_output=True, text=True, check=False)
 
 
-def trials(ran):
+def trials(ran: subprocess.CompletedProcess[str]) -> tuple[int, int]:
     """How many were made, and how many were known."""
     last = ran.stdout.splitlines()[-1]
-    made, known = re.search(
-        r"^(\d+) trials?(?: and (\d+) known from earlier calls \(--fresh.*\))?, \d+ s$", last
-    ).groups()
-    return int(made), int(known or 0)
+    found = re.search(r"^(\d+) trials?(?: and (\d+) known from earlier calls \(--fresh.*\))?, \d+ s$", last)
+    assert found is not None, last
+    return int(found[1]), int(found[2] or 0)
 
 
-def test_the_tests_that_matter_are_found_and_the_leak_is_explained_after_them(suite):
+def test_the_tests_that_matter_are_found_and_the_leak_is_explained_after_them(suite: Path) -> None:
     ran = run(suite, "bisect", "test_late.py::test_serves")
 
     assert ran.stderr == ""
@@ -84,9 +84,11 @@ def test_the_tests_that_matter_are_found_and_the_leak_is_explained_after_them(su
     assert max(map(len, ran.stdout.splitlines())) <= 80
 
 
-def test_what_is_known_from_an_earlier_call_starts_no_child_until_it_is_dropped_or_the_code_changes(suite):
-    asked = ("bisect", "test_late.py::test_serves", "--after", "test_early.py::test_spies[a]")
-    asked = (*asked, "--after", "test_early.py::test_last_spy")
+def test_what_is_known_from_an_earlier_call_starts_no_child_until_it_is_dropped_or_the_code_changes(
+    suite: Path,
+) -> None:
+    before = ("--after", "test_early.py::test_spies[a]", "--after", "test_early.py::test_last_spy")
+    asked = ("bisect", "test_late.py::test_serves", *before)
     first, again = run(suite, *asked), run(suite, *asked)
     more = run(suite, *asked, "--after", "test_early.py::test_fails")
     fresh = run(suite, *asked, "--fresh")
@@ -102,7 +104,7 @@ def test_what_is_known_from_an_earlier_call_starts_no_child_until_it_is_dropped_
     assert first.stdout.splitlines()[0] == fresh.stdout.splitlines()[0]
 
 
-def test_a_test_that_leaks_alone_needs_no_other(suite):
+def test_a_test_that_leaks_alone_needs_no_other(suite: Path) -> None:
     ran = run(suite, "bisect", "test_late.py::test_grows", "--after", "test_late.py::test_quiet")
 
     assert ran.returncode == 1
@@ -110,7 +112,7 @@ def test_a_test_that_leaks_alone_needs_no_other(suite):
     assert "pytest --leaktrace test_late.py::test_grows" in ran.stdout
 
 
-def test_tests_that_are_given_and_do_not_bring_it_back_are_told(suite):
+def test_tests_that_are_given_and_do_not_bring_it_back_are_told(suite: Path) -> None:
     ran = run(suite, "bisect", "test_late.py::test_serves", "--after", "test_early.py::test_last_spy")
 
     assert ran.returncode == 1
@@ -128,7 +130,7 @@ def test_tests_that_are_given_and_do_not_bring_it_back_are_told(suite):
         ((), "required: COMMAND"),
     ],
 )
-def test_what_the_user_has_to_mend_is_told_without_a_traceback(suite, args, said):
+def test_what_the_user_has_to_mend_is_told_without_a_traceback(suite: Path, args: tuple[str, ...], said: str) -> None:
     ran = run(suite, *args, plugin="bisect" in args and "NODEID" not in said)
 
     assert ran.returncode == 2
@@ -138,7 +140,7 @@ def test_what_the_user_has_to_mend_is_told_without_a_traceback(suite, args, said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
-def test_on_a_terminal_one_line_tells_how_far_it_is_and_is_wiped_at_the_end(suite):
+def test_on_a_terminal_one_line_tells_how_far_it_is_and_is_wiped_at_the_end(suite: Path) -> None:
     import pty
 
     ours, theirs = pty.openpty()

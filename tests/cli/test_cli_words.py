@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from leaktrace.bisection.search import FIRST_RUN, Bisected, Trial, difference, find_target, predecessors, trial_of
+from leaktrace.bisection.search import FIRST_RUN, Bisected, difference, find_target, predecessors, trial_of
+from leaktrace.bisection.trial_cache import Trial
 from leaktrace.cli.bisect import lines
 from leaktrace.errors import ReplayError
 from leaktrace.replay.collection import Collected
 from leaktrace.replay.protocol import Response, Target
 
 
-def target(name, file="test_a.py"):
+def target(name: str, file: str = "test_a.py") -> Target:
     return Target(nodeid=f"{file}::{name}", path=f"/suite/{file}", tail=name)
 
 
@@ -21,7 +23,7 @@ A, B, C, D = (target(name) for name in "abcd")
 ROLL = Collected(tests=(A, B, C, D), errors=("test_x.py: SyntaxError",))
 
 
-def journal(folder, run, *names, worker="main"):
+def journal(folder: Path, run: str, *names: Target, worker: str = "main") -> None:
     path = Path(folder) / "runs" / run / f"{worker}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     first = '{"t": "run", "v": 1, "worker": "gw1", "pid": 1, "counters": ["rss_bytes"], "first": {"rss_bytes": 0}}'
@@ -29,12 +31,12 @@ def journal(folder, run, *names, worker="main"):
     path.write_text("\n".join([first, *(test % each.nodeid for each in names)]) + "\n", encoding="utf-8")
 
 
-def before(folder, wanted, **given):
+def before(folder: Path, wanted: Target, **given: Any) -> tuple[list[str], Any]:
     found, order = predecessors(Collected(tests=ROLL.tests, folder=str(folder)), wanted, **given)
     return [each.tail for each in found], order
 
 
-def test_the_order_is_that_of_the_newest_run_in_which_any_test_came_before_it(tmp_path):
+def test_the_order_is_that_of_the_newest_run_in_which_any_test_came_before_it(tmp_path: Path) -> None:
     journal(tmp_path, "20260101-000000-1", A, C)
     journal(tmp_path, "20260102-000000-1", D, target("gone"), B, D, C, worker="gw1")
     journal(tmp_path, "20260102-000000-1", A, worker="gw0")
@@ -45,13 +47,13 @@ def test_the_order_is_that_of_the_newest_run_in_which_any_test_came_before_it(tm
     assert before(tmp_path, A) == ([], "in the order of collection")
 
 
-def test_without_a_run_or_if_it_is_asked_for_the_order_is_that_of_collection(tmp_path):
+def test_without_a_run_or_if_it_is_asked_for_the_order_is_that_of_collection(tmp_path: Path) -> None:
     assert before(tmp_path / "none", C) == (["a", "b"], "in the order of collection")
     journal(tmp_path, "20260102-000000-1", D, C)
     assert before(tmp_path, C, as_collected=True) == (["a", "b"], "in the order of collection")
 
 
-def test_a_journal_that_is_broken_is_passed_over(tmp_path):
+def test_a_journal_that_is_broken_is_passed_over(tmp_path: Path) -> None:
     journal(tmp_path, "20260101-000000-1", D, C)
     broken = tmp_path / "runs" / "20260102-000000-1"
     broken.mkdir()
@@ -60,14 +62,14 @@ def test_a_journal_that_is_broken_is_passed_over(tmp_path):
     assert before(tmp_path, C)[0] == ["d"]
 
 
-def test_a_test_is_found_by_its_node_id_and_by_its_path_from_here():
+def test_a_test_is_found_by_its_node_id_and_by_its_path_from_here() -> None:
     assert find_target(ROLL, "test_a.py::c", Path("/elsewhere")) is C
     assert find_target(ROLL, "../suite/test_a.py::c", Path("/elsewhere")) is C
     with pytest.raises(ReplayError, match=r"no test test_a.py::z is collected among 4; test_x.py: SyntaxError"):
         find_target(ROLL, "test_a.py::z", Path("/suite"))
 
 
-def response(*heap, **given):
+def response(*heap: int, **given: Any) -> Response:
     return Response(
         ident=0, counters=("heap_bytes",), warmups=1, batch_runs=3, readings=[[each] for each in heap], **given
     )
@@ -76,7 +78,7 @@ def response(*heap, **given):
 MB = 1_000_000
 
 
-def test_a_trial_tells_a_leak_on_each_run_and_growth_of_the_first_run_alone():
+def test_a_trial_tells_a_leak_on_each_run_and_growth_of_the_first_run_alone() -> None:
     assert set(trial_of(response(*range(0, 90 * MB, 9 * MB)), limit_bytes=20 * MB).symptoms) == {"memory"}
     once = trial_of(response(0, *[20 * MB] * 12), limit_bytes=10 * MB).symptoms
     assert once == {FIRST_RUN: "its first run keeps 20,000,000 bytes, and those that follow do not"}
@@ -98,11 +100,13 @@ def test_a_trial_tells_a_leak_on_each_run_and_growth_of_the_first_run_alone():
         ((), (), None),
     ],
 )
-def test_what_the_others_bring_about_is_what_the_test_does_not_show_alone(alone, whole, name):
+def test_what_the_others_bring_about_is_what_the_test_does_not_show_alone(
+    alone: tuple[str, ...], whole: tuple[str, ...], name: str | None
+) -> None:
     assert difference(*(Trial(symptoms=dict.fromkeys(names, "seen")) for names in (alone, whole))) == name
 
 
-def test_a_trial_that_could_not_be_run_has_no_symptom_but_a_reason():
+def test_a_trial_that_could_not_be_run_has_no_symptom_but_a_reason() -> None:
     assert trial_of(response(0, failure="it crashed"), limit_bytes=1).failure == "it crashed"
 
 
@@ -134,7 +138,7 @@ def test_a_trial_that_could_not_be_run_has_no_symptom_but_a_reason():
         ),
     ],
 )
-def test_each_end_has_its_words(found, said):
+def test_each_end_has_its_words(found: Bisected, said: str) -> None:
     text = " ".join(" ".join(lines(found, D, (A, B, C), "as given")).split())
 
     assert text.startswith(said)

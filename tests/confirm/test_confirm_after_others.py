@@ -6,8 +6,12 @@ import os
 import sys
 import textwrap
 from array import array
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from leaktrace.casebook.model import Case
 from leaktrace.confirm.after_others import CHEAP_S, MOST, Replayed, bisect_command, heard_again, is_steady_alone
@@ -34,7 +38,7 @@ SUITE = """
     """
 
 
-def recording(*names, took_s=0.01):
+def recording(*names: str, took_s: float = 0.01) -> Recording:
     found = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
     for name in names:
         found.nodeids.append(f"test_a.py::{name}")
@@ -42,7 +46,7 @@ def recording(*names, took_s=0.01):
     return found
 
 
-def hearing(name, path, **changes):
+def hearing(name: str, path: Path | str, **changes: Any) -> Replayed:
     nodeid = f"test_a.py::{name}"
     case = {"nodeid": nodeid, "subject": "test", "kind": "memory", "verdict": Verdict.STEADY, "reason": "steady"}
     suspect = Suspect(
@@ -59,7 +63,7 @@ def hearing(name, path, **changes):
     return Replayed(suspect=suspect, task=task, case=Case(**{**case, "reproduce": "pytest", **changes}))
 
 
-def hear(tmp_path, found, *hearings):
+def hear(tmp_path: Path, found: Recording, *hearings: tuple[str, dict[str, Any]]) -> tuple[list[Case], list[str]]:
     path = tmp_path / "test_a.py"
     path.write_text(textwrap.dedent(SUITE), encoding="utf-8")
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_"))}
@@ -84,7 +88,9 @@ def hear(tmp_path, found, *hearings):
     return [each.case for each in heard], passes.warnings
 
 
-def test_a_test_that_leaks_after_those_before_it_is_a_leak_and_one_that_does_not_stays_as_it_was(tmp_path):
+def test_a_test_that_leaks_after_those_before_it_is_a_leak_and_one_that_does_not_stays_as_it_was(
+    tmp_path: Path,
+) -> None:
     found = recording("test_first", "test_grows", "test_quiet")
 
     (grows, quiet), warnings = hear(tmp_path, found, ("test_grows", {}), ("test_quiet", {}))
@@ -98,7 +104,7 @@ def test_a_test_that_leaks_after_those_before_it_is_a_leak_and_one_that_does_not
     assert quiet.reproduce == "leaktrace bisect test_a.py::test_quiet -- -q"
 
 
-def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_were_judged(tmp_path):
+def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_were_judged(tmp_path: Path) -> None:
     slow = recording("test_first", "test_grows", took_s=CHEAP_S + 1)
     (tmp_path / "replay").write_text("no folder can be made here", encoding="utf-8")
 
@@ -123,7 +129,7 @@ def test_nothing_is_started_for_tests_that_came_first_or_after_a_long_suite_or_w
     assert leak.reproduce == group.reproduce == "pytest"
 
 
-def test_if_no_child_can_be_started_the_first_hearing_stands(tmp_path):
+def test_if_no_child_can_be_started_the_first_hearing_stands(tmp_path: Path) -> None:
     (tmp_path / "replay").write_text("no folder can be made here", encoding="utf-8")
 
     [case], warnings = hear(tmp_path, recording("test_first", "test_grows"), ("test_grows", {}))
@@ -134,20 +140,20 @@ def test_if_no_child_can_be_started_the_first_hearing_stands(tmp_path):
     assert Path(tmp_path / "replay").is_file()
 
 
-def test_the_command_takes_over_what_pytest_was_given_beside_our_own_options():
+def test_the_command_takes_over_what_pytest_was_given_beside_our_own_options() -> None:
     assert bisect_command("a.py::b[c d]", ("--leaktrace-hunt", "-p", "no:randomly", "tests", "a.py::b[c d]")) == (
         "leaktrace bisect 'a.py::b[c d]' -- -p no:randomly tests"
     )
     assert bisect_command("a.py::b", ("--leaktrace", "--no-leaktrace")) == "leaktrace bisect a.py::b"
 
 
-def test_the_command_masks_passwords_since_it_goes_into_files():
+def test_the_command_masks_passwords_since_it_goes_into_files() -> None:
     command = bisect_command("a.py::b", ("--password=hunter2", "--db", "pg://me:hunter2@host", "--token", "hunter2"))
 
     assert command == "leaktrace bisect a.py::b -- '--password=***' --db 'pg://me:***@host' --token '***'"
 
 
-def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again():
+def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again() -> None:
     holder = Holder(name="references to class brotli.Compressor", kind="shared-references", path=(), entries_per_run=2)
     alone, harmless = hearing("test_grows", "a"), hearing("test_grows", "a", exhibit=Exhibit(holder=holder))
 
@@ -155,15 +161,21 @@ def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again():
     assert not is_steady_alone(harmless.case)
 
 
-def test_of_more_steady_suspects_than_are_heard_again_the_number_and_the_reason_are_told(tmp_path):
+def test_of_more_steady_suspects_than_are_heard_again_the_number_and_the_reason_are_told(tmp_path: Path) -> None:
     names = [f"test_{number}" for number in range(MOST + 1)]
-    warnings, asked = [], []
+    warnings: list[str] = []
+    asked: list[Task] = []
+
+    def ask(tasks: Sequence[Task]) -> dict[int, Response]:
+        asked.extend(tasks)
+        return {}
+
     found = recording("test_first", *names)
 
     heard_again(
         [hearing(name, tmp_path / "test_a.py") for name in names],
         {"main": found},
-        lambda tasks: asked.extend(tasks) or {},
+        ask,
         paths=dict.fromkeys(found.nodeids, str(tmp_path / "test_a.py")),
         args=(),
         limit_bytes=10_000_000,
@@ -175,14 +187,19 @@ def test_of_more_steady_suspects_than_are_heard_again_the_number_and_the_reason_
     assert "1 could not be run again after those before, since 4 others were" in warning
 
 
-def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch):
+def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("leaktrace.confirm.memray.has_memray", lambda: True)
     leak = {"verdict": Verdict.LEAK, "exhibit": Exhibit(native=True)}
-    warnings, asked = [], []
+    warnings: list[str] = []
+    asked: list[Task] = []
+
+    def ask(tasks: Sequence[Task]) -> dict[int, Response]:
+        asked.extend(tasks)
+        return {}
 
     cases = followed(
         [hearing(f"test_{number}", "a", **leak) for number in range(7)],
-        lambda tasks: asked.extend(tasks) or {},
+        ask,
         warnings.append,
     )
 
@@ -191,9 +208,9 @@ def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch):
     assert warning.startswith("1 of 7 native leaks were not followed by memray")
 
 
-def test_an_answer_about_changed_state_that_cannot_be_read_is_told(tmp_path):
+def test_an_answer_about_changed_state_that_cannot_be_read_is_told(tmp_path: Path) -> None:
     suspect = replace(hearing("test_grows", tmp_path).suspect, kind="state")
-    warnings = []
+    warnings: list[str] = []
 
     found = credited(
         [suspect],

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
 
 import pytest
 
@@ -24,7 +26,7 @@ from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Ruling, Verdict
 
 
-def recording(**outcomes):
+def recording(**outcomes: str) -> Recording:
     found = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="gw1", harness=array("q", [0, 0]))
     for name, outcome in outcomes.items():
         found.nodeids.append(f"t.py::{name}")
@@ -32,28 +34,28 @@ def recording(**outcomes):
     return found
 
 
-def suspect(name, **changes):
+def suspect(name: str, **changes: Any) -> Suspect:
     given = {"kind": "memory", "counter": "blocks", "grew_by": 1, "duration_s": 0.1, **changes}
     return Suspect(subject="test", name=f"t.py::{name}", why="", nodeids=(f"t.py::{name}",), **given)
 
 
-def tasks_of(found, left_out=(), suspects=()):
+def tasks_of(found: Recording, left_out: Collection[str] = (), suspects: Sequence[Suspect] = ()) -> list[Task]:
     paths = {nodeid: f"/{nodeid.partition('::')[0]}" for nodeid in found.nodeids}
     return screenings(found, paths, left_out=left_out, suspects=suspects, first=7)
 
 
-def names(tasks):
+def names(tasks: Iterable[Task]) -> list[str]:
     return [task.targets[0].tail for task in tasks]
 
 
-def grown(name, verdict=Verdict.LEAK, counter="refs", **changes):
+def grown(name: str, verdict: Verdict = Verdict.LEAK, counter: str = "refs", **changes: Any) -> Grown:
     ruling = Ruling(verdict=verdict, reason="grew by 2 references a run", counter=counter)
     return Grown(
         nodeid=f"t.py::{name}", worker="main", duration_s=0.01, accused={"memory": ruling}, rates={}, **changes
     )
 
 
-def test_every_test_that_passed_is_screened_and_no_other():
+def test_every_test_that_passed_is_screened_and_no_other() -> None:
     found = recording(test_a="passed", test_b="failed", test_c="skipped", test_d="xfailed", test_e="passed")
 
     tasks = tasks_of(found, left_out={"t.py::test_e"})
@@ -62,13 +64,13 @@ def test_every_test_that_passed_is_screened_and_no_other():
     assert [(task.ident, task.screening, task.duration_s) for task in tasks] == [(7, True, 2.0)]
 
 
-def test_a_heavy_test_is_not_screened_since_it_is_heard_in_a_process_of_its_own_anyway():
+def test_a_heavy_test_is_not_screened_since_it_is_heard_in_a_process_of_its_own_anyway() -> None:
     found = recording(test_a="passed", test_heavy="passed")
 
     assert names(tasks_of(found, suspects=[suspect("test_heavy", grew_by=HEAVY_BYTES + 1)])) == ["test_a"]
 
 
-def test_the_tests_of_a_file_stay_together():
+def test_the_tests_of_a_file_stay_together() -> None:
     found = recording(test_a="passed", test_b="passed")
     found.nodeids.insert(1, "other.py::test_c")
     found.cells.extend([OUTCOMES.index("passed"), 0, *[0] * 9])
@@ -76,20 +78,20 @@ def test_the_tests_of_a_file_stay_together():
     assert names(tasks_of(found)) == ["test_a", "test_b", "test_c"]
 
 
-def test_with_a_budget_one_variant_of_each_function_comes_before_the_others():
+def test_with_a_budget_one_variant_of_each_function_comes_before_the_others() -> None:
     outcomes = {"test_a[1]": "passed", "test_a[2]": "passed", "test_b": "passed"}
 
     assert names(variants_last(tasks_of(recording(**outcomes)))) == ["test_a[1]", "test_b", "test_a[2]"]
 
 
-def test_one_variant_of_each_function_is_replayed_before_the_others_and_slow_suspects_last():
+def test_one_variant_of_each_function_is_replayed_before_the_others_and_slow_suspects_last() -> None:
     suspects = [suspect("test_a[1]"), suspect("test_a[2]"), suspect("test_slow", duration_s=2.0), suspect("test_b")]
     tasks = [Task(ident=number, targets=()) for number in range(4)]
 
     assert [task.ident for task in soonest_first(tasks, suspects)] == [0, 3, 1, 2]
 
 
-def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_failed():
+def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_failed() -> None:
     clean, failed, mute, never = tasks_of(recording(test_a="passed", test_b="passed", test_c="passed", test_d="passed"))
     responses = {
         clean.ident: Response(ident=clean.ident, screened="clean", ended=True),
@@ -107,9 +109,9 @@ def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_fa
     assert found.left_out == ("t.py::test_d",)
 
 
-def test_readings_of_a_test_that_grew_become_a_suspect_with_its_rate():
+def test_readings_of_a_test_that_grew_become_a_suspect_with_its_rate() -> None:
     (task,) = tasks_of(recording(test_a="passed"))
-    readings = [[1000 + 96 * number] for number in range(20)]
+    readings: list[list[int | None]] = [[1000 + 96 * number] for number in range(20)]
     response = Response(
         ident=task.ident, counters=("heap_bytes",), readings=readings, spent="runs", screened="grown", ended=True
     )
@@ -120,7 +122,7 @@ def test_readings_of_a_test_that_grew_become_a_suspect_with_its_rate():
     assert found.grew_by == pytest.approx(96)
 
 
-def test_the_steepest_is_told_first_and_what_failed_when_it_was_run_again_last():
+def test_the_steepest_is_told_first_and_what_failed_when_it_was_run_again_last() -> None:
     found = Screened(
         grown={"t.py::test_a": grown("test_a")}, failed={"t.py::test_b": ("main", "run 1: call failed: assert 0")}
     )
@@ -131,7 +133,7 @@ def test_the_steepest_is_told_first_and_what_failed_when_it_was_run_again_last()
     ]
 
 
-def test_what_grew_in_the_suite_and_not_when_it_was_run_again_is_one_time():
+def test_what_grew_in_the_suite_and_not_when_it_was_run_again_is_one_time() -> None:
     found = Screened(clean=frozenset({"t.py::test_a"}))
     suspects = [suspect("test_a"), suspect("test_a", kind="temp_files"), suspect("test_b")]
 
@@ -140,7 +142,7 @@ def test_what_grew_in_the_suite_and_not_when_it_was_run_again_is_one_time():
     assert {number: case.verdict for number, case in cases.items()} == {0: Verdict.ONE_TIME}
 
 
-def test_references_to_an_installed_class_are_steady_without_a_closer_look():
+def test_references_to_an_installed_class_are_steady_without_a_closer_look() -> None:
     found = Screened(grown={"t.py::test_a": grown("test_a", harmless="brotli.Compressor")})
 
     (case,) = decided(hunted(found), found, limit_bytes=1).values()
@@ -149,7 +151,7 @@ def test_references_to_an_installed_class_are_steady_without_a_closer_look():
     assert "references to class brotli.Compressor" in case.reason
 
 
-def test_growth_that_wavers_is_unclear_and_steady_growth_is_not():
+def test_growth_that_wavers_is_unclear_and_steady_growth_is_not() -> None:
     found = Screened(grown={"wavers": grown("wavers", Verdict.UNDECIDED), "grows": grown("grows")})
 
     assert found.unclear() == {"t.py::wavers"}

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 from array import array
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from leaktrace.confirm.part import Context, bind, examine, joined, limits_of, matched, unreplayed
+from leaktrace.confirm.part import Context, Part, bind, examine, joined, limits_of, matched, unreplayed
 from leaktrace.confirm.passes import Deadline
 from leaktrace.confirm.plan import jobs_of, plan
 from leaktrace.confirm.steps import confirm
 from leaktrace.options import Mode, Options
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
-from leaktrace.replay.protocol import Response, Settings
+from leaktrace.replay.protocol import Response, Settings, Task
+from leaktrace.replay.scheduler import Outcome
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
 
-def suite(tmp_path, options):
+def suite(tmp_path: Path, options: Options) -> tuple[Part, Context]:
     """What one process saw, and what is needed to replay it with an interpreter that is not there."""
     recording = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
     recording.nodeids.append("t.py::test_a")
@@ -33,7 +36,7 @@ def suite(tmp_path, options):
     return part, Context(folder=tmp_path / "replay", settings=settings)
 
 
-def test_suspects_that_no_child_can_be_started_for_are_told_as_not_judged_with_the_reason(tmp_path):
+def test_suspects_that_no_child_can_be_started_for_are_told_as_not_judged_with_the_reason(tmp_path: Path) -> None:
     options = Options(mode=Mode.CONFIRM)
     part, context = suite(tmp_path, options)
 
@@ -47,7 +50,7 @@ def test_suspects_that_no_child_can_be_started_for_are_told_as_not_judged_with_t
     assert warning.startswith("replaying ended early: no replay child could be started")
 
 
-def test_an_interruption_leaves_out_what_was_not_judged_by_then(tmp_path):
+def test_an_interruption_leaves_out_what_was_not_judged_by_then(tmp_path: Path) -> None:
     options = Options(mode=Mode.HUNT)
     part, context = suite(tmp_path, options)
 
@@ -57,14 +60,14 @@ def test_an_interruption_leaves_out_what_was_not_judged_by_then(tmp_path):
     assert found.warnings == ()
 
 
-def test_where_nothing_is_replayed_suspects_are_unjudged_only_if_a_replay_was_asked_for(tmp_path):
+def test_where_nothing_is_replayed_suspects_are_unjudged_only_if_a_replay_was_asked_for(tmp_path: Path) -> None:
     part, _context = suite(tmp_path, Options(mode=Mode.CONFIRM))
 
     assert unreplayed([part]).left_out == ()
     assert unreplayed([part], asked=True).left_out == ("t.py::test_a",)
 
 
-def test_what_was_left_out_meets_the_word_unjudged(tmp_path):
+def test_what_was_left_out_meets_the_word_unjudged(tmp_path: Path) -> None:
     options = Options(mode=Mode.CONFIRM, fail_on=frozenset({"unjudged", "leak"}))
     part, _context = suite(tmp_path, options)
 
@@ -75,7 +78,7 @@ def test_what_was_left_out_meets_the_word_unjudged(tmp_path):
     assert matched(bind([part], unreplayed([part]), options, started_at=0.0, duration_s=1.0), options) == []
 
 
-def test_what_several_hosts_have_found_is_one(tmp_path):
+def test_what_several_hosts_have_found_is_one(tmp_path: Path) -> None:
     part, _context = suite(tmp_path, Options(mode=Mode.CONFIRM))
     found = unreplayed([part], asked=True)
 
@@ -83,7 +86,7 @@ def test_what_several_hosts_have_found_is_one(tmp_path):
     assert joined([]).suspects == ()
 
 
-def test_a_deadline_tells_what_is_left_and_never_less_than_nothing():
+def test_a_deadline_tells_what_is_left_and_never_less_than_nothing() -> None:
     now = [100.0]
     deadline = Deadline(10.0, lambda: now[0], 95.0)
 
@@ -93,17 +96,17 @@ def test_a_deadline_tells_what_is_left_and_never_less_than_nothing():
     assert Deadline(None).left_s() is None
 
 
-def test_a_longer_time_out_follows_longer():
+def test_a_longer_time_out_follows_longer() -> None:
     suspect = Suspect(subject="test", name="t", kind="memory", counter="refs", grew_by=1, why="", nodeids=("t",))
 
-    def followed_s(timeout_s):
+    def followed_s(timeout_s: float) -> float:
         return plan(0, suspect, {}, Options(timeout_s=timeout_s)).follow_s
 
     assert followed_s(600.0) == 2 * followed_s(300.0) == 30.0
     assert followed_s(10.0) == 15.0
 
 
-def test_a_budget_that_ran_out_is_told(tmp_path):
+def test_a_budget_that_ran_out_is_told(tmp_path: Path) -> None:
     options = Options(mode=Mode.CONFIRM, budget_s=0.0)
     part, context = suite(tmp_path, options)
     moments = iter(range(1000))
@@ -119,7 +122,9 @@ def test_a_budget_that_ran_out_is_told(tmp_path):
     [(None, 1, 10**6, 1), (None, 4, 10**6, 4), (3, 1, 10**6, 3), (None, 4, 10**15, 1), (3, 4, 10**15, 3)],
     ids=["one process", "four workers", "as told", "too little memory", "as told, whatever the memory"],
 )
-def test_as_many_children_run_at_a_time_as_tests_did_before_or_as_the_user_says(tmp_path, given, ran, resident, jobs):
+def test_as_many_children_run_at_a_time_as_tests_did_before_or_as_the_user_says(
+    tmp_path: Path, given: int | None, ran: int, resident: int, jobs: int
+) -> None:
     options = Options(mode=Mode.CONFIRM, jobs=given)
     part, context = suite(tmp_path, options)
     part.recording.first["rss_bytes"] = resident
@@ -127,10 +132,10 @@ def test_as_many_children_run_at_a_time_as_tests_did_before_or_as_the_user_says(
     assert jobs_of(options, replace(context, jobs=ran), [part]) == jobs
 
 
-def answering(*, then=None):
+def answering(*, then: BaseException | None = None) -> Callable[..., None]:
     """A replay that says that each test failed, and then may have a fault."""
 
-    def replay(tasks, *_args, outcome, **_options):
+    def replay(tasks: Iterable[Task], *_args: object, outcome: Outcome, **_options: object) -> None:
         for task in tasks:
             outcome.responses[task.ident] = Response(ident=task.ident, failure="it failed", ended=True)
         if then is not None:
@@ -139,7 +144,7 @@ def answering(*, then=None):
     return replay
 
 
-def fault(*_args, **_options):
+def fault(*_args: object, **_options: object) -> None:
     raise ZeroDivisionError("a fault of ours")
 
 
@@ -153,7 +158,9 @@ def fault(*_args, **_options):
         ("decided", "judging what was screened"),
     ],
 )
-def test_a_pass_with_a_fault_costs_itself_alone_and_is_told_once(tmp_path, monkeypatch, step, doing):
+def test_a_pass_with_a_fault_costs_itself_alone_and_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, doing: str
+) -> None:
     options = Options(mode=Mode.CONFIRM)
     part, context = suite(tmp_path, options)
     monkeypatch.setattr("leaktrace.confirm.passes.replay", answering())
@@ -166,7 +173,7 @@ def test_a_pass_with_a_fault_costs_itself_alone_and_is_told_once(tmp_path, monke
     assert found.warnings == (f"{doing} ended early: ZeroDivisionError: a fault of ours",)
 
 
-def test_what_was_answered_before_a_fault_is_judged(tmp_path, monkeypatch):
+def test_what_was_answered_before_a_fault_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = Options(mode=Mode.CONFIRM)
     part, context = suite(tmp_path, options)
     monkeypatch.setattr("leaktrace.confirm.passes.replay", answering(then=RuntimeError("boom")))
@@ -177,7 +184,7 @@ def test_what_was_answered_before_a_fault_is_judged(tmp_path, monkeypatch):
     assert (found.left_out, found.warnings) == ((), ("replaying ended early: RuntimeError: boom",))
 
 
-def test_what_was_not_answered_before_a_fault_is_not_judged(tmp_path, monkeypatch):
+def test_what_was_not_answered_before_a_fault_is_not_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = Options(mode=Mode.CONFIRM)
     part, context = suite(tmp_path, options)
     monkeypatch.setattr("leaktrace.confirm.passes.replay", fault)
@@ -188,7 +195,9 @@ def test_what_was_not_answered_before_a_fault_is_not_judged(tmp_path, monkeypatc
     assert found.warnings == ("replaying ended early: ZeroDivisionError: a fault of ours",)
 
 
-def test_a_hunt_whose_screening_has_a_fault_judges_what_the_watch_saw_and_leaves_out_the_rest(tmp_path, monkeypatch):
+def test_a_hunt_whose_screening_has_a_fault_judges_what_the_watch_saw_and_leaves_out_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options = Options(mode=Mode.HUNT)
     part, context = suite(tmp_path, options)
     monkeypatch.setattr("leaktrace.confirm.passes.replay", answering())

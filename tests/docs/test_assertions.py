@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ COMPARING = {"same", "fnmatch_lines"}
 """Of the harness and of pytester: they compare, and fail."""
 
 
-def asserts(function, helpers, seen=()):
+def asserts(function: ast.AST, helpers: Mapping[str, ast.AST], seen: tuple[str, ...] = ()) -> bool:
     """Whether a function asserts, or calls one of its module that does."""
     for node in ast.walk(function):
         if isinstance(node, ast.Assert):
@@ -30,14 +31,14 @@ def asserts(function, helpers, seen=()):
 
 
 @pytest.mark.parametrize("path", sorted(TESTS.rglob("test_*.py")), ids=lambda path: path.name)
-def test_every_test_asserts_something(path):
+def test_every_test_asserts_something(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     helpers = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
     silent = [name for name, node in helpers.items() if name.startswith("test_") and not asserts(node, helpers)]
     assert silent == []
 
 
-def test_a_test_without_an_assertion_is_found():
+def test_a_test_without_an_assertion_is_found() -> None:
     tree = ast.parse("def helper(): assert 1\ndef test_a(): helper()\ndef test_b(): print(1)\n")
-    helpers = {node.name: node for node in tree.body}
+    helpers = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     assert [asserts(node, helpers) for node in tree.body] == [True, True, False]

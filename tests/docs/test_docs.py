@@ -9,11 +9,12 @@ import re
 import tomllib
 import typing
 from pathlib import Path
+from typing import Any
 
 import pytest
-from options_page import PAGE as OPTIONS_PAGE
-from options_page import generated, parts
 
+from docs.options_page import PAGE as OPTIONS_PAGE
+from docs.options_page import generated, parts
 from leaktrace.casebook.model import Case, Casebook
 from leaktrace.casebook.wire import to_json
 from leaktrace.explain.fix import FIXES
@@ -31,20 +32,20 @@ ENVIRON = re.compile(r"\bLEAKTRACE(?:_[A-Z_]+)?\b")
 LINK = re.compile(r"\]\((?!https?://)([^)#\s]*)(?:#([^)\s]+))?\)")
 
 
-def text_of(name):
+def text_of(name: str) -> str:
     return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
-def headings(text, level):
+def headings(text: str, level: int) -> list[str]:
     return re.findall(rf"^{'#' * level} (.+)$", text, flags=re.MULTILINE)
 
 
-def section(text, heading):
+def section(text: str, heading: str) -> str:
     """What stands below a heading of the second level."""
     return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
 
 
-def anchors(text):
+def anchors(text: str) -> set[str]:
     """The anchors of all headings, as the forge makes them."""
     return {
         re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-")
@@ -52,7 +53,7 @@ def anchors(text):
     }
 
 
-def slugs():
+def slugs() -> set[str]:
     """Every slug that an error or a note of the source may have."""
     found = set()
     for path in (ROOT / "src").rglob("*.py"):
@@ -63,12 +64,12 @@ def slugs():
                 named = any(isinstance(target, ast.Name) and target.id == "slug" for target in node.targets)
             else:
                 continue
-            if named and isinstance(node.value, ast.Constant):
+            if named and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
                 found.add(node.value.value)
     return found
 
 
-def words_of_the_report():
+def words_of_the_report() -> set[str]:
     """Every word in capitals that a line of the report may begin with, beside the verdicts."""
     constants = {
         node.value
@@ -80,12 +81,12 @@ def words_of_the_report():
     return words - set(typing.get_args(Leaking))
 
 
-def nouns(hint=Casebook):
+def nouns(hint: Any = Casebook) -> set[type]:
     """Every dataclass that a casebook is made of, but those that are written in another form."""
-    found = set()
+    found: set[type] = set()
     if dataclasses.is_dataclass(hint) and hint is not Unread:
         if hint is not Exhibit:
-            found.add(hint)
+            found.add(typing.cast("type", hint))
         for each in typing.get_type_hints(hint).values():
             found |= nouns(each)
     for each in typing.get_args(hint):
@@ -93,25 +94,25 @@ def nouns(hint=Casebook):
     return found
 
 
-def keys_of(noun):
+def keys_of(noun: type) -> set[str]:
     """Its keys in the JSON."""
     names = {field.name for field in dataclasses.fields(noun)}
     if noun is Case:
         names = (names - {"exhibit"}) | {field.name for field in dataclasses.fields(Exhibit)}
     if noun is Casebook:
-        given = {"tool": {}, "limit_bytes": 0, "duration_s": 0.0, "overhead_s": 0.0}
+        given: dict[str, Any] = {"tool": {}, "limit_bytes": 0, "duration_s": 0.0, "overhead_s": 0.0}
         texts = dict.fromkeys(("mode", "python", "platform", "started_at"), "")
-        names = set(to_json(Casebook(**given, **texts)))
+        names = set(to_json(Casebook(**given | texts)))
     return names
 
 
-def test_the_page_of_options_is_the_one_that_follows_from_the_table():
+def test_the_page_of_options_is_the_one_that_follows_from_the_table() -> None:
     between = parts(OPTIONS_PAGE.read_text(encoding="utf-8"))[1]
     assert between == generated(), "run: python tests/docs/options_page.py"
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_flag_key_and_variable_in_the_docs_exists(page):
+def test_every_flag_key_and_variable_in_the_docs_exists(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     flags = {option.flag for option in TABLE.values()} | {flag for o in TABLE.values() for flag in o.switches}
     assert set(FLAG.findall(text)) <= flags
@@ -119,34 +120,34 @@ def test_every_flag_key_and_variable_in_the_docs_exists(page):
     assert set(ENVIRON.findall(text)) <= {option.env for option in TABLE.values()}
 
 
-def test_every_slug_verdict_and_word_has_its_place_among_the_messages_and_no_other_has():
+def test_every_slug_verdict_and_word_has_its_place_among_the_messages_and_no_other_has() -> None:
     told = [heading.lower() for heading in headings(text_of("messages.md"), 3)]
     words = {verdict.value for verdict in Verdict} | words_of_the_report() | {"LEAKED", "not judged"}
     assert len(told) == len(set(told))
     assert set(told) == slugs() | {word.lower() for word in words}
 
 
-def test_every_kind_of_leak_is_explained():
+def test_every_kind_of_leak_is_explained() -> None:
     told = re.findall(r"^\| `(\w+)` \|", section(text_of("options.md"), "Kinds of leak"), flags=re.MULTILINE)
     assert told == list(KINDS)
 
 
-def test_every_kind_of_holder_is_explained():
+def test_every_kind_of_holder_is_explained() -> None:
     assert set(headings(text_of("fixing-a-leak.md"), 3)) == set(FIXES)
 
 
-def test_the_casebook_has_a_section_for_each_of_its_nouns():
+def test_the_casebook_has_a_section_for_each_of_its_nouns() -> None:
     assert set(headings(text_of("casebook.md"), 2)) == {noun.__name__ for noun in nouns()}
 
 
-@pytest.mark.parametrize("noun", sorted(nouns(), key=lambda noun: noun.__name__), ids=lambda noun: noun.__name__)
-def test_a_section_of_the_casebook_lists_its_keys(noun):
+@pytest.mark.parametrize("noun", sorted(nouns(), key=repr), ids=lambda noun: noun.__name__)
+def test_a_section_of_the_casebook_lists_its_keys(noun: type) -> None:
     told = re.findall(r"^\| `(\w+)` \|", section(text_of("casebook.md"), noun.__name__), flags=re.MULTILINE)
     assert len(told) == len(set(told))
     assert set(told) == keys_of(noun)
 
 
-def test_every_record_of_a_journal_is_described_with_all_its_keys(pytester):
+def test_every_record_of_a_journal_is_described_with_all_its_keys(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(
         """
         import threading, pytest
@@ -176,7 +177,7 @@ def test_every_record_of_a_journal_is_described_with_all_its_keys(pytester):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_every_relative_link_leads_somewhere(page):
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for target, anchor in LINK.findall(text):
         file = (page.parent / target).resolve() if target else page
@@ -185,7 +186,7 @@ def test_every_relative_link_leads_somewhere(page):
             assert anchor in anchors(file.read_text(encoding="utf-8")), f"{target}#{anchor}"
 
 
-def test_the_readme_leads_to_every_page():
+def test_the_readme_leads_to_every_page() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert {f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")} <= {
         target for target, _ in LINK.findall(readme)
@@ -193,7 +194,7 @@ def test_the_readme_leads_to_every_page():
 
 
 @pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/architecture.md"])
-def test_the_files_that_a_page_for_developers_names_are_there(page):
+def test_the_files_that_a_page_for_developers_names_are_there(page: str) -> None:
     text = (ROOT / page).read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:\w+/)+(?:\w+\.(?:py|md))?)`", text))
     assert len(named) > 5
@@ -201,7 +202,7 @@ def test_the_files_that_a_page_for_developers_names_are_there(page):
         assert any((base / each).exists() for base in (ROOT, ROOT / "src/leaktrace")), each
 
 
-def test_the_names_that_the_architecture_tells_to_extend_are_there():
+def test_the_names_that_the_architecture_tells_to_extend_are_there() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     for file, names in re.findall(r"`((?:\w+/)+\w+\.py)` \((`[^)]+`)\)", text):
         source = (ROOT / "src/leaktrace" / file).read_text(encoding="utf-8")
@@ -209,7 +210,7 @@ def test_the_names_that_the_architecture_tells_to_extend_are_there():
             assert re.search(rf"\b{name}\b", source), f"{name} in {file}"
 
 
-def test_the_order_of_packages_is_that_of_the_linter():
+def test_the_order_of_packages_is_that_of_the_linter() -> None:
     text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     contract = next(each for each in project["tool"]["importlinter"]["contracts"] if each["type"] == "layers")
@@ -220,14 +221,14 @@ def test_the_order_of_packages_is_that_of_the_linter():
     assert set(layers) - {"__main__"} == set(told)
 
 
-def test_the_commands_of_the_readme_exist():
+def test_the_commands_of_the_readme_exist() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    name = re.search(r'^name = "(.+)"$', project, flags=re.MULTILINE)[1]
+    [name] = re.findall(r'^name = "(.+)"$', project, flags=re.MULTILINE)[:1]
     assert re.findall(r"^\$ (.+)$", readme, flags=re.MULTILINE) == [f"pip install {name}", "pytest --leaktrace"]
     for command in re.findall(r"`((?:scripts|\.ci)/\w+)`", readme):
         assert (ROOT / command).stat().st_mode & 0o111, command
 
 
-def test_the_change_log_has_a_place_for_what_is_not_released_yet():
+def test_the_change_log_has_a_place_for_what_is_not_released_yet() -> None:
     assert "## [Unreleased]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

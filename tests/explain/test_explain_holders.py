@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from explain.loading import Load
 from leaktrace.explain.steps import explain
 
 
@@ -298,7 +299,7 @@ SPECIMENS = [
 
 
 @pytest.mark.parametrize("specimen", SPECIMENS, ids=lambda specimen: specimen.name)
-def test_the_true_holder_and_the_true_line_are_named_and_proved(specimen, load):
+def test_the_true_holder_and_the_true_line_are_named_and_proved(specimen: Specimen, load: Load) -> None:
     module = load(specimen.name, specimen.source)
 
     exhibit = explain(module.run, settle=gc.collect, budget_s=60.0)

@@ -6,9 +6,13 @@ import gc
 import subprocess
 import sys
 import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from explain.loading import Load
 from leaktrace.explain.steps import explain
 from leaktrace.heap import safe
 
@@ -58,10 +62,10 @@ HOSTILE = """
 """
 
 
-def armed(module):
+def armed(module: ModuleType) -> Callable[[], None]:
     """Runs of the suspect itself may call its own methods; nothing else may."""
 
-    def run():
+    def run() -> None:
         module.ARMED.clear()
         module.leak()
         module.ARMED.append(True)
@@ -69,7 +73,7 @@ def armed(module):
     return run
 
 
-def test_a_list_of_hostile_objects_is_named_and_proved_without_calling_them(load):
+def test_a_list_of_hostile_objects_is_named_and_proved_without_calling_them(load: Load) -> None:
     module = load("hostile_list", HOSTILE + "\n    def leak():\n        KEPT.append(Hostile())\n")
 
     exhibit = explain(armed(module), settle=gc.collect, budget_s=60.0)
@@ -82,7 +86,7 @@ def test_a_list_of_hostile_objects_is_named_and_proved_without_calling_them(load
     assert [name for name, _rate in exhibit.types_per_run if "Hostile" in name] == ["specimen_hostile_list.Hostile"]
 
 
-def test_a_dict_of_a_hostile_class_is_restored_by_the_builtins_methods_alone(load):
+def test_a_dict_of_a_hostile_class_is_restored_by_the_builtins_methods_alone(load: Load) -> None:
     module = load(
         "hostile_dict",
         HOSTILE + "\n    def leak():\n        dict.__setitem__(BY_NAME, dict.__len__(BY_NAME), Hostile())\n",
@@ -97,7 +101,7 @@ def test_a_dict_of_a_hostile_class_is_restored_by_the_builtins_methods_alone(loa
     assert exhibit.proof.status == "proved", exhibit.proof.detail
 
 
-def test_hostile_keys_are_named_by_their_type_and_not_hashed(load):
+def test_hostile_keys_are_named_by_their_type_and_not_hashed(load: Load) -> None:
     module = load("hostile_keys", HOSTILE + "\n    PLAIN = {}\n    def leak():\n        PLAIN[Hostile()] = None\n")
     module.Hostile.__hash__ = object.__hash__
     module.Hostile.__eq__ = object.__eq__
@@ -110,7 +114,7 @@ def test_hostile_keys_are_named_by_their_type_and_not_hashed(load):
     assert exhibit.holder.path[-1].name == "specimen_hostile_keys.PLAIN (key of type specimen_hostile_keys.Hostile)"
 
 
-def test_ten_thousand_nested_lists_do_not_exhaust_the_stack(load):
+def test_ten_thousand_nested_lists_do_not_exhaust_the_stack(load: Load) -> None:
     module = load(
         "nested",
         """
@@ -131,8 +135,8 @@ def test_ten_thousand_nested_lists_do_not_exhaust_the_stack(load):
     assert exhibit.proof.status == "proved", exhibit.proof.detail
 
 
-def test_a_suspect_that_cannot_run_again_is_a_note_and_the_collector_is_thawed():
-    def run():
+def test_a_suspect_that_cannot_run_again_is_a_note_and_the_collector_is_thawed() -> None:
+    def run() -> None:
         raise LookupError("gone")
 
     gc.unfreeze()  # what another test has left frozen, and what CPython 3.12 starts with
@@ -143,7 +147,7 @@ def test_a_suspect_that_cannot_run_again_is_a_note_and_the_collector_is_thawed()
     assert gc.get_freeze_count() == 0
 
 
-def test_what_the_user_froze_is_seen_and_frozen_again(load):
+def test_what_the_user_froze_is_seen_and_frozen_again(load: Load) -> None:
     module = load("frozen", "class Thing: ...\nKEPT = []\ndef leak():\n    KEPT.append(Thing())\n")
     gc.freeze()
     try:
@@ -169,11 +173,11 @@ def test_what_the_user_froze_is_seen_and_frozen_again(load):
         ("x" * 100, f"{'x' * 60!r}…"),
     ],
 )
-def test_only_plain_keys_are_written_out(key, text):
+def test_only_plain_keys_are_written_out(key: object, text: str) -> None:
     assert safe.key_text(key) == text
 
 
-def test_the_free_list_of_asyncio_is_not_brought_back_to_life(tmp_path):
+def test_the_free_list_of_asyncio_is_not_brought_back_to_life(tmp_path: Path) -> None:
     script = tmp_path / "futures.py"
     script.write_text(
         textwrap.dedent(

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import platform
 import sys
+from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, get_args
 
 import pytest
 
@@ -14,7 +17,7 @@ from leaktrace.explain import fingerprint
 from leaktrace.explain.fix import FIXES, fix_for
 from leaktrace.explain.known_leaks import installed, match, table
 from leaktrace.explain.labels import grows_here, propagate
-from leaktrace.explain.model import Exhibit, Holder, Hop
+from leaktrace.explain.model import Exhibit, Holder, Hop, Leaking
 from leaktrace.lines import native
 from leaktrace.lines.allocations import Places
 from leaktrace.lines.model import Frame, Site
@@ -23,11 +26,16 @@ from leaktrace.lines.model import Frame, Site
 LONG_KEY = "k" * 100_000
 
 
-def hops(*labels):
+def hops(*labels: Leaking) -> list[Hop]:
     return [Hop(edge=f".{i}", name=f"n{i}", type="T", leaking=label, reason="told") for i, label in enumerate(labels)]
 
 
-def path(key="'order.refunded'", index=3, leaked="shop.Order"):
+def labels_of(text: str) -> list[Leaking]:
+    known: dict[str, Leaking] = {label: label for label in get_args(Leaking)}
+    return [known[label] for label in text.split()]
+
+
+def path(key: str = "'order.refunded'", index: int = 3, leaked: str = "shop.Order") -> tuple[Hop, ...]:
     return (
         Hop(edge="shop", name="shop", type="module", leaking="NO"),
         Hop(edge=".BUS", name="shop.BUS", type="shop.Bus", leaking="NO"),
@@ -36,7 +44,7 @@ def path(key="'order.refunded'", index=3, leaked="shop.Order"):
     )
 
 
-def holder(name, kind="module-container", hops=()):
+def holder(name: str, kind: str = "module-container", hops: Iterable[Hop] = ()) -> Holder:
     return Holder(name=name, kind=kind, path=tuple(hops), entries_per_run=1.0)
 
 
@@ -49,22 +57,22 @@ def holder(name, kind="module-container", hops=()):
         ("YES NO UNKNOWN YES", "NO NO UNKNOWN YES"),
     ],
 )
-def test_no_spreads_up_and_yes_spreads_down(before, after):
-    assert [hop.leaking for hop in propagate(hops(*before.split()))] == after.split()
+def test_no_spreads_up_and_yes_spreads_down(before: str, after: str) -> None:
+    assert [hop.leaking for hop in propagate(hops(*labels_of(before)))] == after.split()
 
 
-def test_a_conflict_between_labels_is_told():
+def test_a_conflict_between_labels_is_told() -> None:
     first, _second = propagate(hops("YES", "NO"))
 
     assert first.reason == "n1 below it is not leaking; yet told"
 
 
 @pytest.mark.parametrize(("rate", "text"), [(2.0, "+2"), (0.5, "+0.5"), (1.98, "+2")])
-def test_the_accumulation_point_says_how_fast_it_grows(rate, text):
+def test_the_accumulation_point_says_how_fast_it_grows(rate: float, text: str) -> None:
     assert grows_here("list", rate) == f"list, {text} a run  <- grows here"
 
 
-def test_indices_and_generated_keys_do_not_change_a_fingerprint():
+def test_indices_and_generated_keys_do_not_change_a_fingerprint() -> None:
     same = {fingerprint.of_path("instance-container", path(index=i)) for i in (3, 17)}
     generated = {fingerprint.of_path("instance-container", path(key=f"'order-{i}'")) for i in (3, 17)}
 
@@ -73,11 +81,11 @@ def test_indices_and_generated_keys_do_not_change_a_fingerprint():
 
 
 @pytest.mark.parametrize("other", [{"key": "'order.voided'"}, {"leaked": "shop.Invoice"}])
-def test_another_key_or_another_leaked_type_is_another_cause(other):
+def test_another_key_or_another_leaked_type_is_another_cause(other: dict[str, Any]) -> None:
     assert fingerprint.of_path("instance-container", path()) != fingerprint.of_path("instance-container", path(**other))
 
 
-def test_what_is_kept_in_a_cache_does_not_change_its_fingerprint():
+def test_what_is_kept_in_a_cache_does_not_change_its_fingerprint() -> None:
     assert fingerprint.of_path("lru-cache", path(leaked="A")) == fingerprint.of_path("lru-cache", path(leaked="B"))
 
 
@@ -91,12 +99,12 @@ def test_what_is_kept_in_a_cache_does_not_change_its_fingerprint():
         ("b3f1c2d4e5f60718", "#"),
     ],
 )
-def test_what_differs_from_run_to_run_is_generalised(text, general):
+def test_what_differs_from_run_to_run_is_generalised(text: str, general: str) -> None:
     assert fingerprint.general(text) == general
 
 
-def test_a_leak_without_a_holder_is_known_by_its_line_and_not_by_its_number():
-    def site(line):
+def test_a_leak_without_a_holder_is_known_by_its_line_and_not_by_its_number() -> None:
+    def site(line: int) -> Site:
         return Site(file="/a/b.py", line=line, function="f", bytes_per_run=1, count_per_run=1, code="x = y()")
 
     assert fingerprint.of_site(site(3), ()) == fingerprint.of_site(site(40), ())
@@ -104,14 +112,14 @@ def test_a_leak_without_a_holder_is_known_by_its_line_and_not_by_its_number():
 
 
 @pytest.mark.parametrize("kind", [*FIXES, "never heard of"])
-def test_every_kind_has_a_sentence_with_its_names_filled_in(kind):
+def test_every_kind_has_a_sentence_with_its_names_filled_in(kind: str) -> None:
     sentence = fix_for(kind, holder="shop.BUS", leaked="Order")
 
     assert sentence.endswith(".")
     assert "{" not in sentence.replace("{…}", "")
 
 
-def test_a_bounded_holder_needs_no_repair():
+def test_a_bounded_holder_needs_no_repair() -> None:
     assert "at most 128" in fix_for("lru-cache", holder="shop.rate (lru_cache)", leaked="Order", bound=128)
 
 
@@ -119,7 +127,7 @@ def test_a_bounded_holder_needs_no_repair():
     ("version", "known"),
     [("25.5.0", "structlog-write-locks"), ("26.1.0", None), ("26.1", None), ("26.0.9rc1", "structlog-write-locks")],
 )
-def test_a_known_leak_is_matched_within_its_versions_alone(version, known):
+def test_a_known_leak_is_matched_within_its_versions_alone(version: str, known: str | None) -> None:
     exhibit = Exhibit(holder=holder("structlog._output.WRITE_LOCKS"))
 
     found = match(exhibit, {"structlog": version})
@@ -127,17 +135,17 @@ def test_a_known_leak_is_matched_within_its_versions_alone(version, known):
     assert (found.id if found else None) == known
 
 
-def test_a_known_leak_of_a_package_that_is_not_installed_is_not_matched():
+def test_a_known_leak_of_a_package_that_is_not_installed_is_not_matched() -> None:
     assert match(Exhibit(holder=holder("structlog._output.WRITE_LOCKS")), {}) is None
 
 
-def test_installed_versions_are_those_of_the_packages_in_the_table_and_of_python():
+def test_installed_versions_are_those_of_the_packages_in_the_table_and_of_python() -> None:
     rows = [replace(row, package=package) for row in table()[:1] for package in ("pytest", "no-such-package")]
 
     assert installed(rows) == {"python": platform.python_version(), "pytest": pytest.__version__}
 
 
-def test_a_row_may_ask_for_a_type_on_the_path():
+def test_a_row_may_ask_for_a_type_on_the_path() -> None:
     way = [Hop(edge="", name="x", type="channels.layers.InMemoryChannelLayer", leaking="NO")]
     mine = Exhibit(holder=holder("app.layer.channels", hops=way))
     other = Exhibit(holder=holder("app.radio.channels"))
@@ -167,14 +175,14 @@ def test_a_row_may_ask_for_a_type_on_the_path():
         '[{"id": "x"}]',
     ],
 )
-def test_a_table_in_toml_that_is_none_is_refused_in_few_words(text):
+def test_a_table_in_toml_that_is_none_is_refused_in_few_words(text: str) -> None:
     with pytest.raises(FileError) as caught:
         table(text)
 
     assert len(str(caught.value)) < 400
 
 
-def test_a_number_of_many_digits_is_refused_where_python_would_read_any():
+def test_a_number_of_many_digits_is_refused_where_python_would_read_any() -> None:
     before = sys.get_int_max_str_digits()
     sys.set_int_max_str_digits(0)
     try:
@@ -184,7 +192,7 @@ def test_a_number_of_many_digits_is_refused_where_python_would_read_any():
         sys.set_int_max_str_digits(before)
 
 
-def test_a_table_without_rows_knows_nothing():
+def test_a_table_without_rows_knows_nothing() -> None:
     assert table("") == table("known = []") == table("[]", is_json=True) == ()
 
 
@@ -201,16 +209,16 @@ def test_a_table_without_rows_knows_nothing():
         '[{"id": "x", "package": "p", "from": "1", "blame": "b", "remedy": "r", "typo": ""}]',
     ],
 )
-def test_a_table_in_json_that_is_none_is_refused(text):
+def test_a_table_in_json_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(FileError):
         table(text, is_json=True)
 
 
-def mixed(*frames):
+def mixed(*frames: tuple[str, str]) -> tuple[Frame, ...]:
     return tuple(Frame(file=file, line=1, function=function) for function, file in frames)
 
 
-def test_of_a_mixed_stack_the_interpreters_own_frames_and_ours_are_left_out(tmp_path):
+def test_of_a_mixed_stack_the_interpreters_own_frames_and_ours_are_left_out(tmp_path: Path) -> None:
     test = str(tmp_path / "test_a.py")
     whole = mixed(
         ("reserve", "shop/blob.c"),
@@ -233,7 +241,7 @@ def test_of_a_mixed_stack_the_interpreters_own_frames_and_ours_are_left_out(tmp_
     assert native.telling(mixed(("reserve", "a.c"), ("memray_sites", native.__file__)), Places(())) == ()
 
 
-def test_where_the_interpreter_has_no_symbols_the_c_frames_before_its_own_are_told_all_the_same():
+def test_where_the_interpreter_has_no_symbols_the_c_frames_before_its_own_are_told_all_the_same() -> None:
     python = [("load", "shop/load.py", 6), ("test_load", "test_a.py", 2)]
     in_c = [("reserve", "blob.c", 3), ("blob_open", "blob.c", 4), ("<unknown>", "<unknown>", 0), ("main", "", 0)]
     record = SimpleNamespace(

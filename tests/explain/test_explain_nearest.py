@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from typing import Any
 
 from leaktrace.heap.retained import nearest
 
@@ -11,14 +12,14 @@ class Leaf:
     """One of many."""
 
 
-def test_the_shortest_way_leads_to_what_is_wanted():
+def test_the_shortest_way_leads_to_what_is_wanted() -> None:
     wanted = Leaf()
-    entry = [[[wanted]], [1, [2]]]
+    entry: list[Any] = [[[wanted]], [1, [2]]]
 
     assert nearest([entry], None, lambda obj: obj is wanted) == [entry, entry[0], entry[0][0], wanted]
 
 
-def test_of_a_large_list_no_more_is_looked_at_than_is_asked_for():
+def test_of_a_large_list_no_more_is_looked_at_than_is_asked_for() -> None:
     entry = [Leaf() for _ in range(100_000)]
     tracemalloc.start()
     try:

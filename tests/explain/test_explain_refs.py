@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from explain.loading import Load
 from leaktrace.explain.steps import explain
 
 
@@ -35,7 +38,7 @@ def nothing(): [Thing(), SHARED["table"], None]
 
 
 @pytest.fixture
-def module(load):
+def module(load: Load) -> ModuleType:
     return load("refs", SOURCE)
 
 
@@ -53,7 +56,9 @@ def module(load):
         ),
     ],
 )
-def test_the_object_whose_count_grows_is_named_with_the_line_that_takes(module, suspect, name, kind, tmp_path):
+def test_the_object_whose_count_grows_is_named_with_the_line_that_takes(
+    module: ModuleType, suspect: str, name: str, kind: str, tmp_path: Path
+) -> None:
     root = f"{tmp_path}{os.sep}"
     exhibit = explain(getattr(module, suspect), settle=gc.collect, references=True, budget_s=60.0, root=root)
 
@@ -70,11 +75,11 @@ def test_the_object_whose_count_grows_is_named_with_the_line_that_takes(module, 
     assert not exhibit.native
 
 
-def test_a_suspect_that_takes_none_for_good_has_no_such_holder(module):
+def test_a_suspect_that_takes_none_for_good_has_no_such_holder(module: ModuleType) -> None:
     assert explain(module.nothing, settle=gc.collect, references=True).holder is None
 
 
-def test_a_fingerprint_of_references_is_that_of_the_object(module):
+def test_a_fingerprint_of_references_is_that_of_the_object(module: ModuleType) -> None:
     prints = {explain(module.a_class, settle=gc.collect, references=True).fingerprint for _ in range(2)}
 
     assert len(prints) == 1

@@ -5,6 +5,9 @@ import functools
 import random
 import sys
 import types
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -18,18 +21,21 @@ SEEDS = 5
 class Bag:
     """What has its references in attributes, and sometimes in a dict of its own."""
 
+    itself: Bag
+
 
 class Runners:
     """What a walk never passes, for it says that it belongs to the test runner."""
 
     __module__ = "_pytest.nodes"
+    thing: Bag
 
 
-def closure(some):
+def closure(some: Sequence[object]) -> Callable[[], object]:
     return lambda: some
 
 
-def thing_of(kind, number, some, *, dict_too):
+def thing_of(kind: Any, number: int, some: Sequence[Any], *, dict_too: bool) -> Any:
     """One object that refers to some others."""
     if kind in (Bag, Runners):
         thing = kind()
@@ -43,11 +49,11 @@ def thing_of(kind, number, some, *, dict_too):
     return closure(some) if kind is closure else kind([*some, [number]])
 
 
-def tangle(seed):
+def tangle(seed: int) -> tuple[ModuleType, list[Any]]:
     """A module full of objects that refer to each other at random, and some of them."""
     dice = random.Random(seed)
     module = types.ModuleType(f"tangle_{seed}")
-    things = []
+    things: list[Any] = []
     for number in range(300):
         kind = dice.choice((Bag, Bag, Runners, list, dict, tuple, functools.partial, closure))
         some = [dice.choice(things[-70:]) for _ in range(dice.randrange(1, 4)) if things]
@@ -59,12 +65,12 @@ def tangle(seed):
     return module, dice.sample(things[:100], 12)
 
 
-def all_but(*modules):
+def all_but(*modules: str) -> tuple[str, ...]:
     """What to call our own, so that these modules are the only roots."""
     return tuple({name.partition(".")[0] for name in sys.modules} - {"builtins", "functools", *modules})
 
 
-def answer(at_first, targets, own=OWN):
+def answer(at_first: int, targets: set[int], own: tuple[str, ...] = OWN) -> tuple[Any, ...]:
     """What a search finds, and the ways there."""
     search = Search(own=own, at_first=at_first)
     found = search.find(targets)
@@ -78,7 +84,9 @@ def answer(at_first, targets, own=OWN):
 
 
 @pytest.mark.parametrize("at_first", [0, 1_100, 1_200])
-def test_the_way_is_the_same_wherever_the_search_asks_what_leads_to_its_targets(at_first, monkeypatch):
+def test_the_way_is_the_same_wherever_the_search_asks_what_leads_to_its_targets(
+    at_first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for seed in range(SEEDS):
         module, things = tangle(seed)
         monkeypatch.setitem(sys.modules, module.__name__, module)
@@ -86,13 +94,14 @@ def test_the_way_is_the_same_wherever_the_search_asks_what_leads_to_its_targets(
         assert answer(at_first, targets, own) == answer(sys.maxsize, targets, own), seed
 
 
-def test_a_context_that_is_kept_is_entered_last_on_both_ways(monkeypatch):
+def test_a_context_that_is_kept_is_entered_last_on_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     import contextvars
 
     module = types.ModuleType("kept_context")
     monkeypatch.setitem(sys.modules, module.__name__, module)
-    thing, variable = Bag(), contextvars.ContextVar("variable")
-    module.context = contextvars.copy_context()
+    thing = Bag()
+    variable: contextvars.ContextVar[Bag] = contextvars.ContextVar("variable")
+    vars(module)["context"] = contextvars.copy_context()
     module.context.run(variable.set, thing)
     whole = answer(sys.maxsize, {id(thing)})
 
@@ -100,7 +109,7 @@ def test_a_context_that_is_kept_is_entered_last_on_both_ways(monkeypatch):
     assert answer(0, {id(thing)}) == whole
 
 
-def test_what_nobody_refers_to_is_not_found():
+def test_what_nobody_refers_to_is_not_found() -> None:
     lost = Bag()
     lost.itself, target = lost, id(lost)
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(lost))
@@ -111,7 +120,7 @@ def test_what_nobody_refers_to_is_not_found():
         ctypes.pythonapi.Py_DecRef(ctypes.cast(target, ctypes.py_object))
 
 
-def test_a_local_of_a_running_function_is_a_root_whosever_it_is():
+def test_a_local_of_a_running_function_is_a_root_whosever_it_is() -> None:
     kept = Runners()
     kept.thing = Bag()
     target = id(kept.thing)

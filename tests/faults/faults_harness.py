@@ -10,8 +10,10 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,33 +59,33 @@ class Seen:
     shm: list[str]
     peaks: dict[str, int]
     journals: dict[str, str]
-    book: dict | None
+    book: dict[str, Any] | None
     junit: str
 
     @property
-    def pytests(self):
+    def pytests(self) -> list[str]:
         """What pytest itself printed last: the counts, and the lines of the short summary."""
         counts = re.findall(r"^=*\s*((?:\d+ \w+(?:, )?)+) in [\d.]+s", self.output, re.MULTILINE)
         return [*counts[-1:], *sorted(re.findall(r"^(?:FAILED|ERROR) .*", self.output, re.MULTILINE))]
 
     @property
-    def ours(self):
+    def ours(self) -> str:
         """Our own section and what follows it."""
         found = SECTION.search(self.output)
         return self.output[found.start() :] if found else ""
 
     @property
-    def cases(self):
+    def cases(self) -> list[str]:
         """The first line of each case."""
         return sorted(re.sub(r"\s+", " ", each.group()) for each in CASE.finditer(self.output))
 
     @property
-    def recorded(self):
+    def recorded(self) -> list[str]:
         """The tests in the journals, by name."""
         return sorted(each["id"].partition("::")[2] for each in self.records if each.get("t") == "test")
 
     @property
-    def records(self):
+    def records(self) -> list[dict[str, Any]]:
         found = []
         for text in self.journals.values():
             for line in text.splitlines():
@@ -97,29 +99,38 @@ class Seen:
 class Suite:
     """A folder with files, and pytest run in it."""
 
-    def __init__(self, path: Path, wrapper: tuple[str, ...]):
+    def __init__(self, path: Path, wrapper: tuple[str, ...]) -> None:
         self.path, self.wrapper, self.runs = path, wrapper, 0
         self.root, self.tmp = path / "suite", path / "tmp"
         self.write({"tox.ini": "[pytest]\n"})
 
-    def write(self, files):
+    def write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             target = self.root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(textwrap.dedent(text), encoding="utf-8")
 
-    def plain(self, *args, **told):
+    def plain(self, *args: str, **told: Any) -> Seen:
         """Without the plugin."""
         return self._run(*args, **told)
 
-    def run(self, *args, book=True, **told):
+    def run(self, *args: str, book: bool = True, **told: Any) -> Seen:
         """With the plugin; a folder for its temporary files is its own."""
         path = self.path / "book.json"
         path.unlink(missing_ok=True)
         options = ("-p", "leaktrace.plugin", "--leaktrace-limit=1MB", *((f"--leaktrace-json={path}",) if book else ()))
         return self._run(*options, *args, **told)
 
-    def _run(self, *args, files=None, env=None, limit_s=60.0, nofile=0, mounts=(), hit=None):
+    def _run(
+        self,
+        *args: str,
+        files: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        limit_s: float = 60.0,
+        nofile: int = 0,
+        mounts: Sequence[Sequence[str]] = (),
+        hit: int | None = None,
+    ) -> Seen:
         shutil.rmtree(self.root / ".pytest_cache", ignore_errors=True)
         shutil.rmtree(self.tmp, ignore_errors=True)
         self.tmp.mkdir()
@@ -145,7 +156,7 @@ class Suite:
         subprocess.run([*self.wrapper, sys.executable, str(FIRST), str(told)], check=True, timeout=limit_s + 60)
         return self._seen(json.loads(told.with_suffix(".seen").read_text()), output, junit, in_order=not xdist)
 
-    def _seen(self, seen, output, junit, *, in_order):
+    def _seen(self, seen: dict[str, Any], output: Path, junit: Path, *, in_order: bool) -> Seen:
         book = self.path / "book.json"
         journals = {path.name: path.read_text(errors="replace") for path in self.path.rglob("runs/*/*.jsonl")}
         text = junit.read_text(encoding="utf-8", errors="replace") if junit.exists() else ""
@@ -161,17 +172,17 @@ class Suite:
             junit=text if in_order else "".join(sorted(re.split("(?=<testcase)", text.partition("</testsuite>")[0]))),
         )
 
-    def _environ(self, more):
+    def _environ(self, more: Mapping[str, str]) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_", "COV_"))}
         return {**kept, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "TMPDIR": str(self.tmp), **more}
 
-    def left_in_tmp(self):
+    def left_in_tmp(self) -> list[str]:
         """What a run has left in the folder for temporary files, but for what pytest leaves."""
         names = [path.name for path in self.tmp.iterdir()]
         return [name for name in names if not name.startswith("pytest-of-")]
 
 
-def unharmed(plain: Seen, ours: Seen):
+def unharmed(plain: Seen, ours: Seen) -> None:
     """All that pytest does is as it is without the plugin, and nothing of ours is left or seen."""
     assert ours.status == plain.status, ours.output
     assert ours.pytests == plain.pytests, ours.output

@@ -37,7 +37,7 @@ def main(told_path: Path) -> None:
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            preexec_fn=lambda: told["nofile"] and limit(told["nofile"]),  # noqa: PLW1509 - there is one thread
+            preexec_fn=lambda: limit(told["nofile"]) if told["nofile"] else None,  # noqa: PLW1509 - there is one thread
         )
     peaks: dict[str, int] = {}
     status, hit, until = None, told["hit"], time.monotonic() + told["limit_s"]

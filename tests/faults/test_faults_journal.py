@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from faults.faults_harness import Seen, Suite
 from leaktrace.recording.journal import read_journal
+from leaktrace.recording.model import Recording
 
 
 FULL = """
@@ -27,14 +31,14 @@ def test_is_killed():
 """
 
 
-def read(ours, tmp_path):
+def read(ours: Seen, tmp_path: Path) -> Recording:
     [text] = ours.journals.values()
     path = tmp_path / "journal.jsonl"
     path.write_text(text, encoding="utf-8")
     return read_journal(path)
 
 
-def test_after_a_full_disk_the_journal_goes_on_and_the_kill_is_blamed_on_who_ran(suite, tmp_path):
+def test_after_a_full_disk_the_journal_goes_on_and_the_kill_is_blamed_on_who_ran(suite: Suite, tmp_path: Path) -> None:
     ours = suite.run(files={"test_full.py": FULL}, mounts=[(".pytest_cache", "256k")], book=False)
 
     recording = read(ours, tmp_path)
@@ -45,7 +49,7 @@ def test_after_a_full_disk_the_journal_goes_on_and_the_kill_is_blamed_on_who_ran
     assert not recording.complete
 
 
-def test_a_full_disk_is_told(suite):
+def test_a_full_disk_is_told(suite: Suite) -> None:
     files = {"test_full.py": FULL.replace("os.kill(os.getpid(), signal.SIGKILL)", "pass")}
 
     ours = suite.run(files=files, mounts=[(".pytest_cache", "256k")], book=False)
@@ -54,7 +58,7 @@ def test_a_full_disk_is_told(suite):
     assert "journal" in ours.output
 
 
-def test_a_cache_folder_that_a_test_removes_is_made_again_or_told(suite):
+def test_a_cache_folder_that_a_test_removes_is_made_again_or_told(suite: Suite) -> None:
     body = "import shutil\ndef test_one(): pass\ndef test_removes(): shutil.rmtree('.pytest_cache')\ndef test_three(): pass\n"
 
     ours = suite.run(files={"test_removes.py": body}, book=False)
@@ -63,7 +67,7 @@ def test_a_cache_folder_that_a_test_removes_is_made_again_or_told(suite):
     assert "test_three" in ours.recorded or "journal" in ours.output
 
 
-def test_a_cache_folder_without_room_is_told(suite):
+def test_a_cache_folder_without_room_is_told(suite: Suite) -> None:
     body = "def test_one(): pass\n"
     filled = "f = open('.pytest_cache/filler', 'wb', buffering=0)\ntry:\n    while f.write(b'x' * 4096): pass\nexcept OSError: pass\n"
 
@@ -89,14 +93,16 @@ def test_after(): os.mkdir(os.environ["USERS"] + "-after")
 """
 
 
-def written(folder):
+def written(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir() if path.stat().st_size)
 
 
 # The budget ends a hunt for the few bytes that each run keeps.
 @pytest.mark.parametrize("nofile", [0, 200], ids=["as it is", "few"])
 @pytest.mark.parametrize("mode", ["--leaktrace-watch", "--leaktrace-hunt"])
-def test_a_number_that_was_ours_and_is_now_a_users_file_is_never_written_to(suite, nofile, mode):
+def test_a_number_that_was_ours_and_is_now_a_users_file_is_never_written_to(
+    suite: Suite, nofile: int, mode: str
+) -> None:
     folders = [suite.path / name for name in ("of-plain", "of-ours")]
     for folder in folders:
         folder.mkdir()
@@ -113,7 +119,7 @@ def test_a_number_that_was_ours_and_is_now_a_users_file_is_never_written_to(suit
     assert ours.recorded == [*(["test_after"] if after[0] else []), "test_before", "test_closes_and_opens"]
 
 
-def test_the_running_test_is_the_one_that_ran_when_the_process_died(suite, spread):
+def test_the_running_test_is_the_one_that_ran_when_the_process_died(suite: Suite, spread: tuple[str, ...]) -> None:
     body = "import os, signal\ndef test_one(): pass\ndef test_dies(): os.kill(os.getpid(), signal.SIGKILL)\n"
 
     ours = suite.run(*spread, "--leaktrace-hunt", files={"test_dies.py": body}, book=False)
@@ -127,7 +133,7 @@ def test_the_running_test_is_the_one_that_ran_when_the_process_died(suite, sprea
     assert read_journal(path).running in ("test_dies.py::test_dies", None if spread else "test_dies.py::test_dies")
 
 
-def test_a_journal_is_for_its_owners_eyes(suite):
+def test_a_journal_is_for_its_owners_eyes(suite: Suite) -> None:
     suite.run(files={"test_one.py": "def test_one(): pass\n"})
 
     assert oct((suite.path / "book.json").stat().st_mode & 0o777) == "0o600"

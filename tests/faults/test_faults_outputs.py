@@ -7,7 +7,8 @@ import os
 import re
 
 import pytest
-from faults_harness import OUR_FRAME
+
+from faults.faults_harness import OUR_FRAME, Suite
 
 
 ONE = {"test_one.py": "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 3_000_000)\n"}
@@ -24,7 +25,7 @@ def test_names():
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace-watch", "--leaktrace"])
-def test_odd_names_are_escaped_and_the_casebook_is_written(suite, mode):
+def test_odd_names_are_escaped_and_the_casebook_is_written(suite: Suite, mode: str) -> None:
     ours = suite.run(mode, files={"test_names.py": NAMES})
 
     assert ours.status == 0
@@ -36,7 +37,7 @@ def test_odd_names_are_escaped_and_the_casebook_is_written(suite, mode):
 
 
 @pytest.mark.parametrize("path", ["/proc/nothing/book.json", "folder", "not/there/book.json"])
-def test_a_casebook_that_cannot_be_written_is_a_usage_error_before_the_first_test(suite, path):
+def test_a_casebook_that_cannot_be_written_is_a_usage_error_before_the_first_test(suite: Suite, path: str) -> None:
     (suite.root / "folder").mkdir()
     target = suite.root / "not"
     target.write_text("a file, no folder")
@@ -48,7 +49,7 @@ def test_a_casebook_that_cannot_be_written_is_a_usage_error_before_the_first_tes
     assert "passed" not in ours.output
 
 
-def test_a_casebook_that_a_full_disk_refuses_is_told(suite):
+def test_a_casebook_that_a_full_disk_refuses_is_told(suite: Suite) -> None:
     fills = "\ndef test_fills():\n    f = open('out/filler', 'wb', buffering=0)\n    try:\n        while f.write(b'x' * 4096): pass\n    except OSError: pass\n"
 
     ours = suite.run(
@@ -69,7 +70,7 @@ def test_a_casebook_that_a_full_disk_refuses_is_told(suite):
     ["known = " + "[" * 100_000, "known = " + "9" * 5000, '[[known]]\nid = "a"\nholder = "' + "(a" * 2000 + '"'],
     ids=["deep", "long number", "deep pattern"],
 )
-def test_a_hostile_table_of_known_leaks_is_a_usage_error(suite, known):
+def test_a_hostile_table_of_known_leaks_is_a_usage_error(suite: Suite, known: str) -> None:
     ours = suite.run("--leaktrace", "--leaktrace-known=known.toml", files={**ONE, "known.toml": known}, book=False)
 
     assert ours.status == 4
@@ -95,7 +96,7 @@ USES = (
 @pytest.mark.parametrize(
     "args", [(), ("--tb=long",), ("--tb=short",), ("--tb=native",), ("-n2", "--dist=loadfile", "--tb=native")]
 )
-def test_the_traceback_of_a_failing_fixture_is_byte_for_byte_plain(suite, args):
+def test_the_traceback_of_a_failing_fixture_is_byte_for_byte_plain(suite: Suite, args: tuple[str, ...]) -> None:
     files = {"conftest.py": BREAKS, "test_uses.py": USES}
 
     plain = suite.plain(*args, files=files)
@@ -106,14 +107,17 @@ def test_the_traceback_of_a_failing_fixture_is_byte_for_byte_plain(suite, args):
     assert re.sub(r"\[gw\d\]", "[gw]", failures(ours.output)) == re.sub(r"\[gw\d\]", "[gw]", failures(plain.output))
 
 
-def failures(output):
-    begin = re.search(r"^=+ (?:ERRORS|FAILURES) =+$", output, re.MULTILINE).start()
+def failures(output: str) -> str:
+    begin = re.search(r"^=+ (?:ERRORS|FAILURES) =+$", output, re.MULTILINE)
+    assert begin is not None, output
     return re.split(
-        r"^-+ generated xml|^=+ short test summary|^leaktrace: |^=+ leaktrace", output[begin:], flags=re.MULTILINE
+        r"^-+ generated xml|^=+ short test summary|^leaktrace: |^=+ leaktrace",
+        output[begin.start() :],
+        flags=re.MULTILINE,
     )[0]
 
 
-def test_a_folder_that_another_user_prepared_is_not_used(suite):
+def test_a_folder_that_another_user_prepared_is_not_used(suite: Suite) -> None:
     prepared = suite.tmp / f"leaktrace-{os.getuid()}"
     conftest = f"""
     import os
@@ -131,7 +135,7 @@ def test_a_folder_that_another_user_prepared_is_not_used(suite):
     assert not [name for name in suite.left_in_tmp() if "replay" in name]
 
 
-def test_passwords_in_command_lines_are_masked_everywhere(suite):
+def test_passwords_in_command_lines_are_masked_everywhere(suite: Suite) -> None:
     body = """
     import subprocess, sys
     HELD = []
@@ -147,7 +151,7 @@ def test_passwords_in_command_lines_are_masked_everywhere(suite):
     assert [path.name for path in written if "hunter2" in path.read_text(errors="replace")] == []
 
 
-def test_a_link_stays_a_link_and_what_it_leads_to_is_written(suite):
+def test_a_link_stays_a_link_and_what_it_leads_to_is_written(suite: Suite) -> None:
     target = suite.path / "elsewhere.json"
     (suite.root / "book.json").symlink_to(target)
 
@@ -157,7 +161,7 @@ def test_a_link_stays_a_link_and_what_it_leads_to_is_written(suite):
     assert json.loads(target.read_text())["suspects"]
 
 
-def test_a_pipe_stays_a_pipe_and_is_written_to(suite):
+def test_a_pipe_stays_a_pipe_and_is_written_to(suite: Suite) -> None:
     os.mkfifo(suite.root / "book.fifo")
     reader = os.open(suite.root / "book.fifo", os.O_RDWR | os.O_NONBLOCK)
 

@@ -6,7 +6,8 @@ import os
 import re
 
 import pytest
-from faults_harness import OUR_FRAME
+
+from faults.faults_harness import OUR_FRAME, Seen, Suite
 
 
 BODY = """
@@ -73,7 +74,7 @@ DANGEROUS = (
 )
 
 
-def run(suite, patch, mode, *args):
+def run(suite: Suite, patch: str, mode: str, *args: str) -> tuple[Seen, list[str]]:
     files = {"test_patch.py": BODY, "patches.py": PATCHES}
     calls = suite.path / "calls"
     env = {"CALLS": str(calls), "PATCH": patch, "PYTHONPATH": path(suite)}
@@ -84,18 +85,18 @@ def run(suite, patch, mode, *args):
     return ours, called
 
 
-def path(suite):
+def path(suite: Suite) -> str:
     return os.pathsep.join([str(suite.root), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
-def told(ours):
+def told(ours: Seen) -> list[str]:
     """Cases and accusations without their numbers."""
     lines = re.findall(r"^(?:LEAK|CACHE|ONE_TIME|STEADY|UNDECIDED|UNREPLAYABLE|LEAKED).*", ours.output, re.MULTILINE)
     return sorted(re.sub(r"[\d.]+ ?MB", "n", line) for line in lines)
 
 
 @pytest.mark.parametrize("patch", [*STATES, *FUNCTIONS])
-def test_a_patch_that_stays_changes_nothing_in_the_report_of_a_watch(suite, patch):
+def test_a_patch_that_stays_changes_nothing_in_the_report_of_a_watch(suite: Suite, patch: str) -> None:
     ours, called = run(suite, patch, "--leaktrace-watch")
 
     assert told(ours) == ["LEAKED n in test_patch.py::test_leaks", "LEAKED n in test_patch.py::test_leaks_after"]
@@ -110,7 +111,7 @@ def test_a_patch_that_stays_changes_nothing_in_the_report_of_a_watch(suite, patc
 @pytest.mark.parametrize(
     "patch", ["sys.modules", "fake psutil", "sys.executable", "json.loads", "time.monotonic", "tempfile.mkdtemp"]
 )
-def test_a_patch_that_stays_changes_nothing_in_what_is_proved(suite, patch):
+def test_a_patch_that_stays_changes_nothing_in_what_is_proved(suite: Suite, patch: str) -> None:
     ours, called = run(suite, patch, "--leaktrace")
 
     assert [case.partition(" (")[0] for case in ours.cases] == [
@@ -123,7 +124,9 @@ def test_a_patch_that_stays_changes_nothing_in_what_is_proved(suite, patch):
 
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
 @pytest.mark.parametrize("patch", DANGEROUS)
-def test_a_mock_in_place_of_a_call_that_starts_or_ends_processes_is_never_called_by_us(suite, patch, mode):
+def test_a_mock_in_place_of_a_call_that_starts_or_ends_processes_is_never_called_by_us(
+    suite: Suite, patch: str, mode: str
+) -> None:
     ours, called = run(suite, patch, mode)
 
     assert called == []
@@ -133,7 +136,7 @@ def test_a_mock_in_place_of_a_call_that_starts_or_ends_processes_is_never_called
 
 
 @pytest.mark.parametrize("patch", ["subprocess.Popen", "sys.modules", "json.dumps"])
-def test_with_two_workers_a_patch_that_stays_changes_nothing_either(suite, patch):
+def test_with_two_workers_a_patch_that_stays_changes_nothing_either(suite: Suite, patch: str) -> None:
     ours, called = run(suite, patch, "--leaktrace", "-n2", "--dist=loadfile")
 
     assert called == []

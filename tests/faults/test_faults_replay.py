@@ -6,7 +6,8 @@ import re
 import signal
 
 import pytest
-from faults_harness import unharmed
+
+from faults.faults_harness import Seen, Suite, unharmed
 
 
 TWO = """
@@ -31,7 +32,7 @@ HIT_WHO_WAITS = """
 """
 
 
-def hit(suite, spread, number, times=1):
+def hit(suite: Suite, spread: tuple[str, ...], number: int, times: int = 1) -> tuple[Seen, Seen]:
     env = {"HIT": str(suite.path / "hit"), "SIGNAL": str(int(number)), "TIMES": str(times)}
     plain = suite.plain(*spread, files={"test_two.py": TWO.format(again=HIT_WHO_WAITS)}, env={**env, "HIT": "/"})
     ours = suite.run(*spread, "--leaktrace", env=env)
@@ -40,7 +41,9 @@ def hit(suite, spread, number, times=1):
 
 
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1)])
-def test_an_interruption_while_suspects_are_replayed_costs_only_what_is_not_judged_yet(suite, spread, number, times):
+def test_an_interruption_while_suspects_are_replayed_costs_only_what_is_not_judged_yet(
+    suite: Suite, spread: tuple[str, ...], number: signal.Signals, times: int
+) -> None:
     plain, ours = hit(suite, spread, number, times)
 
     unharmed(plain, ours)
@@ -50,7 +53,9 @@ def test_an_interruption_while_suspects_are_replayed_costs_only_what_is_not_judg
     assert ours.book is not None
 
 
-def test_a_kill_while_suspects_are_replayed_finds_all_of_pytests_own_printed(suite, spread):
+def test_a_kill_while_suspects_are_replayed_finds_all_of_pytests_own_printed(
+    suite: Suite, spread: tuple[str, ...]
+) -> None:
     plain, ours = hit(suite, spread, signal.SIGKILL)
 
     assert ours.status == -signal.SIGKILL
@@ -61,7 +66,7 @@ def test_a_kill_while_suspects_are_replayed_finds_all_of_pytests_own_printed(sui
     assert "test_two.py::test_leaks" in ours.output
 
 
-def test_what_a_worker_had_recorded_before_an_interruption_is_reported(suite):
+def test_what_a_worker_had_recorded_before_an_interruption_is_reported(suite: Suite) -> None:
     body = """
     import os, signal, time
     KEPT = []
@@ -101,7 +106,9 @@ def test_last(): pass
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
-def test_a_test_that_fails_only_when_run_again_changes_nothing_but_its_own_case(suite, spread, mode):
+def test_a_test_that_fails_only_when_run_again_changes_nothing_but_its_own_case(
+    suite: Suite, spread: tuple[str, ...], mode: str
+) -> None:
     plain = suite.plain(*spread, files={"test_again.py": AGAIN})
     ours = suite.run(*spread, mode, "--leaktrace-timeout=1s", limit_s=180)
 
@@ -115,7 +122,7 @@ def test_a_test_that_fails_only_when_run_again_changes_nothing_but_its_own_case(
     assert not any("test_first" in case or "test_last" in case for case in ours.cases)
 
 
-def test_a_hunt_needs_little_more_memory_than_plain_pytest_in_every_process(suite):
+def test_a_hunt_needs_little_more_memory_than_plain_pytest_in_every_process(suite: Suite) -> None:
     body = "KEPT = []\ndef test_keeps(): KEPT.append(bytearray(b'x') * 100_000_000)\n"
 
     plain = suite.plain(files={"test_big.py": body})
@@ -141,7 +148,7 @@ def test_after(): pass
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
-def test_a_fork_that_goes_on_running_pytest_judges_nothing_and_starts_nothing(suite, mode):
+def test_a_fork_that_goes_on_running_pytest_judges_nothing_and_starts_nothing(suite: Suite, mode: str) -> None:
     forks = suite.path / "forks"
     plain = suite.plain(files={"test_forks.py": FORKS}, env={"FORKS": str(forks)})
     forks.unlink()
@@ -158,7 +165,7 @@ def test_a_fork_that_goes_on_running_pytest_judges_nothing_and_starts_nothing(su
     assert "3.0 MB a run" in ours.ours
 
 
-def test_a_thread_that_works_on_after_the_last_test_is_waited_for(suite, spread):
+def test_a_thread_that_works_on_after_the_last_test_is_waited_for(suite: Suite, spread: tuple[str, ...]) -> None:
     body = """
     import os, threading, time
     def work():
@@ -176,7 +183,7 @@ def test_a_thread_that_works_on_after_the_last_test_is_waited_for(suite, spread)
     assert done.exists() or spread
 
 
-def test_a_hunted_test_that_closes_all_descriptors_leaves_the_output_whole(suite):
+def test_a_hunted_test_that_closes_all_descriptors_leaves_the_output_whole(suite: Suite) -> None:
     body = """
     import os
     def test_closes(): os.closerange(0, 256)
@@ -197,7 +204,7 @@ def test_a_hunted_test_that_closes_all_descriptors_leaves_the_output_whole(suite
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace-watch", "--leaktrace", "--leaktrace-hunt"])
-def test_with_few_descriptors_the_suite_is_run_as_without_us(suite, mode):
+def test_with_few_descriptors_the_suite_is_run_as_without_us(suite: Suite, mode: str) -> None:
     files = {"test_few.py": TWO.format(again="")}
 
     plain = suite.plain(files=files, nofile=20)
@@ -207,7 +214,7 @@ def test_with_few_descriptors_the_suite_is_run_as_without_us(suite, mode):
     unharmed(plain, ours)
 
 
-def test_shared_memory_that_replays_leave_is_gone(suite):
+def test_shared_memory_that_replays_leave_is_gone(suite: Suite) -> None:
     body = """
     from multiprocessing import shared_memory
     ALL = []
@@ -239,11 +246,14 @@ def test_leaks(): KEPT.append(bytearray(b"x") * 3_000_000)
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
-def test_a_test_that_kills_the_process_which_its_workers_come_from_costs_its_own_case_alone(suite, mode):
+def test_a_test_that_kills_the_process_which_its_workers_come_from_costs_its_own_case_alone(
+    suite: Suite, mode: str
+) -> None:
     plain = suite.plain(files={"test_base.py": KILLS_ITS_BASE})
     ours = suite.run(mode, limit_s=180)
 
     unharmed(plain, ours)
+    assert ours.book is not None, ours.output
     verdicts = {case["nodeid"].partition("::")[2]: case["verdict"] for case in ours.book["cases"]}
     assert verdicts == {"test_kills": "UNREPLAYABLE", "test_leaks": "LEAK"}, ours.output
     assert ours.left == []

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,7 @@ REDIRECTIONS = (
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a shell's redirections")
 @pytest.mark.parametrize("how", REDIRECTIONS)
-def test_with_streams_that_are_full_or_closed_a_run_ends_as_it_would_without_us(tmp_path, how):
+def test_with_streams_that_are_full_or_closed_a_run_ends_as_it_would_without_us(tmp_path: Path, how: str) -> None:
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
 
@@ -34,7 +35,7 @@ def test_with_streams_that_are_full_or_closed_a_run_ends_as_it_would_without_us(
     assert not OUR_FRAME.search(ours[1]), ours[1]
 
 
-def run(folder, how, *args):
+def run(folder: Path, how: str, *args: str) -> tuple[int, str]:
     """The exit status of pytest itself, and all that came out: standard output, standard error."""
     status = folder / "status"
     status.unlink(missing_ok=True)

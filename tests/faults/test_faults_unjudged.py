@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from faults.faults_harness import Suite
+
 
 SLOW = """
 import os, time
@@ -17,7 +19,7 @@ def test_note():
 """
 
 
-def test_what_the_budget_left_out_is_listed_and_fails_the_run_where_asked(suite):
+def test_what_the_budget_left_out_is_listed_and_fails_the_run_where_asked(suite: Suite) -> None:
     ours = suite.run(
         "--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak,unjudged", files={"test_budget.py": SLOW}
     )
@@ -28,7 +30,7 @@ def test_what_the_budget_left_out_is_listed_and_fails_the_run_where_asked(suite)
     assert "none kept more than" not in ours.output
 
 
-def test_what_the_budget_left_out_passes_where_only_leaks_fail_but_is_told(suite):
+def test_what_the_budget_left_out_passes_where_only_leaks_fail_but_is_told(suite: Suite) -> None:
     ours = suite.run(
         "--leaktrace-hunt", "--leaktrace-budget=1s", "--leaktrace-fail-on=leak", files={"test_budget.py": SLOW}
     )
@@ -37,7 +39,7 @@ def test_what_the_budget_left_out_passes_where_only_leaks_fail_but_is_told(suite
     assert ours.status in (0, 1)
 
 
-def test_what_was_not_judged_is_gone_on_with_and_nothing_else(suite):
+def test_what_was_not_judged_is_gone_on_with_and_nothing_else(suite: Suite) -> None:
     suite.run("--leaktrace-hunt", "--leaktrace-budget=1s", files={"test_budget.py": SLOW})
     cache = suite.root / ".pytest_cache"
     kept = suite.path / "kept"
@@ -53,7 +55,7 @@ def test_what_was_not_judged_is_gone_on_with_and_nothing_else(suite):
     assert "not judged" not in ours.output
 
 
-def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite):
+def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite: Suite) -> None:
     body = """
     import functools, itertools, time
     RUNS = itertools.count()
@@ -66,5 +68,7 @@ def test_a_longer_time_out_decides_what_was_undecided_for_want_of_time(suite):
     short = suite.run("--leaktrace-hunt", "--leaktrace-timeout=1s", files={"test_time.py": body})
     longer = suite.run("--leaktrace-hunt", "--leaktrace-timeout=60s")
 
+    assert short.book is not None, short.output
+    assert longer.book is not None, longer.output
     assert [case["verdict"] in {"UNDECIDED", "UNREPLAYABLE"} for case in short.book["cases"]] == [True]
     assert [case["verdict"] in {"UNDECIDED", "UNREPLAYABLE"} for case in longer.book["cases"]] == [False], longer.output

@@ -63,22 +63,22 @@ PLAIN = [
 
 
 @pytest.mark.parametrize("words", SECRETIVE, ids=str)
-def test_a_secret_of_a_command_line_is_masked(words):
+def test_a_secret_of_a_command_line_is_masked(words: list[str]) -> None:
     assert "hunter2" not in masked_command(words)
     assert words[0] in masked_command(words)
 
 
 @pytest.mark.parametrize("words", [words for words in SECRETIVE if "two words" not in " ".join(words)], ids=str)
-def test_a_secret_of_a_text_is_masked(words):
+def test_a_secret_of_a_text_is_masked(words: list[str]) -> None:
     assert "hunter2" not in masked(" ".join(words))
 
 
 @pytest.mark.parametrize("words", PLAIN, ids=str)
-def test_what_only_looks_like_a_secret_is_left(words):
+def test_what_only_looks_like_a_secret_is_left(words: list[str]) -> None:
     assert masked_command(words) == " ".join(words) == masked(" ".join(words))
 
 
-def test_what_is_masked_still_tells_what_it_was():
+def test_what_is_masked_still_tells_what_it_was() -> None:
     assert masked_command(["mysqld", f"--password={SECRET}", "--port=1"]) == "mysqld --password=*** --port=1"
     assert masked(f"postgresql://me:{SECRET}@db/x") == "postgresql://me:***@db/x"
 
@@ -86,7 +86,7 @@ def test_what_is_masked_still_tells_what_it_was():
 @pytest.mark.parametrize(
     "part", ["a_", "password", "://", "-", "a", "token_", "authorization: ", "'", "a:b@", "mysql "]
 )
-def test_a_long_text_takes_no_longer_than_its_length(part):
+def test_a_long_text_takes_no_longer_than_its_length(part: str) -> None:
     text = part * (200_000 // len(part))
 
     assert len(masked(text)) <= len(text) * 3

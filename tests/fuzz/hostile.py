@@ -4,38 +4,33 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
-
-TESTS = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(TESTS / "casebook"), str(TESTS / "recording")]
-
-from casebook_scenarios import book, case, exhibit, suspect  # noqa: E402
-from recording_scripts import MB, Run  # noqa: E402
-
-from leaktrace.bisection.trial_cache import Trial, Trials  # noqa: E402
-from leaktrace.casebook import wire  # noqa: E402
-from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, process_of  # noqa: E402
-from leaktrace.casebook.cases import case_of  # noqa: E402
-from leaktrace.casebook.model import Casebook  # noqa: E402
-from leaktrace.explain.known_leaks import installed, match, table  # noqa: E402
-from leaktrace.plugin.resume import NAME, ResumePlugin, Unjudged, read_unjudged  # noqa: E402
-from leaktrace.probes.model import Thing  # noqa: E402
-from leaktrace.recording.journal import Journal, read_journal  # noqa: E402
-from leaktrace.recording.wire import from_wire, to_wire  # noqa: E402
-from leaktrace.replay.collection import Collected, read_collected  # noqa: E402
-from leaktrace.replay.protocol import Request, Target, Task, read_request, read_responses, targets_of  # noqa: E402
-from leaktrace.replay.restore import restore  # noqa: E402
-from leaktrace.replay.saved import UNDO, describe, record_of  # noqa: E402
-from leaktrace.report import terminal  # noqa: E402
-from leaktrace.serialize import encode  # noqa: E402
-from leaktrace.suspects.accuse import accuse, doubtful, notes  # noqa: E402
-from leaktrace.suspects.model import Limits  # noqa: E402
+from casebook.casebook_scenarios import book, case, exhibit, suspect
+from leaktrace.bisection.trial_cache import Trial, Trials
+from leaktrace.casebook import wire
+from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, process_of
+from leaktrace.casebook.cases import case_of
+from leaktrace.casebook.model import Casebook
+from leaktrace.explain.known_leaks import installed, match, table
+from leaktrace.plugin.resume import NAME, ResumePlugin, Unjudged, read_unjudged
+from leaktrace.probes.model import Thing
+from leaktrace.recording.journal import Journal, read_journal
+from leaktrace.recording.wire import from_wire, to_wire
+from leaktrace.replay.collection import Collected, read_collected
+from leaktrace.replay.protocol import Request, Target, read_request, read_responses, targets_of
+from leaktrace.replay.restore import restore
+from leaktrace.replay.saved import UNDO, describe, record_of
+from leaktrace.report import terminal
+from leaktrace.serialize import encode
+from leaktrace.suspects.accuse import accuse, doubtful, notes
+from leaktrace.suspects.model import Limits
+from recording.recording_scripts import MB, Run
 
 
 DEEP = 100_000
@@ -108,7 +103,7 @@ def spoiled(rng: Random, kind: Kind, data: bytes) -> bytes:
     return data
 
 
-def bytes_flipped(rng, data):
+def bytes_flipped(rng: Random, data: bytes) -> bytes:
     spoiled = bytearray(data)
     for _ in range(rng.randint(1, 8)):
         if spoiled:
@@ -116,17 +111,17 @@ def bytes_flipped(rng, data):
     return bytes(spoiled)
 
 
-def cut(rng, data):
+def cut(rng: Random, data: bytes) -> bytes:
     start, end = sorted((rng.randint(0, len(data)), rng.randint(0, len(data))))
     return data[:end] if rng.random() < 0.5 else data[:start] + data[end:]
 
 
-def doubled(rng, data):
+def doubled(rng: Random, data: bytes) -> bytes:
     start, end = sorted((rng.randint(0, len(data)), rng.randint(0, len(data))))
     return data[:end] + data[start:]
 
 
-def spliced(rng, data):
+def spliced(rng: Random, data: bytes) -> bytes:
     at = rng.randint(0, len(data))
     return (
         data[:at]
@@ -135,14 +130,14 @@ def spliced(rng, data):
     )
 
 
-def key_doubled(rng, data):
+def key_doubled(rng: Random, data: bytes) -> bytes:
     braces = [i for i, sign in enumerate(data) if sign == ord("{")] or [0]
     at = rng.choice(braces) + 1
     put = json.dumps(rng.choice(KEYS)) + ":" + json.dumps(rng.choice(VALUES)) + ","
     return data[:at] + raw(put) + data[at:]
 
 
-def value_put(rng, data):
+def value_put(rng: Random, data: bytes) -> bytes:
     """One value of one of its JSON texts exchanged, a key dropped, or an item doubled."""
     pieces = data.split(b"\n") if data.count(b"\n{") else [data]
     number = rng.randrange(len(pieces))
@@ -166,7 +161,7 @@ def value_put(rng, data):
     return b"\n".join(pieces)
 
 
-def toml_value_put(rng, data):
+def toml_value_put(rng: Random, data: bytes) -> bytes:
     """One value of one of its lines of TOML exchanged, or the key of one."""
     lines = data.split(b"\n")
     number = rng.randrange(len(lines))
@@ -179,7 +174,7 @@ def toml_value_put(rng, data):
     return b"\n".join(lines)
 
 
-def word_put(rng, data):
+def word_put(rng: Random, data: bytes) -> bytes:
     """One word of the first line exchanged, left out or doubled."""
     line, newline, rest = data.partition(b"\n")
     words = line.split(b" ")
@@ -188,7 +183,7 @@ def word_put(rng, data):
     return b" ".join(words) + newline + rest
 
 
-def line_put(rng, data):
+def line_put(rng: Random, data: bytes) -> bytes:
     """One line left out, doubled, put elsewhere, or one put in."""
     lines = data.split(b"\n")
     number, other = rng.randrange(len(lines)), rng.randrange(len(lines))
@@ -198,14 +193,14 @@ def line_put(rng, data):
     return b"\n".join(lines)
 
 
-def _is_in(holder, tree):
+def _is_in(holder: object, tree: object) -> bool:
     if holder is tree:
         return True
     children = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
     return any(_is_in(holder, each) for each in children)
 
 
-def raw(text):
+def raw(text: str) -> bytes:
     for name, stands_for in RAW.items():
         text = text.replace(f'"{name}"', stands_for)
     return text.encode()
@@ -214,7 +209,7 @@ def raw(text):
 # -- journals
 
 
-def journals():
+def journals() -> tuple[bytes, ...]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "main.jsonl"
         journal = Journal(path, lambda _text: None)
@@ -240,7 +235,7 @@ def journals():
     return whole, b"".join(line + b"\n" for line in whole.splitlines()[:5])
 
 
-def reads_journal(path):
+def reads_journal(path: Path) -> None:
     recording = read_journal(path)
     limits = Limits(test_bytes=10 * MB, confirming=True)
     found = [*accuse(recording, limits), *doubtful(recording, limits)]
@@ -257,19 +252,19 @@ def reads_journal(path):
 # -- casebooks
 
 
-def casebooks():
+def casebooks() -> tuple[bytes, ...]:
     return json.dumps(wire.to_json(book()), indent=1, ensure_ascii=False).encode(), json.dumps(
         wire.to_json(book())
     ).encode()
 
 
-def reads_casebook(path):
+def reads_casebook(path: Path) -> None:
     read = wire.read(path)
     reports(read, [])
     wire.write(read, path)
 
 
-def reports(told, peaks):
+def reports(told: Casebook, peaks: Sequence[Any]) -> None:
     text = "\n".join([terminal.title(told), terminal.one_line(told, 3), *terminal.lines(told, peaks)])
     assert "\x1b" not in text
     text.encode()
@@ -284,21 +279,21 @@ KNOWN = {
 }  # fmt: skip
 
 
-def shipped():
+def shipped() -> list[dict[str, Any]]:
     rows = [{**asdict(row), "from": row.since} for row in table()]
     return [{key: value for key, value in row.items() if value is not None and key != "since"} for row in rows]
 
 
-def toml(rows):
+def toml(rows: Iterable[Mapping[str, Any]]) -> bytes:
     text = ["\n".join(["[[known]]", *(f"{key} = {json.dumps(row[key])}" for key in row)]) for row in rows]
     return "\n\n".join(text).encode()
 
 
-def reads_known_json(path):
+def reads_known_json(path: Path) -> None:
     reads_known(path, is_json=True)
 
 
-def reads_known(path, *, is_json=False):
+def reads_known(path: Path, *, is_json: bool = False) -> None:
     try:
         rows = table(path.read_bytes().decode("utf-8"), is_json=is_json)
     except UnicodeDecodeError:
@@ -335,11 +330,11 @@ OTHERS = [
 ]
 
 
-def lines(events):
+def lines(events: Iterable[object]) -> bytes:
     return b"".join(json.dumps(event).encode() + b"\n" for event in events)
 
 
-def reads_answers(path):
+def reads_answers(path: Path) -> None:
     for response in read_responses(path).values():
         for kind in ("memory", "objects", "fds"):
             told = case_of(suspect(kind=kind), response, limit_bytes=MB)
@@ -353,11 +348,9 @@ def reads_answers(path):
 ROLL = Collected(tests=(Target(nodeid="a.py::b", path="a.py", tail="b"),), errors=("c.py: no",), folder="x")
 
 
-def requests():
+def requests() -> tuple[bytes, ...]:
     with tempfile.TemporaryDirectory() as folder:
-        task = Task(ident=3, targets=ROLL.tests, before=ROLL.tests, kinds=("fds",))
         Request(
-            **{name: (task,) for name in ("tasks",) if name in Request.__dataclass_fields__},
             args=("-x",),
             sys_path=("",),
             restore={"A": None},
@@ -365,7 +358,7 @@ def requests():
         return ((Path(folder) / "request").read_bytes(),)
 
 
-def trials():
+def trials() -> tuple[bytes, ...]:
     with tempfile.TemporaryDirectory() as folder:
         kept = Trials(Path(folder) / "trials.jsonl")
         kept.keep(ROLL.tests, Trial(symptoms={"memory": "it grew"}))
@@ -374,7 +367,7 @@ def trials():
         return ((Path(folder) / "trials.jsonl").read_bytes(),)
 
 
-def reads_trials(path):
+def reads_trials(path: Path) -> None:
     kept = Trials(path)
     kept.of(ROLL.tests)
     found = kept.case(ROLL.tests, "memory")
@@ -387,12 +380,12 @@ def reads_trials(path):
 # -- what `--leaktrace-resume` goes on with, and the records of what children change
 
 
-def unjudged():
+def unjudged() -> bytes:
     left = Unjudged(nodeids=("t.py::a", "t.py::b[1]"), suspects=(suspect(), suspect(kind="fds", counter="fds")))
     return json.dumps(encode(left)).encode()
 
 
-def reads_unjudged(path):
+def reads_unjudged(path: Path) -> None:
     base = path.with_name(f"{path.name}-folder")
     base.mkdir(exist_ok=True)
     (base / NAME).write_bytes(path.read_bytes())
@@ -403,7 +396,7 @@ def reads_unjudged(path):
     reports(replace(book(), suspects=left.suspects), [])
 
 
-def undo_records():
+def undo_records() -> tuple[bytes, ...]:
     """What is written down of a file, a link, a folder and of nothing."""
     with tempfile.TemporaryDirectory() as folder:
         places = [Path(folder, name) for name in ("file", "link", "folder", "absent")]
@@ -413,14 +406,14 @@ def undo_records():
         return tuple(map(described, places))
 
 
-def described(place):
+def described(place: Path) -> bytes:
     out = Path(f"{place}-record")
     with out.open("wb") as file:
         describe(str(place), file.fileno(), str(out))
     return out.read_bytes()
 
 
-def puts_back(path):
+def puts_back(path: Path) -> None:
     """The spoiled record between two good ones, which are put back whatever that one says."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         work, own = Path(os.path.realpath(folder), "work"), Path(folder, "own")

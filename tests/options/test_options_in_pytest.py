@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import pytest
 
-from leaktrace.options import Mode, Source, declare, resolve
+from leaktrace.options import Mode, Options, Source, declare, resolve
 
 
 pytestmark = pytest.mark.versions
@@ -13,13 +16,13 @@ pytestmark = pytest.mark.versions
 class Plugin:
     """The plugin's part, as small as it can be."""
 
-    def __init__(self):
-        self.options = None
+    def __init__(self) -> None:
+        self.options: Options | None = None
 
-    def pytest_addoption(self, parser):
+    def pytest_addoption(self, parser: pytest.Parser) -> None:
         declare(parser.getgroup("table").addoption, parser.addini)
 
-    def pytest_configure(self, config):
+    def pytest_configure(self, config: pytest.Config) -> None:
         self.options = resolve(
             command_line=vars(config.option),
             ini=config.getini,
@@ -28,28 +31,32 @@ class Plugin:
         )
 
 
+OptionsOf: TypeAlias = Callable[..., Options]
+
+
 @pytest.fixture
-def options_of(pytester):
-    def options_of(*args):
+def options_of(pytester: pytest.Pytester) -> OptionsOf:
+    def options_of(*args: str) -> Options:
         door = Plugin()
         result = pytester.inline_run("-p", "no:leaktrace", "-p", "no:asyncio", *args, plugins=[door])
         assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
+        assert door.options is not None
         return door.options
 
     return options_of
 
 
-def test_pytest_without_an_ini_file_gives_the_defaults(options_of):
+def test_pytest_without_an_ini_file_gives_the_defaults(options_of: OptionsOf) -> None:
     assert options_of().origin == {}
 
 
-def test_a_flag_does_not_swallow_the_path_behind_it(pytester, options_of):
+def test_a_flag_does_not_swallow_the_path_behind_it(pytester: pytest.Pytester, options_of: OptionsOf) -> None:
     pytester.mkdir("tests")
 
     assert options_of("--leaktrace", "tests").mode is Mode.CONFIRM
 
 
-def test_values_come_from_pyproject_toml(pytester, options_of):
+def test_values_come_from_pyproject_toml(pytester: pytest.Pytester, options_of: OptionsOf) -> None:
     pytester.makepyprojecttoml(
         """
         [tool.pytest.ini_options]
@@ -61,20 +68,20 @@ def test_values_come_from_pyproject_toml(pytester, options_of):
 
     options = options_of()
 
-    assert (options.mode, options.jobs, options.fail_on) == (Mode.HUNT, 2, {"leak", "undecided"})
+    assert (options.mode, options.jobs, options.fail_on) == (Mode.HUNT, 2, frozenset({"leak", "undecided"}))
     assert (set(options.origin.values()), options.ini_name) == ({Source.INI}, "pyproject.toml")
 
 
-def test_values_come_from_an_ini_file(pytester, options_of):
+def test_values_come_from_an_ini_file(pytester: pytest.Pytester, options_of: OptionsOf) -> None:
     pytester.makeini("[pytest]\nleaktrace_limit = 64 KiB\nleaktrace_fail_on = leak, undecided\n")
 
     options = options_of()
 
-    assert (options.limit_bytes, options.fail_on) == (65_536, {"leak", "undecided"})
+    assert (options.limit_bytes, options.fail_on) == (65_536, frozenset({"leak", "undecided"}))
     assert options.ini_name == "tox.ini"
 
 
-def test_help_shows_every_option(pytester, capsys):
+def test_help_shows_every_option(pytester: pytest.Pytester, capsys: pytest.CaptureFixture[str]) -> None:
     pytester.inline_run("-p", "no:leaktrace", "-p", "no:asyncio", "--help", plugins=[Plugin()])
 
     shown = capsys.readouterr().out

@@ -9,12 +9,15 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 from leaktrace.casebook import wire
-from leaktrace.casebook.model import Casebook
+from leaktrace.casebook.model import Case, Casebook
 from leaktrace.recording.journal import read_journal
+from leaktrace.recording.model import Recording
 
 
 LEAN = ("-p", "leaktrace.plugin")
@@ -35,7 +38,7 @@ def pytest_runtest_logreport(report):
 '''
 
 
-def known_toml(*rows):
+def known_toml(*rows: Mapping[str, str]) -> str:
     """A table of known leaks in TOML: what JSON makes of a plain text is a text there, too."""
     return "\n".join("\n".join(["[[known]]", *(f"{key} = {json.dumps(row[key])}" for key in row)]) for row in rows)
 
@@ -49,17 +52,23 @@ class Ran:
         text: all that it printed.
         reports: node id, phase and outcome of each report, in their order.
         journals: by worker.
-        book: the casebook, where the run was asked for one.
+        written: the casebook, where the run was asked for one.
     """
 
     ret: int
     text: str
     reports: list[tuple[str, str, str]]
-    journals: dict[str, object] = field(default_factory=dict)
-    book: Casebook | None = None
+    journals: dict[str, Recording] = field(default_factory=dict)
+    written: Casebook | None = None
 
     @property
-    def report(self):
+    def book(self) -> Casebook:
+        """The casebook of a run that was asked for one."""
+        assert self.written is not None, self.text
+        return self.written
+
+    @property
+    def report(self) -> str:
         """Our own part of what was printed."""
         lines = self.text.splitlines()
         sections = [i for i, line in enumerate(lines) if "= leaktrace: " in line]
@@ -67,24 +76,24 @@ class Ran:
         return "\n".join(lines[ours[0] :]) if ours else ""
 
     @property
-    def outcomes(self):
+    def outcomes(self) -> dict[str, str]:
         """The outcome of each test's call, by its name without the file."""
         return {nodeid.partition("::")[2]: outcome for nodeid, when, outcome in self.reports if when == "call"}
 
     @property
-    def verdicts(self):
+    def verdicts(self) -> dict[str, str]:
         return {case.nodeid.partition("::")[2] or case.nodeid: case.verdict.value for case in self.book.cases}
 
     @property
-    def suspects(self):
+    def suspects(self) -> set[str]:
         """Names of those whose memory grew."""
         every = [suspect for suspect in self.book.suspects if suspect.kind == "memory"]
         return {suspect.name.partition("::")[2] or suspect.name for suspect in every}
 
-    def case(self, name):
+    def case(self, name: str) -> Case:
         return next(case for case in self.book.cases if case.nodeid.endswith(name))
 
-    def ended(self):
+    def ended(self) -> list[str]:
         """Names of all tests in the journals."""
         return sorted(nodeid.partition("::")[2] for each in self.journals.values() for nodeid in each.nodeids)
 
@@ -92,24 +101,33 @@ class Ran:
 class Example:
     """A folder with files, and pytest run in it as a user would run it."""
 
-    def __init__(self, path: Path, args=()):
+    def __init__(self, path: Path, args: tuple[str, ...] = ()) -> None:
         self.path, self.args, self.runs = path, args, 0
         self.plugins: tuple[str, ...] | None = ("-p", "xdist.plugin", *LEAN) if "-n2" in args else LEAN
         self.write({"tox.ini": "[pytest]\n", "plugins/reports_recorder.py": RECORDER})
 
-    def write(self, files):
+    def write(self, files: Mapping[str, str]) -> None:
         for name, text in files.items():
             target = self.path / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(textwrap.dedent(text), encoding="utf-8")
 
-    def with_all_plugins(self, *args):
+    def with_all_plugins(self, *args: str) -> Self:
         """Load what is installed, as it is for a user, ours by its entry point."""
         self.plugins, self.args = None, (*self.args, *args)
         self.write({"tox.ini": "[pytest]\nasyncio_default_fixture_loop_scope = function\n"})
         return self
 
-    def run(self, *args, files=None, env=None, book=True, expect=None, launcher=(), cwd=""):
+    def run(
+        self,
+        *args: str,
+        files: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        book: bool = True,
+        expect: int | None = None,
+        launcher: Sequence[str] = (),
+        cwd: str = "",
+    ) -> Ran:
         """Write the files, run pytest on them, and read what it left; `expect` is the exit status, `cwd` a folder below."""
         self.write(files or {})
         self.runs += 1
@@ -136,10 +154,12 @@ class Example:
             text=text,
             reports=[tuple(json.loads(line)) for line in lines],
             journals=self.journals(),
-            book=wire.read(casebook) if casebook.exists() else None,
+            written=wire.read(casebook) if casebook.exists() else None,
         )
 
-    def start(self, *args, files=None, env=None):
+    def start(
+        self, *args: str, files: Mapping[str, str] | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[bytes]:
         """Start pytest and come back at once; what it prints goes into `output.txt`, and nothing of it is in a pipe."""
         self.write(files or {})
         with (self.path / "output.txt").open("wb") as output:
@@ -151,19 +171,25 @@ class Example:
                 stderr=subprocess.STDOUT,
             )
 
-    def environ(self, **more):
+    def environ(self, **more: str) -> dict[str, str]:
         """Ours without what this very run of pytest has put there."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST_", "LEAKTRACE_", "COV_"))}
         found = os.pathsep.join([str(self.path / "plugins"), *filter(None, [os.environ.get("PYTHONPATH")])])
         lean = {} if self.plugins is None else {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
         return {**kept, "PYTHONPATH": found, **lean, **more}
 
-    def journals(self):
+    def journals(self) -> dict[str, Recording]:
         """The journals of the newest run, by worker."""
         runs = sorted(self.path.glob("**/runs/*-*-*"), key=lambda folder: folder.stat().st_mtime_ns)
         return {path.stem: read_journal(path) for path in sorted(runs[-1].glob("*.jsonl"))} if runs else {}
 
-    def same(self, *args, files=None, env=None, expect=None):
+    def same(
+        self,
+        *args: str,
+        files: Mapping[str, str] | None = None,
+        env: Mapping[str, str] | None = None,
+        expect: int | None = None,
+    ) -> Ran:
         """Run without the plugin and with it: outcomes, their order and the exit status must be the same."""
         without = self.run("--no-leaktrace", *args, files=files, env=env, book=False, expect=expect)
         shutil.rmtree(self.path / ".pytest_cache", ignore_errors=True)

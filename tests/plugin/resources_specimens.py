@@ -337,12 +337,12 @@ LEAKING_TESTS = {"test_body", "test_library_thread", "test_function_fixture"}
 LEAKING_FIXTURES = {"class_leak", "module_leak", "session_leak"}
 
 
-def kind_of(name):
+def kind_of(name: str) -> str:
     """The kind of a kit's things."""
     return name.partition("_")[0]
 
 
-def files_of(name):
+def files_of(name: str) -> dict[str, str]:
     """A kit and its tests."""
     tests = ASYNC_TESTS if name.endswith("_async") else TESTS
     return {f"kit_{name}.py": KITS[name], f"test_{name}.py": textwrap.dedent(tests).format(name=name)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from plugin.plugin_harness import Example
+
 
 LEAKS = """
     import ctypes, os
@@ -114,7 +116,7 @@ COLLECTOR = """
     """
 
 
-def test_one_object_or_a_few_native_bytes_a_run_are_found(example):
+def test_one_object_or_a_few_native_bytes_a_run_are_found(example: Example) -> None:
     ran = example.run("--leaktrace-hunt", files={"test_leaks.py": LEAKS}, expect=0)
 
     assert ran.verdicts == {
@@ -133,7 +135,7 @@ def test_one_object_or_a_few_native_bytes_a_run_are_found(example):
     assert ran.case("test_leaves_a_descriptor").per_run["fds"].estimate == 1
 
 
-def test_what_the_judge_makes_for_itself_is_no_growth_of_the_first_that_it_judges(example):
+def test_what_the_judge_makes_for_itself_is_no_growth_of_the_first_that_it_judges(example: Example) -> None:
     body = """
 import itertools
 TURNS, KEPT = itertools.count(), []
@@ -149,7 +151,7 @@ def test_keeps_one_in_two():
     assert case.per_run["heap_bytes"].estimate == pytest.approx(20, abs=4)
 
 
-def test_nothing_is_found_where_nothing_is_kept_and_every_outcome_stays(example):
+def test_nothing_is_found_where_nothing_is_kept_and_every_outcome_stays(example: Example) -> None:
     args = ("--doctest-modules", "-p", "no:cacheprovider")
     plain = example.run("--no-leaktrace", *args, files={"test_clean.py": CLEAN}, book=False)
     hunted = example.run("--leaktrace-hunt", *args)
@@ -162,21 +164,23 @@ def test_nothing_is_found_where_nothing_is_kept_and_every_outcome_stays(example)
     assert hunted.ret == plain.ret == 1
 
 
-def test_what_fails_when_repeated_cannot_be_judged_and_what_a_marker_leaves_out_is_not_repeated(example):
+def test_what_fails_when_repeated_cannot_be_judged_and_what_a_marker_leaves_out_is_not_repeated(
+    example: Example,
+) -> None:
     ran = example.run("--leaktrace-hunt", files={"test_unrepeatable.py": UNREPEATABLE}, expect=0)
 
     assert ran.verdicts == {"test_only_once": "UNREPLAYABLE"}
     assert "not repeatable: call failed: assert not [1]" in ran.case("test_only_once").reason
 
 
-def test_a_test_sees_the_collector_as_the_user_left_it(example):
+def test_a_test_sees_the_collector_as_the_user_left_it(example: Example) -> None:
     ran = example.run("--leaktrace-hunt", files={"test_collector.py": COLLECTOR}, expect=0)
 
     assert set(ran.outcomes.values()) == {"passed"}
     assert "LEAK" not in ran.verdicts.values()
 
 
-def test_a_suite_that_breaks_what_the_hunt_calls_runs_on(example):
+def test_a_suite_that_breaks_what_the_hunt_calls_runs_on(example: Example) -> None:
     suite = """
         import random
         def test_breaks(): random.getstate = None
@@ -188,7 +192,7 @@ def test_a_suite_that_breaks_what_the_hunt_calls_runs_on(example):
     assert ran.verdicts == {}
 
 
-def test_a_budget_takes_one_variant_of_each_function_first_and_lists_what_it_left(example):
+def test_a_budget_takes_one_variant_of_each_function_first_and_lists_what_it_left(example: Example) -> None:
     suite = """
         import time, pytest
         @pytest.mark.parametrize("n", range(40))
@@ -235,7 +239,7 @@ SERVER = """
     """
 
 
-def test_what_a_server_lets_go_when_it_is_idle_is_no_leak(spread):
+def test_what_a_server_lets_go_when_it_is_idle_is_no_leak(spread: Example) -> None:
     ran = spread.run("--leaktrace-hunt", files={"test_a.py": SERVER}, expect=0)
 
     memory = {case.nodeid.rpartition("::")[2]: case for case in ran.book.cases if case.kind == "memory"}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from plugin.plugin_harness import Example
+
 
 UNCOUNTED = """
     import psutil
@@ -20,7 +22,7 @@ SUITE = """
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
-def test_where_nobody_counts_mallocs_bytes_a_report_says_so(example, mode):
+def test_where_nobody_counts_mallocs_bytes_a_report_says_so(example: Example, mode: str) -> None:
     suite = "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 11_000_000)\n"
     files = {"test_a.py": suite, "plugins/sitecustomize.py": UNCOUNTED}
 
@@ -31,7 +33,7 @@ def test_where_nobody_counts_mallocs_bytes_a_report_says_so(example, mode):
     assert f"warning: {why}" in " ".join(ran.text.split())
 
 
-def test_where_nobody_counts_mallocs_bytes_a_hunt_finds_single_objects_by_their_blocks(spread):
+def test_where_nobody_counts_mallocs_bytes_a_hunt_finds_single_objects_by_their_blocks(spread: Example) -> None:
     ran = spread.run("--leaktrace-hunt", files={"test_a.py": SUITE, "plugins/sitecustomize.py": UNCOUNTED}, expect=0)
 
     assert ran.verdicts == {"test_keeps_one_object": "LEAK"}, ran.text

@@ -7,18 +7,19 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from plugin_harness import known_toml
 
 from leaktrace.recording.journal import read_journal
+from plugin.plugin_harness import Example, known_toml
 
 
 ONE = {"test_a.py": "def test_a(): open('ran', 'w').close()"}
 LINUX = pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux")
 
 
-def mode(path):
+def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
@@ -30,7 +31,9 @@ def mode(path):
         ((), {}, "leaktrace_json = file/a.json", "leaktrace_json in tox.ini"),
     ],
 )
-def test_a_casebook_that_cannot_be_written_is_a_usage_error_before_the_first_test(spread, args, env, ini, place):
+def test_a_casebook_that_cannot_be_written_is_a_usage_error_before_the_first_test(
+    spread: Example, args: tuple[str, ...], env: dict[str, Any], ini: str, place: str
+) -> None:
     files = {**ONE, "file": "", "tox.ini": f"[pytest]\n{ini}\n"}
 
     ran = spread.run(*args, env=env, files=files, book=False, expect=4)
@@ -41,14 +44,14 @@ def test_a_casebook_that_cannot_be_written_is_a_usage_error_before_the_first_tes
 
 
 @pytest.mark.parametrize("option", ["--leaktrace-json=.", "--leaktrace-dir=file", "--leaktrace-dir=file/below"])
-def test_a_path_of_the_wrong_kind_is_a_usage_error(example, option):
+def test_a_path_of_the_wrong_kind_is_a_usage_error(example: Example, option: str) -> None:
     ran = example.run(option, files={**ONE, "file": "mine"}, book=False, expect=4)
 
     assert f"leaktrace: {option.partition('=')[0]} on the command line needs a f" in ran.text
     assert (example.path / "file").read_text(encoding="utf-8") == "mine"
 
 
-def test_a_casebook_that_is_there_is_as_it_was_until_the_new_one_is_whole(example):
+def test_a_casebook_that_is_there_is_as_it_was_until_the_new_one_is_whole(example: Example) -> None:
     files = {"test_a.py": "def test_a(): assert open('book.json').read() == 'old'", "book.json": "old"}
 
     example.run("--leaktrace-json=book.json", files=files, book=False, expect=0)
@@ -57,7 +60,7 @@ def test_a_casebook_that_is_there_is_as_it_was_until_the_new_one_is_whole(exampl
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no such device here")
-def test_a_casebook_that_could_not_be_written_is_told_and_never_named(example):
+def test_a_casebook_that_could_not_be_written_is_told_and_never_named(example: Example) -> None:
     (example.path / "link.json").symlink_to("/dev/full")
 
     ran = example.run("--leaktrace-json=link.json", files=ONE, book=False, expect=0)
@@ -87,21 +90,21 @@ KNOWN = {"id": "a", "package": "a", "from": "1", "blame": "", "remedy": "", "hol
     ],
     ids=["deep", "digits", "nan", "mark", "deep toml", "key", "number", "size", "repeat", "groups", "package"],
 )
-def test_a_hostile_table_of_known_leaks_is_a_usage_error(example, name, text):
+def test_a_hostile_table_of_known_leaks_is_a_usage_error(example: Example, name: str, text: str) -> None:
     ran = example.run(f"--leaktrace-known={name}", files={**ONE, name: text}, book=False, expect=4)
 
     assert f"{name} cannot be read: " in ran.text
     assert "Traceback" not in ran.text
 
 
-def test_a_pattern_that_only_warns_is_taken_where_warnings_are_errors(example):
+def test_a_pattern_that_only_warns_is_taken_where_warnings_are_errors(example: Example) -> None:
     row = {"id": "a", "package": "pytest", "from": "1", "blame": "b", "remedy": "c", "holder": "[[a]"}
     args = ("-W", "error", "--leaktrace-known=mine.toml", "--leaktrace-ignore=[[a]")
 
     example.run(*args, files={**ONE, "mine.toml": known_toml(row)}, expect=0)
 
 
-def test_a_folder_that_another_has_prepared_among_the_temporary_files_is_not_used(example):
+def test_a_folder_that_another_has_prepared_among_the_temporary_files_is_not_used(example: Example) -> None:
     places = example.path / "shared"
     prepared = places / f"leaktrace-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
     prepared.mkdir(parents=True)
@@ -113,7 +116,7 @@ def test_a_folder_that_another_has_prepared_among_the_temporary_files_is_not_use
     assert "none kept more than" in ran.text
 
 
-def test_a_cache_that_cannot_be_written_is_told(example):
+def test_a_cache_that_cannot_be_written_is_told(example: Example) -> None:
     files = {**ONE, ".pytest_cache": "a file"}
 
     ran = example.run(files=files, book=False, expect=0)
@@ -121,7 +124,7 @@ def test_a_cache_that_cannot_be_written_is_told(example):
     assert "warning: the journal lies among the temporary files" in " ".join(ran.text.split())
 
 
-def test_a_run_that_removes_the_cache_is_recorded_whole(example):
+def test_a_run_that_removes_the_cache_is_recorded_whole(example: Example) -> None:
     files = {
         "test_a.py": """
             import shutil
@@ -138,7 +141,9 @@ def test_a_run_that_removes_the_cache_is_recorded_whole(example):
 
 
 @LINUX
-def test_a_test_that_closes_everything_and_opens_a_thousand_files_finds_nothing_of_ours_in_them(example):
+def test_a_test_that_closes_everything_and_opens_a_thousand_files_finds_nothing_of_ours_in_them(
+    example: Example,
+) -> None:
     files = {
         "test_a.py": """
             import os, resource
@@ -178,7 +183,7 @@ HOSTILE = {
 
 
 @LINUX
-def test_names_that_a_terminal_would_obey_are_spelled_out_and_the_casebook_has_the_very_names(example):
+def test_names_that_a_terminal_would_obey_are_spelled_out_and_the_casebook_has_the_very_names(example: Example) -> None:
     ran = example.run(files=HOSTILE, expect=0)
 
     text = ran.report
@@ -217,14 +222,16 @@ ODD = {
     [("--leaktrace-watch",), ("--leaktrace",), ("-v", "--leaktrace", "--leaktrace-budget=200ms")],
     ids=["watch", "confirm", "budget"],
 )
-def test_the_name_of_an_item_and_of_a_type_is_spelled_out_in_each_line_of_ours(example, args):
+def test_the_name_of_an_item_and_of_a_type_is_spelled_out_in_each_line_of_ours(
+    example: Example, args: tuple[str, ...]
+) -> None:
     ran = example.run("--leaktrace-limit=1MB", *args, files=ODD, book=False, expect=0)
 
     assert r"own \x1b[31m item" in ran.report
     assert "\x1b" not in ran.report
 
 
-def test_a_folder_with_an_odd_name_is_spelled_out_in_the_header(example):
+def test_a_folder_with_an_odd_name_is_spelled_out_in_the_header(example: Example) -> None:
     ran = example.run("--leaktrace-dir=odd\x1b[31m", files={"test_a.py": "def test_a(): pass"}, expect=0)
 
     assert r"odd\x1b[31m" in ran.text
@@ -255,7 +262,7 @@ FAILS_AGAIN = {
 
 @LINUX
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
-def test_passwords_in_what_a_replay_says_and_in_pytests_own_arguments_reach_no_file(spread, mode):
+def test_passwords_in_what_a_replay_says_and_in_pytests_own_arguments_reach_no_file(spread: Example, mode: str) -> None:
     ran = spread.run(mode, "--password=hunter2", files=FAILS_AGAIN, expect=0)
 
     ours = [path for path in [*spread.path.rglob("runs/*/**/*"), *spread.path.glob("book-*.json")] if path.is_file()]
@@ -268,7 +275,9 @@ def test_passwords_in_what_a_replay_says_and_in_pytests_own_arguments_reach_no_f
 
 
 @LINUX
-def test_passwords_of_processes_reach_neither_report_nor_files_and_files_are_their_owners_alone(spread):
+def test_passwords_of_processes_reach_neither_report_nor_files_and_files_are_their_owners_alone(
+    spread: Example,
+) -> None:
     files = {
         "test_a.py": """
             import subprocess, sys
@@ -322,7 +331,9 @@ FULL = {
         (6, 99, [0, 1, 2, 6, 7, 8, 9, 10, 11], None),
     ],
 )
-def test_a_kill_after_a_full_disk_is_blamed_on_nobody_but_the_test_that_ran(example, room_at, kill_at, ended, running):
+def test_a_kill_after_a_full_disk_is_blamed_on_nobody_but_the_test_that_ran(
+    example: Example, room_at: int, kill_at: int, ended: list[int], running: str | None
+) -> None:
     env = {"ROOM_AT": str(room_at), "KILL_AT": str(kill_at)}
 
     # Without the harness's own recorder, whose file the limit would meet as well.
@@ -339,7 +350,9 @@ def test_a_kill_after_a_full_disk_is_blamed_on_nobody_but_the_test_that_ran(exam
         assert "it has a gap" in " ".join(ran.report.split())
 
 
-def test_what_comes_after_pytest_is_not_printed_into_a_file_that_took_the_number_of_its_output(spread):
+def test_what_comes_after_pytest_is_not_printed_into_a_file_that_took_the_number_of_its_output(
+    spread: Example,
+) -> None:
     conftest = """
         import os
         TAKEN = []
@@ -357,7 +370,7 @@ def test_what_comes_after_pytest_is_not_printed_into_a_file_that_took_the_number
     assert ran.verdicts == {"test_leaks": "LEAK"}
 
 
-def test_a_suite_that_puts_its_output_back_at_the_end_gets_the_report_there(example):
+def test_a_suite_that_puts_its_output_back_at_the_end_gets_the_report_there(example: Example) -> None:
     conftest = """
         import os
         KEPT = os.dup(1)
@@ -374,7 +387,7 @@ def test_a_suite_that_puts_its_output_back_at_the_end_gets_the_report_there(exam
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace-limit=1MB", "--leaktrace"])
-def test_a_journal_that_is_removed_after_the_last_test_is_told(example, mode):
+def test_a_journal_that_is_removed_after_the_last_test_is_told(example: Example, mode: str) -> None:
     conftest = "import shutil\ndef pytest_unconfigure(): shutil.rmtree('.pytest_cache')\n"
 
     ran = example.run(mode, files={**ONE, "conftest.py": conftest}, book=False, expect=0)
@@ -382,7 +395,7 @@ def test_a_journal_that_is_removed_after_the_last_test_is_told(example, mode):
     assert "the journal is gone: " in " ".join(ran.text.split())
 
 
-def test_an_output_that_is_closed_as_the_session_ends_shows_no_traceback_of_ours(example):
+def test_an_output_that_is_closed_as_the_session_ends_shows_no_traceback_of_ours(example: Example) -> None:
     conftest = "import os\ndef pytest_sessionfinish(): os.close(1)\n"
     suite = "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 11_000_000)\n"
 

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from plugin.plugin_harness import Example, Ran
+
 
 SHOP = """
     import ctypes
@@ -49,12 +51,12 @@ if sys.platform == "linux":  # where native memory is counted exactly
 
 
 @pytest.fixture
-def suite(example):
+def suite(example: Example) -> Example:
     example.write({"shop.py": SHOP, "test_a.py": TESTS})
     return example
 
 
-def marks(ran):
+def marks(ran: Ran) -> dict[str, str]:
     """Fingerprints by test; empty ones are none."""
     found = {case.nodeid.partition("::")[2]: case.exhibit.fingerprint for case in ran.book.cases}
     assert len(found) >= 5, ran.report
@@ -62,7 +64,7 @@ def marks(ran):
     return found
 
 
-def test_a_fingerprint_stays_with_another_hash_seed_another_order_and_lines_that_moved(suite):
+def test_a_fingerprint_stays_with_another_hash_seed_another_order_and_lines_that_moved(suite: Example) -> None:
     args = ("--leaktrace", "--leaktrace-limit=1MB")
     first = suite.run(*args, env={"PYTHONHASHSEED": "1"}, expect=0)
     suite.write({"shop.py": "\n" * 50 + SHOP, "test_a.py": "\n" * 50 + TESTS})

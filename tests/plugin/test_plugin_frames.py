@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
 import pytest
+
+from plugin.plugin_harness import Example
 
 
 BREAKING = {
@@ -96,13 +99,15 @@ VARIES = (
 )
 
 
-def plain(text):
+def plain(text: str) -> list[str]:
     for pattern, into in VARIES:
         text = re.sub(pattern, into, text)
     return text.splitlines()
 
 
-def compared(example, *args, files, env=None):
+def compared(
+    example: Example, *args: str, files: Mapping[str, str], env: Mapping[str, str] | None = None
+) -> list[tuple[int, list[str], list[str] | str]]:
     """What a run without us shows, and what one with us shows, on the terminal and in junit's file."""
     shown = []
     junit = example.path / "junit.xml"
@@ -116,20 +121,20 @@ def compared(example, *args, files, env=None):
 
 
 @pytest.mark.parametrize("style", ["long", "short", "native"])
-def test_failing_fixtures_hooks_and_tests_show_no_frame_of_ours_in_any_style(example, style):
+def test_failing_fixtures_hooks_and_tests_show_no_frame_of_ours_in_any_style(example: Example, style: str) -> None:
     without, watched = compared(example, f"--tb={style}", files=BREAKING)
 
     assert watched == without
     assert "breaks_before" in str(without[1])
 
 
-def test_nor_where_everything_is_shown(example):
+def test_nor_where_everything_is_shown(example: Example) -> None:
     without, watched = compared(example, "--full-trace", files=BREAKING)
 
     assert watched == without
 
 
-def test_nor_in_what_a_worker_sends(example):
+def test_nor_in_what_a_worker_sends(example: Example) -> None:
     without, watched = compared(example, "-p", "xdist.plugin", "-n1", "--tb=native", files=BREAKING)
 
     assert watched == without
@@ -139,7 +144,9 @@ def test_nor_in_what_a_worker_sends(example):
     ("where", "args"),
     [("logreport", ()), ("protocol", ("--full-trace",)), ("sessionfinish", ()), ("collection", ())],
 )
-def test_a_hook_of_a_conftest_that_fails_shows_no_frame_of_ours(example, where, args):
+def test_a_hook_of_a_conftest_that_fails_shows_no_frame_of_ours(
+    example: Example, where: str, args: tuple[str, ...]
+) -> None:
     without, watched = compared(example, *args, files=STOPPING, env={"WHERE": where})
 
     assert watched == without
@@ -147,13 +154,13 @@ def test_a_hook_of_a_conftest_that_fails_shows_no_frame_of_ours(example, where, 
 
 
 @pytest.mark.parametrize("where", ["fixture", "exit"])
-def test_an_interruption_shows_no_frame_of_ours(example, where):
+def test_an_interruption_shows_no_frame_of_ours(example: Example, where: str) -> None:
     without, watched = compared(example, "--full-trace", files=STOPPING, env={"WHERE": where})
 
     assert watched == without
 
 
-def test_pytest_itself_breaking_down_shows_no_frame_of_ours(example):
+def test_pytest_itself_breaking_down_shows_no_frame_of_ours(example: Example) -> None:
     files = {
         "test_a.py": """
             import sys
@@ -171,7 +178,7 @@ def test_pytest_itself_breaking_down_shows_no_frame_of_ours(example):
     assert watched == without
 
 
-def test_what_the_watch_saw_is_told_though_a_hook_behind_the_last_test_breaks_down(spread):
+def test_what_the_watch_saw_is_told_though_a_hook_behind_the_last_test_breaks_down(spread: Example) -> None:
     files = {
         "conftest.py": """
             def pytest_unconfigure(config):
@@ -188,7 +195,7 @@ def test_what_the_watch_saw_is_told_though_a_hook_behind_the_last_test_breaks_do
     assert "/leaktrace/" not in ran.text
 
 
-def test_a_cause_that_was_never_raised_ends_no_run(spread):
+def test_a_cause_that_was_never_raised_ends_no_run(spread: Example) -> None:
     suite = """
         import pytest
 

@@ -6,6 +6,8 @@ import os
 
 import pytest
 
+from plugin.plugin_harness import Example
+
 
 HUNT = {"tox.ini": "[pytest]\nleaktrace = hunt\n"}
 CLASSES = {
@@ -77,20 +79,20 @@ DEPENDENCY = """
 
 
 @pytest.mark.versions
-def test_a_plugin_that_ends_a_class_by_the_next_item_ends_none_too_early(spread):
+def test_a_plugin_that_ends_a_class_by_the_next_item_ends_none_too_early(spread: Example) -> None:
     ran = spread.same(*(("--dist=loadfile",) if spread.args else ()), files={**CLASSES, **HUNT}, expect=0)
 
     assert set(ran.verdicts.values()) <= {"STEADY", "ONE_TIME"}, ran.text
 
 
 @pytest.mark.versions
-def test_a_test_that_counts_references_to_none_sees_no_other_count(example):
+def test_a_test_that_counts_references_to_none_sees_no_other_count(example: Example) -> None:
     ran = example.same(files={**NONE, **HUNT}, expect=0)
 
     assert set(ran.verdicts.values()) <= {"STEADY"}, ran.text
 
 
-def test_a_test_that_depends_on_another_is_replayed_as_if_that_had_passed(example):
+def test_a_test_that_depends_on_another_is_replayed_as_if_that_had_passed(example: Example) -> None:
     site = example.path / "site-packages"
     example.write({"site-packages/dependency_specimen.py": DEPENDENCY})
     files = {

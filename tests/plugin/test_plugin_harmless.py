@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from plugin.plugin_harness import Example
+
 
 FORKS = {
     "test_a.py": """
@@ -22,7 +24,7 @@ FORKS = {
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="forks")
-def test_a_fork_that_goes_on_running_pytest_judges_nothing_and_writes_nothing(example):
+def test_a_fork_that_goes_on_running_pytest_judges_nothing_and_writes_nothing(example: Example) -> None:
     ran = example.run("--leaktrace-dir=kept", "-p", "no:cacheprovider", files=FORKS, expect=0)
 
     assert ran.text.count(" passed") == 2
@@ -34,7 +36,7 @@ def test_a_fork_that_goes_on_running_pytest_judges_nothing_and_writes_nothing(ex
     assert kinds == ["run", "collected", "test", "test", "test", "end"]
 
 
-def test_a_thread_that_works_on_after_the_last_test_is_waited_for_as_pytest_does(example):
+def test_a_thread_that_works_on_after_the_last_test_is_waited_for_as_pytest_does(example: Example) -> None:
     files = {
         "test_a.py": """
             import pathlib, threading, time
@@ -69,7 +71,7 @@ STOLEN = {
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors held in /proc")
-def test_a_file_that_gets_the_number_of_one_of_our_descriptors_is_never_written_to(example):
+def test_a_file_that_gets_the_number_of_one_of_our_descriptors_is_never_written_to(example: Example) -> None:
     stolen = example.path / "stolen"
     stolen.mkdir()
     calm = ("-s", "-p", "no:logging", "-p", "no:faulthandler", "-p", "no:cacheprovider", "--leaktrace-dir=kept")
@@ -81,7 +83,7 @@ def test_a_file_that_gets_the_number_of_one_of_our_descriptors_is_never_written_
     assert set(found.values()) == {b""}
 
 
-def limited(count, what="RLIMIT_NOFILE"):
+def limited(count: int, what: str = "RLIMIT_NOFILE") -> tuple[str, ...]:
     """pytest in a process that may open so many files, or have as much of what else is limited."""
     script = (
         f"import resource, pytest; resource.setrlimit(resource.{what}, ({count}, {count})); "
@@ -92,7 +94,7 @@ def limited(count, what="RLIMIT_NOFILE"):
 
 @pytest.mark.skipif(sys.platform == "win32", reason="limits")
 @pytest.mark.parametrize("count", [14, 20])
-def test_a_suite_that_may_open_few_files_runs(example, count):
+def test_a_suite_that_may_open_few_files_runs(example: Example, count: int) -> None:
     files = {
         "test_a.py": "KEPT = []\ndef test_a(): pass\ndef test_leaks(): KEPT.append(bytearray(b'x') * 20_000_000)\n"
     }
@@ -104,7 +106,7 @@ def test_a_suite_that_may_open_few_files_runs(example, count):
     assert "INTERNALERROR" not in watched.text
 
 
-def test_a_watch_that_cannot_begin_is_told_and_the_suite_runs(example):
+def test_a_watch_that_cannot_begin_is_told_and_the_suite_runs(example: Example) -> None:
     files = {
         "conftest.py": "import leaktrace.plugin.shared as doors\ndoors.register_plugins = None\n",
         "test_a.py": "def test_a(): pass\n",
@@ -115,7 +117,7 @@ def test_a_watch_that_cannot_begin_is_told_and_the_suite_runs(example):
     assert "leaktrace: warning: nothing is watched in this run: TypeError" in ran.text
 
 
-def test_tests_that_run_in_a_fork_of_their_own_are_told_to_be_out_of_reach(example):
+def test_tests_that_run_in_a_fork_of_their_own_are_told_to_be_out_of_reach(example: Example) -> None:
     files = {
         "conftest.py": """
             def pytest_addoption(parser): parser.addoption("--forked", action="store_true")
@@ -138,7 +140,7 @@ def test_tests_that_run_in_a_fork_of_their_own_are_told_to_be_out_of_reach(examp
     assert every.book.warnings[0].startswith("2 tests run in forks of their own (pytest-forked)")
 
 
-def test_where_the_watch_stops_the_journal_says_so(example):
+def test_where_the_watch_stops_the_journal_says_so(example: Example) -> None:
     files = {
         "conftest.py": """
             def pytest_runtest_teardown(item):
@@ -157,7 +159,7 @@ def test_where_the_watch_stops_the_journal_says_so(example):
     assert ran.book.warnings[0].startswith("the watch stopped: TypeError")
 
 
-def test_a_thread_that_makes_a_fork_unsafe_is_told_in_the_report(example):
+def test_a_thread_that_makes_a_fork_unsafe_is_told_in_the_report(example: Example) -> None:
     files = {
         "test_a.py": """
             import threading
@@ -177,7 +179,7 @@ def test_a_thread_that_makes_a_fork_unsafe_is_told_in_the_report(example):
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of address space")
 @pytest.mark.parametrize("megabytes", [120, 200, 300, 500, 700])
-def test_a_suite_that_may_have_little_address_space_ends_as_without_us(example, megabytes):
+def test_a_suite_that_may_have_little_address_space_ends_as_without_us(example: Example, megabytes: int) -> None:
     files = {
         "test_a.py": """
             KEPT = []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from plugin.plugin_harness import Example
+
 
 SUITE = """
     import itertools, time
@@ -26,7 +28,7 @@ SUITE = """
     """
 
 
-def test_what_is_kept_of_examples_and_strategies_is_no_growth(example):
+def test_what_is_kept_of_examples_and_strategies_is_no_growth(example: Example) -> None:
     ran = example.run("--leaktrace-hunt", "-p", "_hypothesis_pytestplugin", files={"test_seen.py": SUITE}, expect=0)
 
     # The first draws fill what Hypothesis keeps for good; a busy machine may not find the time to see it end.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+from typing import Any
 
 import pytest
 
 from leaktrace.casebook import wire
+from plugin.plugin_harness import Example
 
 
 pytestmark = pytest.mark.versions
@@ -30,7 +32,7 @@ FILES = {"test_a.py": LEAKY}
 LIMIT = "--leaktrace-limit=1MB"
 
 
-def test_a_watch_reports_who_kept_how_much_and_writes_its_casebook(spread):
+def test_a_watch_reports_who_kept_how_much_and_writes_its_casebook(spread: Example) -> None:
     ran = spread.run(LIMIT, "-v", files=FILES, expect=0)
 
     assert ran.suspects == {"test_leaks", "test_may_not_keep"}
@@ -52,18 +54,18 @@ def test_a_watch_reports_who_kept_how_much_and_writes_its_casebook(spread):
         assert "MB]" not in shown["test_clean"]
 
 
-def test_a_quiet_run_says_one_line(example):
+def test_a_quiet_run_says_one_line(example: Example) -> None:
     ran = example.run(files={"test_a.py": "def test_a(): pass\ndef test_b(): pass\n"}, expect=0)
 
     assert ran.report.splitlines()[0] == "leaktrace: 2 tests watched, none kept more than 10MB"
     assert "= leaktrace" not in ran.text
 
 
-def test_nothing_is_done_when_it_is_off(example):
+def test_nothing_is_done_when_it_is_off(example: Example) -> None:
     ran = example.run("--no-leaktrace", "--leaktrace-dir=kept", "-v", files=FILES, expect=0)
 
     assert ran.report == ""
-    assert ran.book is None
+    assert ran.written is None
     assert not (example.path / "kept").exists()
     assert "MB]" not in ran.text
 
@@ -81,7 +83,9 @@ def test_nothing_is_done_when_it_is_off(example):
         ),
     ],
 )
-def test_the_exit_status_is_ours_only_if_something_asked_for_was_found(example, args, status, last):
+def test_the_exit_status_is_ours_only_if_something_asked_for_was_found(
+    example: Example, args: tuple[str, ...], status: int, last: str | None
+) -> None:
     ran = example.run(LIMIT, *args, files=FILES, expect=status)
 
     said = [line for line in ran.text.splitlines() if "exit status" in line]
@@ -90,7 +94,7 @@ def test_the_exit_status_is_ours_only_if_something_asked_for_was_found(example, 
         assert ran.text.rstrip().splitlines()[-1] == last
 
 
-def test_the_exit_status_is_pytests_own_where_that_is_not_0(example):
+def test_the_exit_status_is_pytests_own_where_that_is_not_0(example: Example) -> None:
     files = {"test_a.py": LEAKY + "\n    def test_fails(): assert 0\n"}
     ran = example.run(LIMIT, "--leaktrace-fail-on=suspect", files=files, expect=1)
     assert "by --leaktrace-fail-on" not in ran.text
@@ -106,7 +110,9 @@ def test_the_exit_status_is_pytests_own_where_that_is_not_0(example):
         (("-o", "leaktrace_limit=ten"), {}, "leaktrace_limit"),
     ],
 )
-def test_a_bad_value_is_a_usage_error_that_names_its_source(example, args, env, message):
+def test_a_bad_value_is_a_usage_error_that_names_its_source(
+    example: Example, args: tuple[str, ...], env: dict[str, Any], message: str
+) -> None:
     ran = example.run(*args, env=env, files=FILES, expect=4)
 
     assert message in ran.text
@@ -117,7 +123,7 @@ def test_a_bad_value_is_a_usage_error_that_names_its_source(example, args, env, 
 @pytest.mark.parametrize(
     ("marker", "message"), [("limit='ten'", "'ten'"), ("colour=1", "colour"), ("'10MB'", "takes keywords only")]
 )
-def test_a_bad_marker_is_a_usage_error_that_names_the_test(example, marker, message):
+def test_a_bad_marker_is_a_usage_error_that_names_the_test(example: Example, marker: str, message: str) -> None:
     files = {"test_a.py": f"import pytest\n@pytest.mark.leaktrace({marker})\ndef test_a(): pass\n"}
 
     ran = example.run(files=files, expect=4)
@@ -127,7 +133,7 @@ def test_a_bad_marker_is_a_usage_error_that_names_the_test(example, marker, mess
     assert "Traceback" not in ran.text
 
 
-def test_journals_lie_in_pytests_cache_and_old_ones_are_pruned(example):
+def test_journals_lie_in_pytests_cache_and_old_ones_are_pruned(example: Example) -> None:
     runs = example.path / ".pytest_cache" / "d" / "leaktrace" / "runs"
     for day in range(1, 8):
         (runs / f"2020010{day}-120000-4194305").mkdir(parents=True)
@@ -142,7 +148,7 @@ def test_journals_lie_in_pytests_cache_and_old_ones_are_pruned(example):
     assert ran.ended() == sorted(ran.outcomes)
 
 
-def test_keeping_one_journal_keeps_this_runs_alone(example):
+def test_keeping_one_journal_keeps_this_runs_alone(example: Example) -> None:
     for _ in range(2):
         example.run("--leaktrace-keep=1", "--leaktrace-dir=kept", files=FILES, expect=0)
 
@@ -151,7 +157,9 @@ def test_keeping_one_journal_keeps_this_runs_alone(example):
 
 
 @pytest.mark.parametrize("args", [(), ("-p", "no:cacheprovider")])
-def test_where_the_cache_cannot_be_had_the_journal_lies_among_the_temporary_files_while_it_is_needed(example, args):
+def test_where_the_cache_cannot_be_had_the_journal_lies_among_the_temporary_files_while_it_is_needed(
+    example: Example, args: tuple[str, ...]
+) -> None:
     temporary = example.path / "temporary"
     temporary.mkdir()
     (example.path / ".pytest_cache").write_text("not a folder", encoding="utf-8")
@@ -167,7 +175,7 @@ def test_where_the_cache_cannot_be_had_the_journal_lies_among_the_temporary_file
 
 
 @pytest.mark.parametrize("argument", ["--leaktrace-dir=file", "--leaktrace-json=file/book.json"])
-def test_a_path_that_cannot_be_written_is_a_usage_error_before_the_first_test(example, argument):
+def test_a_path_that_cannot_be_written_is_a_usage_error_before_the_first_test(example: Example, argument: str) -> None:
     (example.path / "file").write_text("not a folder", encoding="utf-8")
 
     ran = example.run(LIMIT, argument, files=FILES, book=False, expect=4)
@@ -178,7 +186,7 @@ def test_a_path_that_cannot_be_written_is_a_usage_error_before_the_first_test(ex
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
-def test_nothing_is_left_beside_the_cache(example):
+def test_nothing_is_left_beside_the_cache(example: Example) -> None:
     before = {each.name for each in example.path.iterdir()}
 
     example.run(
@@ -189,7 +197,9 @@ def test_nothing_is_left_beside_the_cache(example):
     assert {name for name in after - before if not name.startswith("pytest-of-")} == {".pytest_cache"}
 
 
-def test_growth_that_is_spread_thin_over_the_suite_is_told_with_what_its_tests_have_in_common(spread):
+def test_growth_that_is_spread_thin_over_the_suite_is_told_with_what_its_tests_have_in_common(
+    spread: Example,
+) -> None:
     conftest = """
         import pytest
         KEPT = []

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from leaktrace.casebook import wire
+from plugin.plugin_harness import Example
 
 
 SUITE = """
@@ -39,7 +40,7 @@ ARGS = (
 )
 
 
-def replaying(example, process):
+def replaying(example: Example, process: subprocess.Popen[bytes]) -> str:
     """Wait until the slow suspect is being replayed; all that has been printed until then."""
     for _ in range(6000):
         assert process.poll() is None, (example.path / "output.txt").read_text(encoding="utf-8")
@@ -49,14 +50,16 @@ def replaying(example, process):
     raise AssertionError("nothing was replayed")
 
 
-def ended(example, process):
+def ended(example: Example, process: subprocess.Popen[bytes]) -> tuple[int, str]:
     """The exit status, and all that was printed."""
     status = process.wait(120)
     return status, (example.path / "output.txt").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
-def test_an_interruption_of_the_replays_costs_what_is_not_judged_yet_and_nothing_else(spread, number):
+def test_an_interruption_of_the_replays_costs_what_is_not_judged_yet_and_nothing_else(
+    spread: Example, number: signal.Signals
+) -> None:
     process = spread.start(*ARGS, files={**MAIN, "test_a.py": SUITE})
     said = replaying(spread, process)
 
@@ -90,7 +93,7 @@ PASSING = SUITE.replace("assert 0", "assert 1")
 FAIL_ON = "--leaktrace-fail-on=leak,unjudged"
 
 
-def test_a_second_interruption_costs_neither_report_nor_casebook_and_nothing_passes_unjudged(example):
+def test_a_second_interruption_costs_neither_report_nor_casebook_and_nothing_passes_unjudged(example: Example) -> None:
     process = example.start(*ARGS, FAIL_ON, files={**MAIN, "test_a.py": PASSING})
     replaying(example, process)
 
@@ -125,7 +128,9 @@ INTERRUPTS = """
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
-def test_what_a_second_interruption_of_the_replays_leaves_is_told_remembered_and_meets_the_word(example, mode):
+def test_what_a_second_interruption_of_the_replays_leaves_is_told_remembered_and_meets_the_word(
+    example: Example, mode: str
+) -> None:
     files = {"conftest.py": MAIN["conftest.py"] + INTERRUPTS.replace("\n    ", "\n"), "test_a.py": PASSING}
 
     ran = example.run(mode, "--leaktrace-limit=1MB", FAIL_ON, files=files, env={"TIMES": "2"}, expect=1)
@@ -138,7 +143,7 @@ def test_what_a_second_interruption_of_the_replays_leaves_is_told_remembered_and
     assert set(json.loads(note.read_text(encoding="utf-8"))["nodeids"]) == everything
 
 
-def test_a_third_interruption_ends_the_report_and_pytests_status_stands(example):
+def test_a_third_interruption_ends_the_report_and_pytests_status_stands(example: Example) -> None:
     files = {"conftest.py": MAIN["conftest.py"] + INTERRUPTS.replace("\n    ", "\n"), "test_a.py": PASSING}
 
     ran = example.run("--leaktrace", "--leaktrace-limit=1MB", FAIL_ON, files=files, env={"TIMES": "3"}, expect=0)
@@ -148,7 +153,7 @@ def test_a_third_interruption_ends_the_report_and_pytests_status_stands(example)
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
-def test_what_is_given_up_for_time_is_not_judged_and_a_resumed_run_judges_it(spread, mode):
+def test_what_is_given_up_for_time_is_not_judged_and_a_resumed_run_judges_it(spread: Example, mode: str) -> None:
     args = (mode, "--leaktrace-limit=1MB", "--leaktrace-timeout=2s", "--leaktrace-fail-on=unjudged")
 
     ran = spread.run(*args, files={**MAIN, "test_a.py": PASSING}, expect=1)
@@ -166,7 +171,7 @@ def test_what_is_given_up_for_time_is_not_judged_and_a_resumed_run_judges_it(spr
     assert again.book.left_out == ()
 
 
-def test_a_run_that_was_interrupted_is_not_replayed_and_its_suspects_are_unjudged(example):
+def test_a_run_that_was_interrupted_is_not_replayed_and_its_suspects_are_unjudged(example: Example) -> None:
     suite = """
         KEPT = []
         def test_leaks(): KEPT.append(bytearray(3_000_000))
@@ -195,7 +200,7 @@ UNJUDGED = """
     """
 
 
-def test_what_a_budget_leaves_unjudged_does_not_pass_and_a_resumed_run_judges_it(spread):
+def test_what_a_budget_leaves_unjudged_does_not_pass_and_a_resumed_run_judges_it(spread: Example) -> None:
     hunt = ("--leaktrace-hunt", "--leaktrace-fail-on=leak,unjudged")
 
     ran = spread.run(*hunt, "--leaktrace-budget=100ms", files={"test_budget.py": UNJUDGED}, expect=1)
@@ -215,7 +220,7 @@ def test_what_a_budget_leaves_unjudged_does_not_pass_and_a_resumed_run_judges_it
     assert "leaktrace: resume: nothing was left unjudged" in third.text
 
 
-def test_a_note_of_what_was_left_that_cannot_be_read_is_a_usage_error(example):
+def test_a_note_of_what_was_left_that_cannot_be_read_is_a_usage_error(example: Example) -> None:
     example.write({"test_a.py": "def test_a(): pass", "kept/unjudged.json": "{"})
 
     ran = example.run("--leaktrace-resume", "--leaktrace-dir=kept", expect=4)
@@ -224,8 +229,8 @@ def test_a_note_of_what_was_left_that_cannot_be_read_is_a_usage_error(example):
     assert "run without --leaktrace-resume" in ran.text
 
 
-def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
-    from plugin_harness import Example
+def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path: Path) -> None:
+    from plugin.plugin_harness import Example
 
     suite = SUITE.replace(
         'open("replaying", "w").close()', 'os.system(f"echo {os.getpid()} {os.getppid()} > part; mv part replaying")'
@@ -246,7 +251,7 @@ def test_when_the_controller_dies_no_process_of_the_run_lives_on(tmp_path):
             pytest.fail(f"{pid} lives on")
 
 
-def test_an_interruption_that_comes_as_the_interpreter_ends_does_not_change_the_exit_status():
+def test_an_interruption_that_comes_as_the_interpreter_ends_does_not_change_the_exit_status() -> None:
     script = """
         import atexit, signal
         from leaktrace.plugin.interruptions import Interruptions
@@ -263,7 +268,9 @@ def test_an_interruption_that_comes_as_the_interpreter_ends_does_not_change_the_
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace-limit=1MB", "--leaktrace"])
-def test_a_second_interruption_while_an_interrupted_run_ends_costs_nothing_of_pytests_summary(spread, mode):
+def test_a_second_interruption_while_an_interrupted_run_ends_costs_nothing_of_pytests_summary(
+    spread: Example, mode: str
+) -> None:
     conftest = """
         import os, signal
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree as ET
+
+from plugin.plugin_harness import Example
 
 
 SUITE = """
@@ -17,7 +20,7 @@ SUITE = """
     """
 
 
-def told(path):
+def told(path: Path) -> list[tuple[str, str, str | None, str | None]]:
     """What a junit file says, without times."""
     return [
         (each.tag, each.get("name", "").partition("::")[2], each.get("attribute"), each.text)
@@ -25,7 +28,7 @@ def told(path):
     ]
 
 
-def test_a_hunt_writes_the_junit_file_of_a_plain_run(example):
+def test_a_hunt_writes_the_junit_file_of_a_plain_run(example: Example) -> None:
     common = ("-p", "_hypothesis_pytestplugin", "-o", "junit_family=xunit1")
 
     example.run("--no-leaktrace", "--junitxml=plain.xml", *common, files={"test_told.py": SUITE}, book=False, expect=0)

@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
-from plugin_harness import Example
 
 from leaktrace.recording.journal import read_journal
+from plugin.plugin_harness import LEAN, Example
 
 
 SUITE = {
@@ -37,13 +38,13 @@ SUITE = {
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs POSIX signals")
-def test_each_test_that_had_ended_before_a_kill_is_in_the_journal(tmp_path):
+def test_each_test_that_had_ended_before_a_kill_is_in_the_journal(tmp_path: Path) -> None:
     example, moments = Example(tmp_path), random.Random(7)
     example.write(SUITE)
     for number in range(10):
         started, folder = tmp_path / f"started-{number}", f"kept-{number}"
         process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", *example.plugins, "-p", "tells_starts", f"--leaktrace-dir={folder}"],
+            [sys.executable, "-m", "pytest", "-q", *LEAN, "-p", "tells_starts", f"--leaktrace-dir={folder}"],
             cwd=tmp_path,
             env=example.environ(STARTED=str(started)),
             stdout=subprocess.DEVNULL,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from plugin.plugin_harness import Example
+
 
 KEEP = "bytearray(b'x') * 20_000_000"
 FILES = {
@@ -77,7 +79,7 @@ FILES = {
 }
 
 
-def test_tests_of_every_kind_are_replayed_and_an_item_that_runs_once_says_so(example):
+def test_tests_of_every_kind_are_replayed_and_an_item_that_runs_once_says_so(example: Example) -> None:
     ran = example.with_all_plugins().run("--leaktrace", files=FILES, expect=0)
 
     kept = (

@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from plugin.plugin_harness import Example
+
 
 BLOB = """
     #include <stdlib.h>
@@ -35,7 +37,7 @@ COMPILER = shutil.which("cc") or shutil.which("gcc")
 
 
 @pytest.fixture
-def suite(example):
+def suite(example: Example) -> Example:
     if sys.platform != "linux" or COMPILER is None:
         pytest.skip("needs Linux, where native memory is counted exactly, and a C compiler")
     example.write(FILES)
@@ -45,7 +47,7 @@ def suite(example):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("memray") is None, reason="needs memray, the extra native")
-def test_the_c_functions_that_allocate_are_named_out_to_the_tests_own_line(suite):
+def test_the_c_functions_that_allocate_are_named_out_to_the_tests_own_line(suite: Example) -> None:
     ran = suite.run("--leaktrace", "--leaktrace-limit=1MB", expect=0)
 
     case = ran.case("test_native")
@@ -61,7 +63,7 @@ def test_the_c_functions_that_allocate_are_named_out_to_the_tests_own_line(suite
     assert not ran.case("test_python").exhibit.native
 
 
-def test_without_memray_the_line_that_was_running_is_named_and_how_to_see_more(suite):
+def test_without_memray_the_line_that_was_running_is_named_and_how_to_see_more(suite: Example) -> None:
     ran = suite.run("-p", "no_memray", "--leaktrace", "--leaktrace-limit=1MB", "-k", "native", expect=0)
 
     [site] = ran.case("test_native").exhibit.sites

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import pytest
+
+from plugin.plugin_harness import Example, Ran
 
 
 pytestmark = pytest.mark.versions
@@ -53,13 +57,16 @@ SUITE = """
 LIMIT = "--leaktrace-limit=1MB"
 
 
+Noted: TypeAlias = Callable[..., tuple[Ran, Counter[str], Counter[str]]]
+
+
 @pytest.fixture
-def noted(spread):
+def noted(spread: Example) -> Noted:
     """How often each test and fixture was run, in the user's processes and in children."""
     spread.write({"conftest.py": "import notes\n", "plugins/notes.py": NOTES})
     notes = spread.path.parent / f"{spread.path.name}-notes.txt"
 
-    def run(*args, **changes):
+    def run(*args: str, **changes: Any) -> tuple[Ran, Counter[str], Counter[str]]:
         by_file = ("--dist=loadfile",) if spread.args else ()
         ran = spread.run(*args, *by_file, env={"NOTES": str(notes)}, **changes)
         lines = [line.split() for line in notes.read_text(encoding="utf-8").splitlines()]
@@ -70,7 +77,7 @@ def noted(spread):
 
 
 @pytest.mark.parametrize("mode", ["--leaktrace", "--leaktrace-hunt"])
-def test_each_test_runs_once_in_the_users_process_whatever_is_judged(noted, mode):
+def test_each_test_runs_once_in_the_users_process_whatever_is_judged(noted: Noted, mode: str) -> None:
     ran, user, child = noted(mode, LIMIT, files={"test_suite.py": SUITE}, expect=1)
 
     assert {name: verdict for name, verdict in ran.verdicts.items() if verdict != "STEADY"} == {
@@ -84,7 +91,7 @@ def test_each_test_runs_once_in_the_users_process_whatever_is_judged(noted, mode
     assert bool(child["test_clean1"]) is (mode == "--leaktrace-hunt")
 
 
-def test_a_watch_runs_nothing_anywhere_else(noted):
+def test_a_watch_runs_nothing_anywhere_else(noted: Noted) -> None:
     _ran, _user, child = noted(LIMIT, files={"test_suite.py": SUITE}, expect=1)
 
     assert child == {}
@@ -120,7 +127,7 @@ ODD = """
     """
 
 
-def test_what_goes_wrong_at_its_second_run_changes_its_own_case_alone(example):
+def test_what_goes_wrong_at_its_second_run_changes_its_own_case_alone(example: Example) -> None:
     example.write({"test_odd.py": ODD})
     plain = example.run("--no-leaktrace", env={"SEEN": str(example.path / "plain-")}, book=False, expect=0)
 

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from plugin.plugin_harness import Example
+
 
 pytestmark = pytest.mark.versions
 
@@ -98,7 +100,7 @@ COMPANY = {
 }
 
 
-def test_a_suite_with_all_sorts_of_tests_runs_as_before(spread):
+def test_a_suite_with_all_sorts_of_tests_runs_as_before(spread: Example) -> None:
     ran = spread.with_all_plugins("-p", "no:randomly").same(
         "--doctest-modules", "--leaktrace-limit=1MB", "-v", files=COMPANY, expect=1
     )
@@ -125,11 +127,11 @@ FEW = {
 
 
 @pytest.mark.parametrize("args", [("--maxfail=1", "-k", "not four"), ("--deselect=test_a.py::test_one",)])
-def test_a_run_that_selects_or_stops_early_does_so_as_before(example, args):
+def test_a_run_that_selects_or_stops_early_does_so_as_before(example: Example, args: tuple[str, ...]) -> None:
     example.same(*args, files=FEW)
 
 
-def test_tests_that_failed_last_are_run_alone_or_first_as_before(example):
+def test_tests_that_failed_last_are_run_alone_or_first_as_before(example: Example) -> None:
     every = example.run(files=FEW, book=False).reports
     failed = [each for each in every if "two" in each[0] or "three" in each[0]]
 
@@ -137,20 +139,20 @@ def test_tests_that_failed_last_are_run_alone_or_first_as_before(example):
     assert example.run("--ff", book=False).reports == failed + [each for each in every if each not in failed]
 
 
-def test_collection_errors_stop_the_run_as_before(example):
+def test_collection_errors_stop_the_run_as_before(example: Example) -> None:
     files = {**FEW, "test_c.py": "import not_there\n"}
 
     example.same(files=files, expect=2)
     example.same("--continue-on-collection-errors", expect=1)
 
 
-def test_a_run_without_tests_exits_as_before(example):
+def test_a_run_without_tests_exits_as_before(example: Example) -> None:
     ran = example.same(files={"test_a.py": "def helper(): pass\n"}, expect=5)
 
     assert ran.report == ""
 
 
-def test_collecting_only_shows_no_report_and_leaves_nothing(example):
+def test_collecting_only_shows_no_report_and_leaves_nothing(example: Example) -> None:
     ran = example.same(
         "--collect-only", "-p", "no:cacheprovider", f"--leaktrace-dir={example.path / 'kept'}", files=FEW, expect=0
     )
@@ -159,7 +161,7 @@ def test_collecting_only_shows_no_report_and_leaves_nothing(example):
     assert ran.report == ""
 
 
-def test_an_interrupted_run_ends_as_before_and_is_reported(example):
+def test_an_interrupted_run_ends_as_before_and_is_reported(example: Example) -> None:
     files = {"test_a.py": FEW["test_a.py"] + "def test_stop(): raise KeyboardInterrupt\ndef test_later(): pass\n"}
 
     ran = example.same("--leaktrace-limit=1MB", files=files, env={"LEAKTRACE": "confirm"}, expect=2)
@@ -221,7 +223,7 @@ ODD = {
 }
 
 
-def test_tests_that_break_the_process_leave_the_report_whole(example):
+def test_tests_that_break_the_process_leave_the_report_whole(example: Example) -> None:
     example.write({"plugins/reports_recorder.py": ""})
     calm = ("-s", "-p", "no:logging", "-p", "no:faulthandler", "-p", "no:cacheprovider", "--leaktrace-dir=kept")
 
@@ -233,7 +235,7 @@ def test_tests_that_break_the_process_leave_the_report_whole(example):
     assert len(ran.ended()) == len(ran.book.tests) == 10
 
 
-def test_a_thread_that_is_no_daemon_is_waited_for_as_without_us(example):
+def test_a_thread_that_is_no_daemon_is_waited_for_as_without_us(example: Example) -> None:
     suite = """
         import threading, time
         KEPT = []
@@ -252,7 +254,7 @@ def test_a_thread_that_is_no_daemon_is_waited_for_as_without_us(example):
     assert (example.path / "worked").exists()
 
 
-def test_a_closed_standard_output_harms_nothing(example):
+def test_a_closed_standard_output_harms_nothing(example: Example) -> None:
     files = {"test_a.py": "import os\ndef test_closes(): os.close(1)\ndef test_two(): pass\n"}
 
     ran = example.same(files=files)

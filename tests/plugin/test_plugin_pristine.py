@@ -8,17 +8,19 @@ import subprocess
 import sys
 
 import pytest
-from pristine_specimens import CLASSES_PATCHED, HOWS, MODULES_REPLACED, NAMES_PATCHED, SMASHED, names_used
+
+from plugin.plugin_harness import Example, Ran
+from plugin.pristine_specimens import CLASSES_PATCHED, HOWS, MODULES_REPLACED, NAMES_PATCHED, SMASHED, names_used
 
 
-def told(ran):
+def told(ran: Ran) -> list[str]:
     """What a report says, without the figures that differ from run to run."""
     lines = [re.sub(r"\d+(\.\d+)?", "N", line) for line in ran.report.splitlines()]
     ours = [line for line in lines if re.match(r"LEAKED|LEFT|warning|leaktrace|=+ leaktrace|Are they", line)]
     return [re.sub(r"[0-9a-f]{7,}", "N", line) for line in ours]
 
 
-def recorded(example, suite, *args):
+def recorded(example: Example, suite: str, *args: str) -> tuple[Ran, list[str]]:
     """Run a suite that records who calls what it has patched: what it says, and what was called by us."""
     hits = example.path / "hits.txt"
     names = json.dumps({module: sorted(names) for module, names in names_used().items()})
@@ -33,13 +35,16 @@ def recorded(example, suite, *args):
     "suite", [NAMES_PATCHED, CLASSES_PATCHED, MODULES_REPLACED], ids=["names", "classes", "modules"]
 )
 @pytest.mark.parametrize("mode", ["--leaktrace-watch", "--leaktrace"])
-def test_nothing_that_a_suite_has_patched_or_replaced_is_ever_called_by_us(example, suite, mode):
+def test_nothing_that_a_suite_has_patched_or_replaced_is_ever_called_by_us(
+    example: Example, suite: str, mode: str
+) -> None:
     calm = suite.replace("def test_patches", "def test_patches(): pass\n    def not_called")
     untouched, _ = recorded(example, calm, mode)
     ran, hits = recorded(example, suite, mode)
 
     assert sorted(set(hits)) == []
-    assert int(re.search(r"patched (\d+)", ran.text)[1]) > 30
+    [patched, *_] = re.findall(r"patched (\d+)", ran.text)
+    assert int(patched) > 30
     assert ran.ret == untouched.ret == 0, ran.text
     assert told(ran) == told(untouched)
     assert ran.suspects == {"test_leaks"}
@@ -49,7 +54,7 @@ def test_nothing_that_a_suite_has_patched_or_replaced_is_ever_called_by_us(examp
     assert ran.journals["main"].complete
 
 
-def test_the_names_that_we_use_are_found():
+def test_the_names_that_we_use_are_found() -> None:
     names = names_used()
 
     assert {"dumps", "loads"} <= names["json"]
@@ -59,7 +64,7 @@ def test_the_names_that_we_use_are_found():
 
 
 @pytest.mark.parametrize("how", HOWS.values(), ids=HOWS)
-def test_a_suite_that_breaks_the_standard_library_leaves_the_report_whole(example, how):
+def test_a_suite_that_breaks_the_standard_library_leaves_the_report_whole(example: Example, how: str) -> None:
     example.write({"plugins/reports_recorder.py": ""})  # it uses what is broken
     calm = ("-s", "-p", "no:cacheprovider", "-p", "no:logging", "-p", "no:faulthandler", "--leaktrace-dir=kept")
 
@@ -77,7 +82,7 @@ def test_a_suite_that_breaks_the_standard_library_leaves_the_report_whole(exampl
     "what",
     ["json.loads", "json.dumps", "pathlib.Path.read_text", "pathlib.Path.mkdir", "tempfile.mkdtemp", "time.sleep"],
 )
-def test_a_patch_that_was_never_stopped_changes_no_replay(example, what):
+def test_a_patch_that_was_never_stopped_changes_no_replay(example: Example, what: str) -> None:
     files = {
         "test_a.py": f"""
             from unittest import mock
@@ -96,7 +101,7 @@ def test_a_patch_that_was_never_stopped_changes_no_replay(example, what):
 
 
 @pytest.mark.parametrize("what", ["subprocess.Popen", "os.kill", "os.killpg", "signal.pidfd_send_signal", "os.waitpid"])
-def test_a_patched_call_that_starts_or_ends_processes_is_never_reached(example, what):
+def test_a_patched_call_that_starts_or_ends_processes_is_never_reached(example: Example, what: str) -> None:
     module = what.rpartition(".")[0]
     files = {
         "test_a.py": f"""
@@ -121,7 +126,7 @@ def test_a_patched_call_that_starts_or_ends_processes_is_never_reached(example, 
 
 
 @pytest.mark.parametrize("where", ["", "def pytest_configure(config): "], ids=["imported", "configured"])
-def test_modules_that_a_conftest_replaces_do_not_reach_us(spread, where):
+def test_modules_that_a_conftest_replaces_do_not_reach_us(spread: Example, where: str) -> None:
     fake = 'sys.modules.update({name: mock.MagicMock() for name in ("gc", "psutil", "time")})'
     suite = "KEPT = []\ndef test_leaks(): KEPT.append(bytearray(b'x') * 20_000_000)\ndef test_b(): pass\n"
     spread.write({"plugins/reports_recorder.py": ""})
@@ -135,7 +140,7 @@ def test_modules_that_a_conftest_replaces_do_not_reach_us(spread, where):
     assert ran.book.warnings == ()
 
 
-def test_what_the_suite_had_is_put_in_again_exactly():
+def test_what_the_suite_had_is_put_in_again_exactly() -> None:
     script = """
         import json, pathlib, statistics, sys, warnings
         sys.modules.pop("statistics"); sys.modules.pop("fractions")
@@ -170,7 +175,7 @@ def test_what_the_suite_had_is_put_in_again_exactly():
     assert done.returncode == 0, done.stderr
 
 
-def test_whatever_the_rooms_load_late_is_known_to_be_loaded_late():
+def test_whatever_the_rooms_load_late_is_known_to_be_loaded_late() -> None:
     script = """
         import pytest, sys
         import leaktrace.plugin.shared, leaktrace.plugin.report, leaktrace.plugin.xdist
@@ -195,7 +200,7 @@ def test_whatever_the_rooms_load_late_is_known_to_be_loaded_late():
 @pytest.mark.parametrize(
     "what", ["gc.get_objects", "gc.get_referents", "gc.freeze", "sys._current_frames", "time.perf_counter"]
 )
-def test_what_a_conftest_patches_is_not_asked_what_keeps_a_leak_alive(example, what):
+def test_what_a_conftest_patches_is_not_asked_what_keeps_a_leak_alive(example: Example, what: str) -> None:
     module, _, name = what.partition(".")
     files = {
         "conftest.py": f"""
@@ -210,10 +215,12 @@ def test_what_a_conftest_patches_is_not_asked_what_keeps_a_leak_alive(example, w
     ran = example.run(*calm, files=files, expect=0)
 
     assert ran.verdicts == {"test_leaks": "LEAK"}, ran.text
-    assert ran.case("test_leaks").exhibit.holder.name == "test_a.KEPT", ran.text
+    holder = ran.case("test_leaks").exhibit.holder
+    assert holder is not None, ran.text
+    assert holder.name == "test_a.KEPT", ran.text
 
 
-def test_a_socket_class_that_a_conftest_replaces_does_not_cut_off_a_child(example):
+def test_a_socket_class_that_a_conftest_replaces_does_not_cut_off_a_child(example: Example) -> None:
     files = {
         "conftest.py": """
             import os, socket
@@ -229,7 +236,7 @@ def test_a_socket_class_that_a_conftest_replaces_does_not_cut_off_a_child(exampl
     assert ran.verdicts == {"test_leaks": "LEAK"}, ran.text
 
 
-def test_what_a_test_patches_before_its_leak_is_explained_changes_no_explanation(example):
+def test_what_a_test_patches_before_its_leak_is_explained_changes_no_explanation(example: Example) -> None:
     suite = """
         import re
         from unittest import mock
@@ -241,5 +248,7 @@ def test_what_a_test_patches_before_its_leak_is_explained_changes_no_explanation
 
     ran = example.run("--leaktrace", files={"test_a.py": suite}, expect=0)
 
-    assert ran.case("test_leaks").exhibit.holder.name == "test_a.KEPT", ran.text
+    holder = ran.case("test_leaks").exhibit.holder
+    assert holder is not None, ran.text
+    assert holder.name == "test_a.KEPT", ran.text
     assert not any("failed" in note for note in ran.case("test_leaks").exhibit.notes)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import pytest
 
@@ -41,16 +42,20 @@ SUITE = """
 class Plugin:
     """Repeats each test three times in the place of pytest's own loop."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.quiet = pytest_private.QuietRuns()
-        self.told, self.reports, self.lengths, self.sections, self.properties = [], [], [], [], []
-        self.ends = []
+        self.told: list[str] = []
+        self.reports: list[Any] = []
+        self.lengths: list[list[int]] = []
+        self.sections: list[Any] = []
+        self.properties: list[Any] = []
+        self.ends: list[list[int]] = []
 
-    def pytest_runtest_logreport(self, report):
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         self.told.append(report.nodeid)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtestloop(self, session):
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
         lists = pytest_private.FinalizerLists(self.quiet.wide)
         for item in session.items:
             for _ in range(3):
@@ -67,7 +72,7 @@ class Plugin:
 
 
 @pytest.fixture
-def door(pytester):
+def door(pytester: pytest.Pytester) -> Plugin:
     door = Plugin()
     pytester.makepyfile(SUITE)
     pytester.inline_run(
@@ -84,7 +89,7 @@ def door(pytester):
     return door
 
 
-def test_a_repeat_sets_up_calls_and_tears_down_and_tells_nobody(door):
+def test_a_repeat_sets_up_calls_and_tears_down_and_tells_nobody(door: Plugin) -> None:
     assert [(report.nodeid.partition("::")[2], report.when, report.outcome) for report in door.reports[:9]] == [
         ("test_a", when, "passed") for _ in range(3) for when in ("setup", "call", "teardown")
     ]
@@ -92,34 +97,36 @@ def test_a_repeat_sets_up_calls_and_tears_down_and_tells_nobody(door):
     assert [report.outcome for report in door.reports[-9:] if report.when == "call"] == ["failed"] * 3
 
 
-def test_wider_fixtures_live_on_and_narrow_ones_do_not(pytester, door):
+def test_wider_fixtures_live_on_and_narrow_ones_do_not(pytester: pytest.Pytester, door: Plugin) -> None:
     log = (pytester.path / "log.txt").read_text(encoding="utf-8").split()
 
     assert log == ["wide+", *["narrow+", "narrow-"] * 3, "wide-"]
 
 
-def test_the_finalizers_of_wider_fixtures_do_not_grow(door):
+def test_the_finalizers_of_wider_fixtures_do_not_grow(door: Plugin) -> None:
     first, second, third = door.lengths[:3]
 
     assert first
     assert first == second == third
 
 
-def test_the_ends_of_wider_fixtures_that_nodes_keep_do_not_grow(door):
+def test_the_ends_of_wider_fixtures_that_nodes_keep_do_not_grow(door: Plugin) -> None:
     first, second, third = door.ends[:3]
 
     assert sum(first) > 0
     assert first == second == third
 
 
-def test_captured_output_and_properties_of_a_run_are_let_go(door):
+def test_captured_output_and_properties_of_a_run_are_let_go(door: Plugin) -> None:
     assert door.sections == []
     assert door.properties == []
 
 
-def test_what_comes_and_goes_in_a_stash_or_in_what_is_set_up_leaves_the_same_table_after_each_run(request):
+def test_what_comes_and_goes_in_a_stash_or_in_what_is_set_up_leaves_the_same_table_after_each_run(
+    request: pytest.FixtureRequest,
+) -> None:
     footprint = pytest_private.Footprint(request.node, ())
-    tables = (request.node.stash._storage, request.session._setupstate.stack)
+    tables: tuple[dict[Any, Any], ...] = (request.node.stash._storage, request.session._setupstate.stack)
     sizes = set()
 
     for _ in range(20):

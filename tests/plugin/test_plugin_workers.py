@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import pytest
-from plugin_harness import Example
 
 from leaktrace.plugin.xdist import WorkerPlugin
+from plugin.plugin_harness import Example
 
 
 pytestmark = pytest.mark.versions
@@ -37,18 +39,18 @@ LIMIT = "--leaktrace-limit=1MB"
 
 
 @pytest.fixture
-def workers(tmp_path):
+def workers(tmp_path: Path) -> Example:
     return Example(tmp_path, ("-n2",))
 
 
-def test_files_kept_together_are_reported_as_any(workers):
+def test_files_kept_together_are_reported_as_any(workers: Example) -> None:
     ran = workers.run(LIMIT, "--dist=loadfile", files=FILES, expect=0)
 
     assert ran.suspects == {"test_leaks_a", "test_leaks_b"}
     assert {span.worker for span in ran.book.tests} == {"gw0", "gw1"}
 
 
-def test_a_test_that_each_worker_runs_is_one_suspect(workers):
+def test_a_test_that_each_worker_runs_is_one_suspect(workers: Example) -> None:
     ran = workers.run(LIMIT, "--dist=each", files=FILES, expect=0)
 
     assert ran.suspects == {"test_leaks_a", "test_leaks_b"}
@@ -56,7 +58,7 @@ def test_a_test_that_each_worker_runs_is_one_suspect(workers):
     assert ran.report.count("LEAKED") == 2
 
 
-def test_the_readings_of_a_worker_that_crashed_come_from_its_journal(workers):
+def test_the_readings_of_a_worker_that_crashed_come_from_its_journal(workers: Example) -> None:
     ran = workers.same(LIMIT, "--max-worker-restart=1", "-n1", files=CRASH, expect=1)
 
     assert ran.suspects == {"test_one"}
@@ -71,11 +73,11 @@ def test_the_readings_of_a_worker_that_crashed_come_from_its_journal(workers):
     }
 
 
-def test_workers_that_cannot_collect_or_have_nothing_to_run_end_as_before(workers):
+def test_workers_that_cannot_collect_or_have_nothing_to_run_end_as_before(workers: Example) -> None:
     workers.same(files={"test_c.py": "import not_there\n"})
 
 
-def test_a_run_whose_workers_may_not_come_back_is_reported(workers):
+def test_a_run_whose_workers_may_not_come_back_is_reported(workers: Example) -> None:
     ran = workers.run(LIMIT, "--max-worker-restart=0", "-n1", files=CRASH)
 
     assert ran.ret != 0
@@ -83,14 +85,14 @@ def test_a_run_whose_workers_may_not_come_back_is_reported(workers):
     assert "INTERNALERROR" not in ran.text
 
 
-def test_a_crash_without_workers_leaves_a_journal(example):
+def test_a_crash_without_workers_leaves_a_journal(example: Example) -> None:
     ran = example.run(LIMIT, files=CRASH, expect=-11)
 
     assert ran.ended() == ["test_one", "test_two"]
     assert (ran.journals["main"].complete, ran.journals["main"].running) == (False, "test_crash.py::test_crashes")
 
 
-def test_a_group_is_summed_up_over_the_workers(workers):
+def test_a_group_is_summed_up_over_the_workers(workers: Example) -> None:
     files = {
         "test_a.py": """
         import pytest
@@ -108,11 +110,11 @@ def test_a_group_is_summed_up_over_the_workers(workers):
     assert ran.book.groups[0].tests == 12
 
 
-def test_a_fork_of_a_worker_sends_nothing_of_ours_at_the_end_of_the_session():
+def test_a_fork_of_a_worker_sends_nothing_of_ours_at_the_end_of_the_session() -> None:
     start = SimpleNamespace(restored=contextlib.nullcontext, is_here=False)
-    config = SimpleNamespace(workeroutput={})
+    config, shared, session = mock.Mock(workeroutput={}), mock.Mock(start=start), mock.Mock()
 
-    ending = WorkerPlugin(config, SimpleNamespace(start=start)).pytest_sessionfinish(session=None)
+    ending = WorkerPlugin(config, shared).pytest_sessionfinish(session=session)
     assert list(ending) == [None]
 
     assert config.workeroutput == {}

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import pytest
-from resources_specimens import files_of
+
+from plugin.plugin_harness import Example, Ran
+from plugin.resources_specimens import files_of
 
 
 PROJECT = {
@@ -62,11 +64,11 @@ PROJECT = {
 
 
 @pytest.fixture
-def confirmed(spread):
+def confirmed(spread: Example) -> Ran:
     return spread.run("--leaktrace", files=PROJECT, expect=0)
 
 
-def test_each_leak_is_proved_named_and_told_with_its_remedy(confirmed):
+def test_each_leak_is_proved_named_and_told_with_its_remedy(confirmed: Ran) -> None:
     cases = {(case.nodeid.rpartition("::")[2], case.kind): case for case in confirmed.book.cases}
     leaks = {key for key, case in cases.items() if case.verdict.value == "LEAK"}
 
@@ -91,7 +93,7 @@ def test_each_leak_is_proved_named_and_told_with_its_remedy(confirmed):
     assert [line for line in confirmed.report.splitlines() if len(line) > 80 and " /" not in line] == []
 
 
-def test_what_a_modules_fixture_leaves_until_a_sessions_fixture_ends_is_proved_too(spread):
+def test_what_a_modules_fixture_leaves_until_a_sessions_fixture_ends_is_proved_too(spread: Example) -> None:
     body = """
 import pytest
 
@@ -119,7 +121,7 @@ def test_connects(connection):
 
 
 @pytest.mark.parametrize("kit", ["state", "state_path", "state_logging", "state_cwd"])
-def test_state_that_a_small_fixture_has_changed_is_told_as_that_fixtures(spread, kit):
+def test_state_that_a_small_fixture_has_changed_is_told_as_that_fixtures(spread: Example, kit: str) -> None:
     ran = spread.run("--leaktrace", "--leaktrace-kinds=state", files=files_of(kit), expect=0)
 
     owners = {suspect.name.rpartition("::")[2]: suspect.things[0].owner for suspect in ran.book.suspects}
@@ -129,7 +131,7 @@ def test_state_that_a_small_fixture_has_changed_is_told_as_that_fixtures(spread,
     assert f"by fixture `function_leak` (test_{kit}.py:" in " ".join(ran.report.split())
 
 
-def test_what_the_body_and_a_fixture_change_is_told_apart(example):
+def test_what_the_body_and_a_fixture_change_is_told_apart(example: Example) -> None:
     body = """
 import os, pytest
 
@@ -148,7 +150,7 @@ def test_changes_it_too(either):
     assert owners == {"SPECIMEN_BODY": ""}
 
 
-def test_files_that_each_run_leaves_are_proved(example):
+def test_files_that_each_run_leaves_are_proved(example: Example) -> None:
     files = {"test_a.py": "import tempfile\ndef test_leaves(): tempfile.mkdtemp()\n"}
     folder = example.path / "tmp"
     folder.mkdir()
@@ -161,7 +163,7 @@ def test_files_that_each_run_leaves_are_proved(example):
     assert case.things[0].where == "test_a.py:2"
 
 
-def test_a_file_of_another_process_is_no_leak_of_the_test_that_runs_beside_it(example):
+def test_a_file_of_another_process_is_no_leak_of_the_test_that_runs_beside_it(example: Example) -> None:
     body = """
 import os, subprocess, sys, tempfile, time
 WRITER = "import tempfile, time\\nfor _ in range(20): tempfile.mkdtemp(); time.sleep(0.05)"
@@ -201,7 +203,7 @@ SHARED = {
 }
 
 
-def test_shared_memory_is_called_that_and_its_pages_are_no_case_of_their_own(example):
+def test_shared_memory_is_called_that_and_its_pages_are_no_case_of_their_own(example: Example) -> None:
     ran = example.run("--leaktrace", "--leaktrace-limit=1MB", files=SHARED, expect=0)
 
     assert [(case.kind, case.verdict.value) for case in ran.book.cases] == [("fds", "LEAK")]

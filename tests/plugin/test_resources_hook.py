@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from plugin.plugin_harness import Example
+
 
 CONFTEST = """
     from leaktrace.probes.model import Counter, Thing
@@ -48,14 +50,14 @@ TESTS = """
 FILES = {"conftest.py": CONFTEST, "office.py": OFFICE, "test_a.py": TESTS}
 
 
-def test_a_probe_of_others_is_watched_and_its_things_are_named(spread):
+def test_a_probe_of_others_is_watched_and_its_things_are_named(spread: Example) -> None:
     ran = spread.run(files=FILES, expect=0)
 
     assert [(each.name, each.kind) for each in ran.book.suspects] == [("test_a.py::test_leaves_one", "desks")]
     assert "LEFT OPEN desk number " in ran.report
 
 
-def test_a_probe_of_others_is_judged_in_the_replay_child(example):
+def test_a_probe_of_others_is_judged_in_the_replay_child(example: Example) -> None:
     ran = example.run("--leaktrace", files=FILES, expect=0)
 
     [case] = ran.book.cases
@@ -63,7 +65,7 @@ def test_a_probe_of_others_is_judged_in_the_replay_child(example):
     assert case.things[0].noun == "desk"
 
 
-def test_a_probe_that_fails_stops_nothing(example):
+def test_a_probe_that_fails_stops_nothing(example: Example) -> None:
     broken = """
         from leaktrace.probes.model import Counter
 

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from plugin.plugin_harness import Example
+
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "postgres_probe"
 
 
 @pytest.fixture
-def project(example):
+def project(example: Example) -> Example:
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     if not (shutil.which("initdb") or debian):
         pytest.skip("no PostgreSQL is installed: neither `initdb` on PATH nor Debian's /usr/lib/postgresql/*/bin")
@@ -21,7 +23,7 @@ def project(example):
     return example
 
 
-def test_the_example_proves_a_connection_that_is_never_closed(project):
+def test_the_example_proves_a_connection_that_is_never_closed(project: Example) -> None:
     ran = project.run("--leaktrace", expect=0)
 
     verdicts = {(case.nodeid, case.kind): case.verdict.value for case in ran.book.cases}

@@ -1,30 +1,38 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TypeAlias
+
 import pytest
-from resources_specimens import LEAKING_FIXTURES, LEAKING_TESTS, files_of, kind_of
+
+from plugin.plugin_harness import Example, Ran
+from plugin.resources_specimens import LEAKING_FIXTURES, LEAKING_TESTS, files_of, kind_of
 
 
 TOGETHER = ("fds", "sockets", "threads", "threads_waited", "processes", "tasks", "files")
 ALONE = ("gpu", "state", "state_path", "state_logging", "state_cwd")
 
 
+Owners: TypeAlias = dict[tuple[str, str], dict[str, set[str]]]
+
+
 @pytest.fixture
-def seen(spread):
+def seen(spread: Example) -> Owners:
     """The suspects of all kinds that can share a run."""
     files = {name: text for each in TOGETHER for name, text in files_of(each).items()}
     kinds = ",".join(sorted({kind_of(each) for each in TOGETHER}))
     return owners(spread.run(f"--leaktrace-kinds={kinds}", files=files, env={"TMPDIR": str(folder(spread))}, expect=0))
 
 
-def folder(example):
+def folder(example: Example) -> Path:
     made = example.path / "tmp"
     made.mkdir(exist_ok=True)
     return made
 
 
-def owners(ran):
+def owners(ran: Ran) -> Owners:
     """Names of suspects by kind, file and subject."""
-    found = {}
+    found: Owners = {}
     for suspect in ran.book.suspects:
         file = (suspect.where or suspect.name).partition(".py")[0]
         by_subject = found.setdefault((suspect.kind, file.removeprefix("test_")), {})
@@ -32,7 +40,7 @@ def owners(ran):
     return found
 
 
-def test_each_owner_of_what_is_left_is_found_and_nobody_else(seen):
+def test_each_owner_of_what_is_left_is_found_and_nobody_else(seen: Owners) -> None:
     files = seen.pop(("files", "files"))  # two workers share a folder, and who made a file there is not known
     assert files["test"] >= LEAKING_TESTS
     assert files["fixture"] >= LEAKING_FIXTURES
@@ -43,7 +51,7 @@ def test_each_owner_of_what_is_left_is_found_and_nobody_else(seen):
 
 
 @pytest.mark.parametrize("kit", ALONE)
-def test_gpu_memory_and_state_have_the_same_owners(spread, kit):
+def test_gpu_memory_and_state_have_the_same_owners(spread: Example, kit: str) -> None:
     kind = kind_of(kit)
 
     found = owners(spread.run(f"--leaktrace-kinds={kind}", files=files_of(kit), expect=0))
@@ -51,7 +59,7 @@ def test_gpu_memory_and_state_have_the_same_owners(spread, kit):
     assert found == {(kind, kit): {"test": LEAKING_TESTS, "fixture": LEAKING_FIXTURES}}
 
 
-def test_files_in_one_process_are_told_exactly(example):
+def test_files_in_one_process_are_told_exactly(example: Example) -> None:
     found = owners(
         example.run("--leaktrace-kinds=files", files=files_of("files"), env={"TMPDIR": str(folder(example))}, expect=0)
     )
@@ -59,7 +67,7 @@ def test_files_in_one_process_are_told_exactly(example):
     assert found == {("files", "files"): {"test": LEAKING_TESTS, "fixture": LEAKING_FIXTURES}}
 
 
-def test_a_pattern_makes_things_nobodys_leak(example):
+def test_a_pattern_makes_things_nobodys_leak(example: Example) -> None:
     files = {
         "test_a.py": """
         import socket, pytest
@@ -100,14 +108,14 @@ def test_two_files_are_its_right():
 
 
 @pytest.mark.parametrize("mode", [(), ("--leaktrace",), ("--leaktrace-hunt",)])
-def test_what_is_allowed_of_a_kind_is_nobodys_leak(example, mode):
+def test_what_is_allowed_of_a_kind_is_nobodys_leak(example: Example, mode: tuple[str, ...]) -> None:
     ran = example.run(*mode, "--leaktrace-allow=fds:1", "--leaktrace-kinds=fds", files={"test_a.py": ALLOWED}, expect=0)
 
     assert owners(ran) == {("fds", "a"): {"test": {"test_two_files"}}}
     assert {case.nodeid for case in ran.book.cases} <= {"test_a.py::test_two_files"}
 
 
-def test_a_hunt_leaves_out_what_a_pattern_matches(example):
+def test_a_hunt_leaves_out_what_a_pattern_matches(example: Example) -> None:
     body = "KEPT = []\ndef test_one():\n    KEPT.append(open('/dev/null'))\n"
 
     ran = example.run("--leaktrace-hunt", "--leaktrace-ignore=^/dev/null", files={"test_a.py": body}, expect=0)
@@ -117,7 +125,7 @@ def test_a_hunt_leaves_out_what_a_pattern_matches(example):
 
 
 @pytest.mark.parametrize("mode", [(), ("--leaktrace",), ("--leaktrace-hunt",)])
-def test_memory_is_nobodys_leak_where_only_other_kinds_are_looked_for(example, mode):
+def test_memory_is_nobodys_leak_where_only_other_kinds_are_looked_for(example: Example, mode: tuple[str, ...]) -> None:
     body = "KEPT = []\ndef test_one():\n    KEPT.append(bytearray(30_000_000))\n"
 
     ran = example.run(*mode, "--leaktrace-kinds=fds", files={"test_a.py": body}, expect=0)
@@ -125,13 +133,13 @@ def test_memory_is_nobodys_leak_where_only_other_kinds_are_looked_for(example, m
     assert (ran.book.suspects, ran.book.cases, ran.book.notes) == ((), (), ())
 
 
-def test_a_failing_test_accuses_nobody(example):
+def test_a_failing_test_accuses_nobody(example: Example) -> None:
     ran = example.run(files={"test_a.py": "def test_fails():\n    kept = open('/dev/null')\n    assert not kept\n"})
 
     assert owners(ran) == {}
 
 
-def test_changed_state_is_told_where_it_is_asked_for(example):
+def test_changed_state_is_told_where_it_is_asked_for(example: Example) -> None:
     files = {"test_a.py": "import os\ndef test_changes(): os.environ['A_NEW_ONE'] = 'x'\n"}
 
     example.run("--leaktrace-fail-on=suspect", files=files, expect=0)
@@ -148,7 +156,7 @@ STATES = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_changed_state_is_its_tests_though_pytest_puts_it_back_at_the_end(spread, state):
+def test_changed_state_is_its_tests_though_pytest_puts_it_back_at_the_end(spread: Example, state: str) -> None:
     first, then = STATES[state]
     body = f"{first}\ndef test_changes():\n    {then}\ndef test_fine():\n    pass\n"
 
@@ -184,13 +192,13 @@ def test_moves_on(lent):
 """
 
 
-def test_state_that_looks_like_anothers_is_told_apart(example):
+def test_state_that_looks_like_anothers_is_told_apart(example: Example) -> None:
     ran = example.run("-p", "no:randomly", "--leaktrace-kinds=state", files={"test_a.py": LIKE}, expect=0)
 
     assert owners(ran) == {("state", "a"): {"test": {"test_leaves", "test_leaves_too"}}}
 
 
-def test_the_journal_of_a_killed_run_tells_the_things_that_were_left(example):
+def test_the_journal_of_a_killed_run_tells_the_things_that_were_left(example: Example) -> None:
     files = {
         "test_a.py": """
         import os, signal
@@ -207,7 +215,7 @@ def test_the_journal_of_a_killed_run_tells_the_things_that_were_left(example):
     assert [thing.name for thing in things if thing.kind == "fds"] == ["/dev/null"]
 
 
-def test_a_resource_warning_is_credited_to_the_test_that_made_the_object(spread):
+def test_a_resource_warning_is_credited_to_the_test_that_made_the_object(spread: Example) -> None:
     files = {
         "test_a.py": """
         import gc, socket
@@ -231,7 +239,7 @@ def test_a_resource_warning_is_credited_to_the_test_that_made_the_object(spread)
     assert "which closed it in test_a.py::test_innocent" in " ".join(ran.report.split())
 
 
-def test_a_setup_function_in_xunits_style_is_told_by_its_own_line(example):
+def test_a_setup_function_in_xunits_style_is_told_by_its_own_line(example: Example) -> None:
     files = {
         "test_a.py": """
         import unittest

@@ -8,6 +8,7 @@ import weakref
 import pytest
 
 from leaktrace.probes.objects import RefsProbe
+from probes.probe_readings import count_of
 
 
 class Thing: ...
@@ -16,31 +17,34 @@ class Thing: ...
 pytestmark = pytest.mark.skipif(hasattr(sys, "gettotalrefcount"), reason="a debug build counts every reference")
 
 
-def test_a_reference_to_an_old_object_that_a_test_sees_counts():
+def test_a_reference_to_an_old_object_that_a_test_sees_counts() -> None:
     names = {"SHARED": Thing(), "NAME": "a name", "NUMBER": 3}
-    probe, held = RefsProbe(), [None] * 5
+    held: list[object] = [None] * 5
+    probe = RefsProbe()
     probe.refresh([names])
-    before = min(probe.read() for _ in range(3))
+    before = min(count_of(probe) for _ in range(3))
 
     held[:] = [names["SHARED"]] * 5
 
-    assert min(probe.read() for _ in range(3)) - before == 5
+    assert min(count_of(probe) for _ in range(3)) - before == 5
 
 
-def test_references_to_none_that_come_and_go_hide_no_others():
-    probe, held = RefsProbe(), []
-    before = min(probe.read() for _ in range(3))
+def test_references_to_none_that_come_and_go_hide_no_others() -> None:
+    held: list[object] = []
+    probe = RefsProbe()
+    before = min(count_of(probe) for _ in range(3))
 
     held[:] = [None] * 5_000
 
-    assert min(probe.read() for _ in range(3)) == before
+    assert min(count_of(probe) for _ in range(3)) == before
 
 
-def test_what_a_global_was_before_is_not_kept_alive():
-    names = {"SHARED": Thing()}
+def test_what_a_global_was_before_is_not_kept_alive() -> None:
+    names: dict[str, Thing | None] = {"SHARED": Thing()}
     probe = RefsProbe()
     probe.refresh([names])
-    probe.read()
+    count_of(probe)
+    assert names["SHARED"] is not None
     gone = weakref.ref(names["SHARED"])
 
     names["SHARED"] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -82,7 +83,7 @@ SPECIMENS = {
 
 
 @pytest.mark.parametrize("specimen", SPECIMENS)
-def test_the_line_that_made_it_is_remembered(specimen, tmp_path):
+def test_the_line_that_made_it_is_remembered(specimen: str, tmp_path: Path) -> None:
     source = PRELUDE + textwrap.dedent(SPECIMENS[specimen])
     line = 1 + next(number for number, text in enumerate(source.splitlines()) if text.endswith("MADE"))
     script = tmp_path / "specimen.py"
@@ -110,7 +111,7 @@ thread.start(); thread.join()""",  # on one line: see Steps
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed by Linux's /proc")
 @pytest.mark.parametrize("specimen", STEPS)
-def test_the_line_that_ran_when_a_descriptor_appeared_is_remembered(specimen, tmp_path):
+def test_the_line_that_ran_when_a_descriptor_appeared_is_remembered(specimen: str, tmp_path: Path) -> None:
     body = STEPS[specimen]
     source = "import os, sys, socket, threading\nfrom leaktrace.probes.origins import Origins\nKEPT = []\ndef test():\n"
     source += textwrap.indent(body, "    ") + "\n    KEPT.append(locals())\n"
@@ -174,7 +175,7 @@ BY_A_LIBRARY = {
 
 
 @pytest.mark.parametrize("specimen", BY_A_LIBRARY)
-def test_what_a_library_made_was_made_by_the_users_line_that_called_it(specimen, tmp_path):
+def test_what_a_library_made_was_made_by_the_users_line_that_called_it(specimen: str, tmp_path: Path) -> None:
     installed = tmp_path / "site-packages"
     installed.mkdir()
     (installed / "library.py").write_text(LIBRARY)
@@ -189,7 +190,7 @@ def test_what_a_library_made_was_made_by_the_users_line_that_called_it(specimen,
     assert f"specimen.py:{line}" in done.stdout.split(), done.stderr
 
 
-def test_the_line_that_runs_elsewhere_has_not_made_what_a_servers_thread_accepted(tmp_path):
+def test_the_line_that_runs_elsewhere_has_not_made_what_a_servers_thread_accepted(tmp_path: Path) -> None:
     script = tmp_path / "specimen.py"
     script.write_text(
         PRELUDE
@@ -219,7 +220,7 @@ def test_the_line_that_runs_elsewhere_has_not_made_what_a_servers_thread_accepte
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed by Linux's /proc")
-def test_a_number_that_was_given_to_another_descriptor_unseen_has_no_place(tmp_path):
+def test_a_number_that_was_given_to_another_descriptor_unseen_has_no_place(tmp_path: Path) -> None:
     script = tmp_path / "specimen.py"
     script.write_text(
         "import os, sys\nfrom leaktrace.probes.origins import Origins\ndef test():\n"
@@ -235,7 +236,7 @@ def test_a_number_that_was_given_to_another_descriptor_unseen_has_no_place(tmp_p
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="descriptors are listed by Linux's /proc")
-def test_what_a_probe_runs_and_opens_to_look_around_is_not_watched(tmp_path):
+def test_what_a_probe_runs_and_opens_to_look_around_is_not_watched(tmp_path: Path) -> None:
     script = tmp_path / "specimen.py"
     script.write_text(
         "import sys\nfrom leaktrace.probes.model import FDS\nfrom leaktrace.child.leftovers import name_things\nlooked, ran = [], []\n"
@@ -259,7 +260,7 @@ def test_what_a_probe_runs_and_opens_to_look_around_is_not_watched(tmp_path):
     assert done.stdout == "{(None, None)} True\n"
 
 
-def test_nothing_is_remembered_after_the_stop(tmp_path):
+def test_nothing_is_remembered_after_the_stop(tmp_path: Path) -> None:
     script = tmp_path / "specimen.py"
     script.write_text(
         PRELUDE + "origins.stop()\nfile = open(sys.argv[0])\ntold(HandlesProbe(origins=origins), 'file')\n"
@@ -270,7 +271,7 @@ def test_nothing_is_remembered_after_the_stop(tmp_path):
     assert done.stdout == ""
 
 
-def test_the_memory_of_paths_is_bounded(tmp_path):
+def test_the_memory_of_paths_is_bounded(tmp_path: Path) -> None:
     script = tmp_path / "specimen.py"
     script.write_text(
         PRELUDE

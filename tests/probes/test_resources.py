@@ -8,7 +8,7 @@ import pytest
 
 from leaktrace.options import KINDS
 from leaktrace.probes import words
-from leaktrace.probes.model import NamingProbe, Unread
+from leaktrace.probes.model import NamingProbe, Probe, Unread
 from leaktrace.probes.resources import probes_of_kinds
 from leaktrace.suspects.things import COUNTERS
 from leaktrace.verdict.words import NOUNS
@@ -17,24 +17,24 @@ from leaktrace.verdict.words import NOUNS
 RESOURCES = KINDS[2:]
 
 
-def default_probes():
+def default_probes() -> tuple[Probe, ...]:
     return probes_of_kinds(RESOURCES)
 
 
-def test_each_probe_reads_a_number_or_says_why_not():
+def test_each_probe_reads_a_number_or_says_why_not() -> None:
     for probe in default_probes():
         value = probe.read()
         assert isinstance(value, (int, Unread))
         assert value is not True
 
 
-def test_no_two_probes_share_a_counter():
+def test_no_two_probes_share_a_counter() -> None:
     names = [probe.counter.name for probe in default_probes()]
 
     assert len(names) == len(set(names))
 
 
-def test_reading_and_listing_twice_changes_nothing():
+def test_reading_and_listing_twice_changes_nothing() -> None:
     gc.collect()
     # The inexact ones read what other processes change, too.
     probes = [probe for probe in default_probes() if isinstance(probe, NamingProbe) and probe.counter.exact]
@@ -45,7 +45,7 @@ def test_reading_and_listing_twice_changes_nothing():
     assert [probe.read() for probe in probes] == counts
 
 
-def test_the_probes_import_nothing_that_a_suite_has_not_loaded():
+def test_the_probes_import_nothing_that_a_suite_has_not_loaded() -> None:
     script = (
         "import psutil, sys, pytest; before = set(sys.modules); "
         f"from leaktrace.probes.resources import probes_of_kinds; [p.read() for p in probes_of_kinds({RESOURCES})]; "
@@ -56,7 +56,7 @@ def test_the_probes_import_nothing_that_a_suite_has_not_loaded():
     assert done.stdout.strip() == "[]"
 
 
-def test_a_forked_child_reads_its_own_descriptors_threads_and_children():
+def test_a_forked_child_reads_its_own_descriptors_threads_and_children() -> None:
     script = """
 import os
 from leaktrace.options import KINDS
@@ -80,21 +80,21 @@ print(before == probes["fds"].read(), flush=True)
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
-def test_each_kind_that_may_be_asked_for_is_read_by_a_probe(kind):
+def test_each_kind_that_may_be_asked_for_is_read_by_a_probe(kind: str) -> None:
     assert probes_of_kinds([kind])
 
 
 @pytest.mark.parametrize("kind", RESOURCES)
-def test_each_kind_has_words_for_what_is_left(kind):
+def test_each_kind_has_words_for_what_is_left(kind: str) -> None:
     assert kind in words._BY_KIND
 
 
-def test_each_counter_has_a_noun_in_the_reasons_of_verdicts():
+def test_each_counter_has_a_noun_in_the_reasons_of_verdicts() -> None:
     counted = [probe.counter for probe in default_probes() if probe.counter.unit == "count"]
     assert [counter.name for counter in counted if counter.name not in NOUNS] == []
 
 
-def test_each_kind_leads_to_its_counter():
+def test_each_kind_leads_to_its_counter() -> None:
     for probe in default_probes():
         kind = probe.counter.kind
         assert COUNTERS.get(kind, kind) in {each.counter.name for each in probes_of_kinds([kind])}

@@ -1,16 +1,18 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from leaktrace.probes.model import Thing
 from leaktrace.probes.words import remedy, sentence
 
 
-def thing(kind, noun, name="x", **more):
+def thing(kind: str, noun: str, name: str = "x", **more: Any) -> Thing:
     return Thing(kind=kind, noun=noun, name=name, **more)
 
 
-def test_a_fixtures_socket_is_told_in_one_sentence():
+def test_a_fixtures_socket_is_told_in_one_sentence() -> None:
     socket = thing("sockets", "socket", "127.0.0.1:41234 → 127.0.0.1:5432 (ESTABLISHED)")
 
     assert sentence(socket, owner="fixture `db` (tests/conftest.py:31)", fixture=True) == (
@@ -19,7 +21,7 @@ def test_a_fixtures_socket_is_told_in_one_sentence():
     )
 
 
-def test_the_line_that_made_it_is_told_where_it_is_known():
+def test_the_line_that_made_it_is_told_where_it_is_known() -> None:
     text = sentence(thing("threads", "thread", "poller", where="shop/poll.py:12"), owner="the test")
 
     assert (
@@ -28,7 +30,7 @@ def test_the_line_that_made_it_is_told_where_it_is_known():
     )
 
 
-def test_how_to_obey_comes_after_where():
+def test_how_to_obey_comes_after_where() -> None:
     assert remedy(thing("state", "umask"), fixture=True) == "set it back after the `yield`, best with `monkeypatch`"
 
 
@@ -44,5 +46,5 @@ def test_how_to_obey_comes_after_where():
         (thing("connections", "PostgreSQL connection"), "close it"),
     ],
 )
-def test_each_noun_has_its_order(subject, order):
+def test_each_noun_has_its_order(subject: Thing, order: str) -> None:
     assert remedy(subject) == order

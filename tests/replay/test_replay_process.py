@@ -6,14 +6,16 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Container
 from pathlib import Path
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
-from replay_bench import Bench, is_gone
 
 from leaktrace.errors import ReplayError
 from leaktrace.replay.process import OwnProcess, checked_pid, end_orphans, parent_of
+from replay.replay_bench import Bench, is_gone
 
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="parents are told by /proc")
@@ -24,16 +26,18 @@ NAMES = ["mock", "zero", "one", "minus-one", "true", "text", "float", "none", "p
 class Calls:
     """Stands in for the calls that end processes: those of our own children go through, all are written down."""
 
-    def __init__(self, monkeypatch):
-        self.made, self.own, self.pidfds = [], set(), {}
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.made: list[tuple[str, int | None]] = []
+        self.own: Container[int | None] = set()
+        self.pidfds: dict[int, int] = {}
         kill, killpg, send, opened = os.kill, os.killpg, signal.pidfd_send_signal, os.pidfd_open
 
-        def recorded_open(pid, flags=0):
+        def recorded_open(pid: int, flags: int = 0) -> int:
             self.pidfds[opened_now := opened(pid, flags)] = pid
             return opened_now
 
-        def through(call, name):
-            def recorded(target, number, *rest):
+        def through(call: Callable[..., object], name: str) -> Callable[..., None]:
+            def recorded(target: int, number: int, *rest: Any) -> None:
                 pid = self.pidfds.get(target) if name == "pidfd" else target
                 self.made.append((name, pid))
                 if pid in self.own:
@@ -48,11 +52,11 @@ class Calls:
 
 
 @pytest.fixture
-def calls(monkeypatch):
+def calls(monkeypatch: pytest.MonkeyPatch) -> Calls:
     return Calls(monkeypatch)
 
 
-def started(tmp_path, code, **changes):
+def started(tmp_path: Path, code: str, **changes: Any) -> OwnProcess:
     log = os.open(tmp_path / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         given = {"cwd": str(tmp_path), "environ": dict(os.environ), "log": log, **changes}
@@ -61,7 +65,7 @@ def started(tmp_path, code, **changes):
         os.close(log)
 
 
-def printed_pid(tmp_path):
+def printed_pid(tmp_path: Path) -> int:
     """The number that a started process has printed."""
     for _ in range(2000):
         found = (tmp_path / "log").read_text(encoding="utf-8")
@@ -72,12 +76,12 @@ def printed_pid(tmp_path):
 
 
 @pytest.mark.parametrize("pid", FOREIGN, ids=NAMES)
-def test_no_number_of_anybody_elses_is_taken_for_a_childs(pid):
+def test_no_number_of_anybody_elses_is_taken_for_a_childs(pid: object) -> None:
     with pytest.raises(ReplayError, match=r"no process of ours was started|not of this process"):
         checked_pid(pid)
 
 
-def test_the_number_of_a_child_is_taken():
+def test_the_number_of_a_child_is_taken() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
         assert checked_pid(child.pid) == child.pid
@@ -87,7 +91,9 @@ def test_the_number_of_a_child_is_taken():
 
 
 @pytest.mark.parametrize("pid", FOREIGN, ids=NAMES)
-def test_where_popen_is_patched_nothing_is_ended_at_all(tmp_path, monkeypatch, calls, pid):
+def test_where_popen_is_patched_nothing_is_ended_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, calls: Calls, pid: object
+) -> None:
     monkeypatch.setattr(subprocess, "Popen", Mock(return_value=Mock(pid=pid)))
 
     with pytest.raises(ReplayError):
@@ -96,7 +102,7 @@ def test_where_popen_is_patched_nothing_is_ended_at_all(tmp_path, monkeypatch, c
     assert calls.made == []
 
 
-def test_a_process_ends_with_its_group_and_no_other_number_is_signalled(tmp_path, calls):
+def test_a_process_ends_with_its_group_and_no_other_number_is_signalled(tmp_path: Path, calls: Calls) -> None:
     process = started(
         tmp_path, "import subprocess, time; print(subprocess.Popen(['sleep', '600']).pid, flush=True); time.sleep(600)"
     )
@@ -110,7 +116,7 @@ def test_a_process_ends_with_its_group_and_no_other_number_is_signalled(tmp_path
     assert set(calls.made) == {("pidfd", process.pid), ("killpg", process.pid)}
 
 
-def test_what_a_process_has_left_in_its_group_ends_though_it_has_ended_itself(tmp_path, calls):
+def test_what_a_process_has_left_in_its_group_ends_though_it_has_ended_itself(tmp_path: Path, calls: Calls) -> None:
     process = started(tmp_path, "import subprocess; print(subprocess.Popen(['sleep', '600']).pid)")
     calls.own = {process.pid}
     assert process.wait(60.0)
@@ -122,7 +128,7 @@ def test_what_a_process_has_left_in_its_group_ends_though_it_has_ended_itself(tm
     assert set(calls.made) == {("killpg", process.pid)}
 
 
-def test_one_that_was_reaped_by_somebody_else_is_signalled_no_more(tmp_path, calls):
+def test_one_that_was_reaped_by_somebody_else_is_signalled_no_more(tmp_path: Path, calls: Calls) -> None:
     process = started(tmp_path, "pass")
     assert process.wait(60.0)
     os.waitpid(process.pid, 0)
@@ -132,7 +138,7 @@ def test_one_that_was_reaped_by_somebody_else_is_signalled_no_more(tmp_path, cal
     assert calls.made == []
 
 
-def test_a_second_end_does_nothing(tmp_path, calls):
+def test_a_second_end_does_nothing(tmp_path: Path, calls: Calls) -> None:
     process = started(tmp_path, "raise SystemExit(3)")
     calls.own = {process.pid}
     assert process.wait(60.0)
@@ -143,7 +149,7 @@ def test_a_second_end_does_nothing(tmp_path, calls):
     assert calls.made == []
 
 
-def test_a_fork_never_ends_what_its_parent_has_started(tmp_path):
+def test_a_fork_never_ends_what_its_parent_has_started(tmp_path: Path) -> None:
     process = started(tmp_path, "import time; time.sleep(600)")
     try:
         pid = os.fork()
@@ -158,7 +164,7 @@ def test_a_fork_never_ends_what_its_parent_has_started(tmp_path):
         process.end()
 
 
-def test_a_child_gets_the_environment_and_the_descriptors_that_it_is_given_and_no_others(tmp_path):
+def test_a_child_gets_the_environment_and_the_descriptors_that_it_is_given_and_no_others(tmp_path: Path) -> None:
     mine, theirs = os.pipe()
     other, closed = os.pipe()
     try:
@@ -184,7 +190,7 @@ def test_a_child_gets_the_environment_and_the_descriptors_that_it_is_given_and_n
     assert (tmp_path / "log").read_text(encoding="utf-8").split() == ["this", "False", "True", "True", "False"]
 
 
-def test_orphans_are_ended_and_what_is_spared_is_not(tmp_path):
+def test_orphans_are_ended_and_what_is_spared_is_not(tmp_path: Path) -> None:
     code = """
 import os, subprocess, sys
 from leaktrace.replay.process import end_orphans
@@ -198,13 +204,13 @@ spared.kill()
     assert told.stdout.split() == ["None", "True"]
 
 
-def test_no_orphan_is_no_reason_to_wait(calls):
+def test_no_orphan_is_no_reason_to_wait(calls: Calls) -> None:
     end_orphans([each for each in _children() if each], grace_s=600.0)
 
     assert calls.made == []
 
 
-def _children():
+def _children() -> list[int]:
     from leaktrace.replay.process import children_of_this
 
     return children_of_this()
@@ -230,7 +236,9 @@ HANGS = """
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV])
-def test_base_and_worker_and_what_that_has_started_end_when_the_parent_dies(tmp_path, number):
+def test_base_and_worker_and_what_that_has_started_end_when_the_parent_dies(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     script = PARENT.format(here=str(Path(__file__).parent), folder=str(tmp_path), suite=HANGS)
     parent = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
     try:
@@ -238,7 +246,9 @@ def test_base_and_worker_and_what_that_has_started_end_when_the_parent_dies(tmp_
             assert parent.poll() is None
             signal.sigtimedwait([], 0.05)
         pids = [int(pid) for pid in (tmp_path / "pid").read_text(encoding="utf-8").split()]
-        assert parent_of(parent_of(pids[2])) == parent.pid
+        base = parent_of(pids[2])
+        assert base is not None
+        assert parent_of(base) == parent.pid
     finally:
         parent.send_signal(number)
         parent.wait(60)
@@ -246,7 +256,7 @@ def test_base_and_worker_and_what_that_has_started_end_when_the_parent_dies(tmp_
     assert [pid for pid in pids if not is_gone(pid)] == []
 
 
-def test_children_are_held_though_a_suite_has_left_the_signal_of_their_end_ignored(tmp_path):
+def test_children_are_held_though_a_suite_has_left_the_signal_of_their_end_ignored(tmp_path: Path) -> None:
     bench = Bench(tmp_path, HANGS)
     before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
@@ -259,15 +269,15 @@ def test_children_are_held_though_a_suite_has_left_the_signal_of_their_end_ignor
     assert all(is_gone(int(pid)) for pid in bench.pid_file.read_text(encoding="utf-8").split())
 
 
-def test_a_suite_that_hangs_is_ended_without_a_signal_to_anybody_else(tmp_path, calls):
-    class Known(set):
-        def __contains__(self, pid):
-            return parent_of(pid) == os.getpid()
+def test_a_suite_that_hangs_is_ended_without_a_signal_to_anybody_else(tmp_path: Path, calls: Calls) -> None:
+    class Known(Container[int | None]):
+        def __contains__(self, pid: object) -> bool:
+            return isinstance(pid, int) and parent_of(pid) == os.getpid()
 
     calls.own = Known()
     bench = Bench(tmp_path, HANGS)
 
     response = bench.replay("test_hangs", timeout_s=1.0)["test_hangs"]
 
-    assert "it took longer than --leaktrace-timeout" in response.failure
+    assert "it took longer than --leaktrace-timeout" in str(response.failure)
     assert all(is_gone(int(pid)) for pid in bench.pid_file.read_text(encoding="utf-8").split())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import tracemalloc
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -78,7 +80,7 @@ EVENTS = [
 ]
 
 
-def read(path):
+def read(path: Path) -> ResponseReader:
     """All that a file of responses holds, and what of it was broken."""
     responses = ResponseReader(path)
     responses.take()
@@ -86,22 +88,22 @@ def read(path):
 
 
 @pytest.fixture
-def path(tmp_path):
+def path(tmp_path: Path) -> Path:
     return tmp_path / "request"
 
 
-def put(path, *lines, end=b"\n"):
+def put(path: Path, *lines: object, end: bytes = b"\n") -> None:
     path.write_bytes(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines) + end)
 
 
-def test_an_order_is_read_as_it_was_written(path):
+def test_an_order_is_read_as_it_was_written(path: Path) -> None:
     ORDER.write(path)
 
     assert read_request(path) == ORDER
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_share_is_read_as_it_was_written():
+def test_a_share_is_read_as_it_was_written() -> None:
     assert decode(Share, json.loads(json.dumps(encode(SHARE)))) == SHARE
 
 
@@ -109,7 +111,7 @@ def test_a_share_is_read_as_it_was_written():
     "content",
     [b"", b"{", b"[]", b"5", b"{}", b"\xff", b"[" * 100_000, b'{"version": NaN}', b"9" * 5_000],
 )
-def test_what_is_no_order_is_refused_with_its_name(path, content):
+def test_what_is_no_order_is_refused_with_its_name(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
     with pytest.raises(ReplayError, match="request"):
@@ -120,7 +122,7 @@ def test_what_is_no_order_is_refused_with_its_name(path, content):
     "change",
     [{"files": 5}, {"files": [1]}, {"channel": "5"}, {"args": None}],
 )
-def test_a_request_that_does_not_fit_is_refused(path, change):
+def test_a_request_that_does_not_fit_is_refused(path: Path, change: dict[str, Any]) -> None:
     ORDER.write(path)
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
 
@@ -128,7 +130,7 @@ def test_a_request_that_does_not_fit_is_refused(path, change):
         read_request(path)
 
 
-def test_an_order_of_another_version_is_refused(path):
+def test_an_order_of_another_version_is_refused(path: Path) -> None:
     ORDER.write(path)
     path.write_text(
         path.read_text(encoding="utf-8").replace(f'"version": {VERSION}', '"version": 99'), encoding="utf-8"
@@ -138,7 +140,7 @@ def test_an_order_of_another_version_is_refused(path):
         read_request(path)
 
 
-def test_answers_are_gathered_by_task(path):
+def test_answers_are_gathered_by_task(path: Path) -> None:
     put(path, *EVENTS)
 
     responses = read(path).by_task
@@ -160,7 +162,7 @@ def test_answers_are_gathered_by_task(path):
     assert responses[4] == Response(ident=4, failure="run 1: call failed: assert 0")
 
 
-def test_an_answer_torn_at_any_byte_tells_all_that_was_whole(path):
+def test_an_answer_torn_at_any_byte_tells_all_that_was_whole(path: Path) -> None:
     put(path, *EVENTS)
     whole = path.read_bytes()
     readings = [i for i, event in enumerate(EVENTS) if event["event"] == "reading"]
@@ -172,14 +174,14 @@ def test_an_answer_torn_at_any_byte_tells_all_that_was_whole(path):
         assert len(response.readings if response else []) == sum(ends[i] < size for i in readings), size
 
 
-def test_no_answer_yet_is_no_fault(path):
+def test_no_answer_yet_is_no_fault(path: Path) -> None:
     responses = ResponseReader(path)
 
     assert not responses.take()
     assert responses.by_task == {}
 
 
-def test_what_comes_later_is_read_from_where_it_began_a_torn_line_with_its_rest(path):
+def test_what_comes_later_is_read_from_where_it_began_a_torn_line_with_its_rest(path: Path) -> None:
     responses = ResponseReader(path)
     put(path, *EVENTS[:2], b'{"event": "rea', end=b"")
     assert responses.take()
@@ -218,7 +220,7 @@ def test_what_comes_later_is_read_from_where_it_began_a_torn_line_with_its_rest(
         b'{"event": "reading", "task": 3, "values": [' + b"9" * 5_000 + b', 2], "runs": 1}',
     ],
 )
-def test_a_broken_line_costs_itself_alone(path, line):
+def test_a_broken_line_costs_itself_alone(path: Path, line: bytes | dict[str, Any]) -> None:
     put(path, EVENTS[0], EVENTS[1], line, EVENTS[4], *EVENTS[6:])
 
     responses = read_responses(path)
@@ -227,13 +229,13 @@ def test_a_broken_line_costs_itself_alone(path, line):
     assert responses[4].failure == "run 1: call failed: assert 0"
 
 
-def test_readings_behind_a_broken_one_do_not_join_those_before_it(path):
+def test_readings_behind_a_broken_one_do_not_join_those_before_it(path: Path) -> None:
     put(path, EVENTS[0], EVENTS[1], b'{"event": "reading", "task": 3, "val', EVENTS[2])
 
     assert read_responses(path)[3].readings == [[100, None]]
 
 
-def test_a_broken_line_of_one_task_takes_nothing_from_another(path):
+def test_a_broken_line_of_one_task_takes_nothing_from_another(path: Path) -> None:
     other = [{**event, "task": 5} for event in EVENTS[:3]]
     put(path, *other, b'{"event": "reading", "task": 3, "values": [1', *EVENTS[:3], {"event": "end", "task": 5})
 
@@ -242,19 +244,19 @@ def test_a_broken_line_of_one_task_takes_nothing_from_another(path):
     assert (len(responses[5].readings), len(responses[3].readings)) == (2, 2)
 
 
-def test_a_broken_line_that_was_no_reading_leaves_the_readings_whole(path):
+def test_a_broken_line_that_was_no_reading_leaves_the_readings_whole(path: Path) -> None:
     put(path, EVENTS[0], EVENTS[1], {"event": "preceded", "task": 3, "tests": "many"}, EVENTS[2])
 
     assert len(read_responses(path)[3].readings) == 2
 
 
-def test_a_line_that_is_not_whole_yet_is_no_gap(path):
+def test_a_line_that_is_not_whole_yet_is_no_gap(path: Path) -> None:
     put(path, EVENTS[0], EVENTS[1], b'{"event": "read', end=b"")
 
     assert not read_responses(path)[3].gap
 
 
-def test_no_more_of_an_answer_is_read_than_its_bound(path, monkeypatch):
+def test_no_more_of_an_answer_is_read_than_its_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "MAX_RESPONSE_BYTES", 10_000)
     put(path, *EVENTS[:2], *[EVENTS[2]] * 1000)
 
@@ -264,7 +266,7 @@ def test_no_more_of_an_answer_is_read_than_its_bound(path, monkeypatch):
     assert not responses.take()
 
 
-def test_a_target_is_known_by_its_file_and_its_tail():
+def test_a_target_is_known_by_its_file_and_its_tail() -> None:
     assert tail_of("a/test_a.py::TestA::test_b[x::y]") == "TestA::test_b[x::y]"
     assert tail_of("readme.md") == ""
     assert targets_of(["a.py::b", "gone.py::c"], {"a.py::b": "/project/a.py"}) == (
@@ -272,10 +274,14 @@ def test_a_target_is_known_by_its_file_and_its_tail():
     )
 
 
-def test_a_task_that_died_while_it_was_explained_keeps_its_verdict(tmp_path):
+def test_a_task_that_died_while_it_was_explained_keeps_its_verdict(tmp_path: Path) -> None:
     response = tmp_path / "response"
     begin = {"event": "begin", "counters": ["heap_bytes"], "warmups": 1, "batch_runs": 1, "unread": {}, "defined": {}}
-    events = [begin, *({"event": "reading", "values": [n], "runs": n} for n in range(6)), {"event": "judged"}]
+    events: list[dict[str, Any]] = [
+        begin,
+        *({"event": "reading", "values": [n], "runs": n} for n in range(6)),
+        {"event": "judged"},
+    ]
     response.write_text("".join(json.dumps({**event, "task": 0}) + "\n" for event in events), encoding="utf-8")
 
     [told] = read(response).by_task.values()
@@ -283,7 +289,7 @@ def test_a_task_that_died_while_it_was_explained_keeps_its_verdict(tmp_path):
     assert (told.judged, told.ended, told.failure, len(told.readings)) == (True, False, None, 6)
 
 
-def test_what_a_screening_found_is_told_in_one_line_that_ends_the_task(path):
+def test_what_a_screening_found_is_told_in_one_line_that_ends_the_task(path: Path) -> None:
     put(
         path,
         {"event": "screened", "task": 1, "as": "clean", "runs": 0},
@@ -298,7 +304,7 @@ def test_what_a_screening_found_is_told_in_one_line_that_ends_the_task(path):
     assert (grown.ended, grown.retired) == (True, True)
 
 
-def test_a_target_has_its_place_among_the_variants_of_its_function():
+def test_a_target_has_its_place_among_the_variants_of_its_function() -> None:
     names = ("t.py::test_a[1]", "t.py::test_b", "t.py::test_a[12:30:05]", "u.py::test_a[1]")
     paths = {name: name.partition("::")[0] for name in names}
     tasks = [Task(ident=number, targets=targets_of((name,), paths)) for number, name in enumerate(names)]
@@ -306,7 +312,7 @@ def test_a_target_has_its_place_among_the_variants_of_its_function():
     assert [task.targets[0].place for task in placed(tasks, paths)] == [0, 0, 1, 0]
 
 
-def test_reading_a_short_answer_takes_little_memory(path):
+def test_reading_a_short_answer_takes_little_memory(path: Path) -> None:
     path.write_bytes(b'{"event": "end", "task": 0}\n')
     responses = ResponseReader(path)
     tracemalloc.start()
@@ -318,7 +324,7 @@ def test_reading_a_short_answer_takes_little_memory(path):
         tracemalloc.stop()
 
 
-def test_an_answer_longer_than_what_is_read_at_once_is_read_whole(path, monkeypatch):
+def test_an_answer_longer_than_what_is_read_at_once_is_read_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [json.dumps({"event": "end", "task": number}).encode() for number in range(50)]
     path.write_bytes(b"\n".join([*lines, b""]))
     monkeypatch.setattr(protocol, "READ_BYTES", 7)

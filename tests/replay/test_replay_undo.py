@@ -8,7 +8,9 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 import pytest
 
@@ -25,7 +27,7 @@ OPENING = """
 
 
 @pytest.fixture
-def place(tmp_path, monkeypatch):
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with something of each kind in it, which is the working directory."""
     work = tmp_path / "work"
     (work / "sub" / "deep").mkdir(parents=True)
@@ -41,25 +43,28 @@ def place(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def own(tmp_path):
+def own(tmp_path: Path) -> Path:
     """The child's own folder."""
     folder = tmp_path / "own"
     folder.mkdir()
     return folder
 
 
+Child: TypeAlias = Callable[..., None]
+
+
 @pytest.fixture
-def child(own, place):
+def child(own: Path, place: Path) -> Child:
     """Run code in a process that saves what it changes."""
 
-    def run(code, *keep):
+    def run(code: str, *keep: object) -> None:
         text = textwrap.dedent(OPENING) + textwrap.dedent(code)
         subprocess.run([sys.executable, "-c", text, str(own), *map(str, keep)], cwd=place, check=True)
 
     return run
 
 
-def picture(folder):
+def picture(folder: Path) -> dict[str, tuple[int, str | bytes | None, int | None]]:
     """All that can be compared of a tree."""
     found = {}
     for path in sorted(folder.rglob("*")):
@@ -104,7 +109,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
-def test_what_was_changed_is_put_back(place, own, child, change):
+def test_what_was_changed_is_put_back(place: Path, own: Path, child: Child, change: str) -> None:
     before = picture(place)
 
     child(change)
@@ -114,7 +119,7 @@ def test_what_was_changed_is_put_back(place, own, child, change):
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_all_changes_in_any_order_are_put_back(place, own, child, seed):
+def test_all_changes_in_any_order_are_put_back(place: Path, own: Path, child: Child, seed: int) -> None:
     before = picture(place)
     changes = random.Random(seed).sample(sorted(CHANGES.values()), len(CHANGES))
 
@@ -124,7 +129,7 @@ def test_all_changes_in_any_order_are_put_back(place, own, child, seed):
     assert picture(place) == before
 
 
-def test_the_first_of_many_changes_counts_whichever_process_made_it(place, own, child):
+def test_the_first_of_many_changes_counts_whichever_process_made_it(place: Path, own: Path, child: Child) -> None:
     child("os.fork() or os._exit(pathlib.Path('file').write_text('1') and 0); os.wait()")
     child("pathlib.Path('file').write_text('2')")
 
@@ -133,7 +138,7 @@ def test_the_first_of_many_changes_counts_whichever_process_made_it(place, own, 
     assert (place / "file").read_text() == "old"
 
 
-def test_processes_that_write_the_same_files_at_once_are_all_undone(place, own, child):
+def test_processes_that_write_the_same_files_at_once_are_all_undone(place: Path, own: Path, child: Child) -> None:
     before = picture(place)
 
     child(
@@ -154,7 +159,7 @@ def test_processes_that_write_the_same_files_at_once_are_all_undone(place, own, 
     assert picture(place) == before
 
 
-def test_a_file_written_in_place_stays_the_same_file(place, own, child):
+def test_a_file_written_in_place_stays_the_same_file(place: Path, own: Path, child: Child) -> None:
     inode = (place / "file").stat().st_ino
 
     child("pathlib.Path('file').write_text('new')")
@@ -164,7 +169,7 @@ def test_a_file_written_in_place_stays_the_same_file(place, own, child):
     assert (place / "hard").read_text() == "old"
 
 
-def test_what_is_ours_is_left_as_it_is(place, own, child):
+def test_what_is_ours_is_left_as_it_is(place: Path, own: Path, child: Child) -> None:
     (own / "answer").write_text("")
 
     child("for name in (f'{sys.argv[1]}/answer', 'journal'): pathlib.Path(name).write_text('ours')", place / "journal")
@@ -173,7 +178,7 @@ def test_what_is_ours_is_left_as_it_is(place, own, child):
     assert [(own / "answer").read_text(), (place / "journal").read_text()] == ["ours", "ours"]
 
 
-def test_what_others_put_into_a_child_s_folder_is_left_and_told(place, own, child):
+def test_what_others_put_into_a_child_s_folder_is_left_and_told(place: Path, own: Path, child: Child) -> None:
     child("os.mkdir('made')")
     (place / "made" / "theirs").write_text("another's")
 
@@ -183,7 +188,9 @@ def test_what_others_put_into_a_child_s_folder_is_left_and_told(place, own, chil
     assert untold == [f"{place}/made: Directory not empty"]
 
 
-def test_what_another_process_changed_after_the_last_child_is_left_and_told(place, own, child):
+def test_what_another_process_changed_after_the_last_child_is_left_and_told(
+    place: Path, own: Path, child: Child
+) -> None:
     child("open('file', 'a').close()")
     ended_ns = time.time_ns()
     time.sleep(0.05)  # a file system's clock is coarser than ours
@@ -195,7 +202,7 @@ def test_what_another_process_changed_after_the_last_child_is_left_and_told(plac
     assert untold == [f"{place}/file: another process has changed it since"]
 
 
-def test_putting_back_twice_does_no_more_than_once(place, own, child):
+def test_putting_back_twice_does_no_more_than_once(place: Path, own: Path, child: Child) -> None:
     child("pathlib.Path('file').write_text('new')")
     restore(str(own))
     (place / "file").write_text("newer")
@@ -204,7 +211,7 @@ def test_putting_back_twice_does_no_more_than_once(place, own, child):
     assert (place / "file").read_text() == "newer"
 
 
-def test_shared_memory_is_removed_with_the_child_that_was_killed(own, child):
+def test_shared_memory_is_removed_with_the_child_that_was_killed(own: Path, child: Child) -> None:
     name = f"leaktrace-test-{os.getpid()}"
 
     child(
@@ -222,13 +229,13 @@ def test_shared_memory_is_removed_with_the_child_that_was_killed(own, child):
     assert not Path(f"/dev/shm/{name}").exists()
 
 
-def test_a_file_that_is_only_read_has_no_record(own, child):
+def test_a_file_that_is_only_read_has_no_record(own: Path, child: Child) -> None:
     child("open('file').read(); os.stat('sub'); os.listdir('.')")
 
     assert not [path for path in (own / UNDO).rglob("*") if path.name.startswith("f")]
 
 
-def test_a_call_that_fails_fails_as_it_would(child, place):
+def test_a_call_that_fails_fails_as_it_would(child: Child, place: Path) -> None:
     before = picture(place)
 
     child(
@@ -246,7 +253,7 @@ def test_a_call_that_fails_fails_as_it_would(child, place):
     assert picture(place) == before
 
 
-def test_functions_that_a_test_replaces_are_not_ours(place, own, child):
+def test_functions_that_a_test_replaces_are_not_ours(place: Path, own: Path, child: Child) -> None:
     child(
         """
         from unittest import mock
@@ -266,7 +273,9 @@ def test_functions_that_a_test_replaces_are_not_ours(place, own, child):
         *(b"file 420 -1 %s 5 6 7\nold" % (b"9" * 30), b"link 511 0 0 0 0 0\n\0"),
     ],
 )
-def test_a_broken_record_is_told_and_all_others_are_put_back(place, own, child, spoiled):
+def test_a_broken_record_is_told_and_all_others_are_put_back(
+    place: Path, own: Path, child: Child, spoiled: bytes
+) -> None:
     child("pathlib.Path('file').write_text('new'); pathlib.Path('sub/one').write_text('new'); os.remove('link')")
     Path(record_of(str(own / UNDO), str(place / "file"))).write_bytes(spoiled)
 
@@ -277,7 +286,9 @@ def test_a_broken_record_is_told_and_all_others_are_put_back(place, own, child, 
     assert (place / "link").readlink() == Path("file")
 
 
-def test_a_folder_is_removed_whatever_a_suite_has_patched_and_no_link_is_followed(tmp_path, monkeypatch):
+def test_a_folder_is_removed_whatever_a_suite_has_patched_and_no_link_is_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree, other = tmp_path / "tree", tmp_path / "other"
     for folder in (tree / "a" / "b", other):
         folder.mkdir(parents=True)

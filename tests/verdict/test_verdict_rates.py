@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from verdict_scenarios import SCENARIOS, rates
 
 from leaktrace.verdict.model import Verdict
+from verdict.verdict_scenarios import SCENARIOS, rates
 
 
 SEEDS = 60
@@ -39,12 +39,12 @@ ALWAYS_A_LEAK = [
 
 @pytest.mark.parametrize("affordable", [150, 400])
 @pytest.mark.parametrize("name", NEVER_A_LEAK)
-def test_what_ends_is_never_called_a_leak_if_150_runs_can_be_had(name, affordable):
+def test_what_ends_is_never_called_a_leak_if_150_runs_can_be_had(name: str, affordable: int) -> None:
     assert Verdict.LEAK not in rates(BY_NAME[name], affordable=affordable, seeds=SEEDS)
 
 
 @pytest.mark.parametrize("name", ALWAYS_A_LEAK)
-def test_what_goes_on_is_always_called_a_leak(name):
+def test_what_goes_on_is_always_called_a_leak(name: str) -> None:
     assert rates(BY_NAME[name], affordable=400, seeds=SEEDS) == {Verdict.LEAK: 1.0}
 
 
@@ -53,25 +53,25 @@ EXACT_LEAKS = ["leak, 1 or more a run", "leak, 1 per 2 runs", "leak, 1 per 4 run
 
 @pytest.mark.parametrize("affordable", [75, 150])
 @pytest.mark.parametrize("name", EXACT_LEAKS)
-def test_exact_leaks_are_found_in_seventy_five_runs(name, affordable):
+def test_exact_leaks_are_found_in_seventy_five_runs(name: str, affordable: int) -> None:
     assert rates(BY_NAME[name], affordable=affordable, seeds=SEEDS) == {Verdict.LEAK: 1.0}
 
 
 @pytest.mark.parametrize("name", EXACT_LEAKS)
-def test_forty_runs_do_not_tell_a_small_leak_from_a_cache_that_fills(name):
+def test_forty_runs_do_not_tell_a_small_leak_from_a_cache_that_fills(name: str) -> None:
     assert rates(BY_NAME[name], affordable=40, seeds=SEEDS) == {Verdict.UNDECIDED: 1.0}
 
 
-def test_a_dict_being_filled_is_a_leak_in_the_long_run():
+def test_a_dict_being_filled_is_a_leak_in_the_long_run() -> None:
     assert rates(BY_NAME["dict of one more a run"], affordable=400, seeds=SEEDS) == {Verdict.LEAK: 1.0}
 
 
 @pytest.mark.parametrize("affordable", [12, 40])
-def test_clean_and_one_time_growth_is_acquitted_on_the_smallest_budget(affordable):
+def test_clean_and_one_time_growth_is_acquitted_on_the_smallest_budget(affordable: int) -> None:
     assert rates(BY_NAME["clean, exact"], affordable=affordable, seeds=SEEDS) == {Verdict.STEADY: 1.0}
     assert rates(BY_NAME["grows in the first run only"], affordable=affordable, seeds=5) == {Verdict.ONE_TIME: 1.0}
 
 
-def test_a_cache_beyond_reach_looks_like_a_leak():
+def test_a_cache_beyond_reach_looks_like_a_leak() -> None:
     """The published limit of statistics: only the holder acquits it."""
     assert rates(BY_NAME["cache of 10,000 filling, 1 a run"], affordable=400, seeds=5) == {Verdict.LEAK: 1.0}

@@ -124,7 +124,7 @@ class Screen:
 
     def screen(
         self,
-        run: Callable[[], None],
+        run: Callable[[], object],
         *,
         plan: Callable[[float], RepeatPlan],
         namespaces: Sequence[Mapping[str, object]] = (),
@@ -166,7 +166,7 @@ class Screen:
         gc.freeze()
         self._ours = True
 
-    def _is_quiet(self, run: Callable[[], None], plan: Callable[[float], RepeatPlan]) -> bool:
+    def _is_quiet(self, run: Callable[[], object], plan: Callable[[float], RepeatPlan]) -> bool:
         """Whether no counter rose twice: one batch is enough where nothing moved, as a fall can hide a rise.
 
         It may have stood still in between, where something of the same size went by itself; and have fallen where
@@ -266,7 +266,7 @@ class Screen:
             if probe.counter.exact
         )
 
-    def _follow(self, run: Callable[[], None], plan: RepeatPlan) -> Grown | None:
+    def _follow(self, run: Callable[[], object], plan: RepeatPlan) -> Grown | None:
         """Follow growth, with all caches cleared before each reading, until the judge has seen enough."""
         batch, runs = plan.follow_batch, 2 + 2 * plan.batch
         followed, effort, waiting = self._followed, Effort(self._clock), WaitBudget(GRACE_S, LEAST_GRACE_S)

@@ -25,8 +25,8 @@ _MOST_NAMED = 20
 
 
 def find(
-    run: Callable[[], None],
-    settle: Callable[[], None],
+    run: Callable[[], object],
+    settle: Callable[[], object],
     search: Callable[[], Search],
     *,
     root: str = "",

@@ -74,8 +74,8 @@ class Observation:
 
 
 def observe(
-    run: Callable[[], None],
-    settle: Callable[[], None],
+    run: Callable[[], object],
+    settle: Callable[[], object],
     *,
     runs: int,
     budget: Budget,
@@ -134,8 +134,8 @@ def _plan(runs: int, run_s: float, budget: Budget, notes: Notes) -> Plan:
 
 def _batches(
     seen: Observation,
-    run: Callable[[], None],
-    settle: Callable[[], None],
+    run: Callable[[], object],
+    settle: Callable[[], object],
     *,
     plan: Plan,
     ours: frozenset[int],
@@ -186,8 +186,8 @@ def _prefer(seen: Observation) -> None:
 
 def _watch_lines(
     seen: Observation,
-    run: Callable[[], None],
-    settle: Callable[[], None],
+    run: Callable[[], object],
+    settle: Callable[[], object],
     *,
     run_s: float,
     budget: Budget,

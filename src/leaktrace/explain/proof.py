@@ -63,7 +63,7 @@ class Expected:
 
 
 def prove(
-    removals: list[Removal], expected: Expected, *, settle: Callable[[], None], heap_bytes: Callable[[], int | None]
+    removals: list[Removal], expected: Expected, *, settle: Callable[[], object], heap_bytes: Callable[[], int | None]
 ) -> Proof:
     """Remove from the holder, then from the others that hold the same things, until all is released.
 
@@ -112,7 +112,7 @@ class _Scales:
     So all that has to be there is made before the first reading, and readings go into an array.
     """
 
-    def __init__(self, settle: Callable[[], None], heap_bytes: Callable[[], int | None]) -> None:
+    def __init__(self, settle: Callable[[], object], heap_bytes: Callable[[], int | None]) -> None:
         self._settle, self._heap_bytes = settle, heap_bytes
         self._weights = array("q", (0, 0, 0))  # the last two before anything is taken out, and now
 

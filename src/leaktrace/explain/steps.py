@@ -40,9 +40,9 @@ class _Answer:
 
 
 def explain(
-    run: Callable[[], None],
+    run: Callable[[], object],
     *,
-    settle: Callable[[], None],
+    settle: Callable[[], object],
     runs: int = 6,
     budget_s: float = 10.0,
     own: tuple[str, ...] = ("leaktrace", "_pytest", "pluggy", "pytest"),
@@ -134,7 +134,7 @@ def _find_sites(
 def _adding_stacks(
     finding: HolderFound | None,
     seen: Observation,
-    run: Callable[[], None],
+    run: Callable[[], object],
     *,
     places: Places,
     sources: Sources,
@@ -182,7 +182,7 @@ def _adding(stacks: dict[Stack, int], places: Places, sources: Sources) -> tuple
 
 
 def _find_native(
-    answer: _Answer, run: Callable[[], None], growth: float, *, places: Places, budget: Budget, notes: Notes
+    answer: _Answer, run: Callable[[], object], growth: float, *, places: Places, budget: Budget, notes: Notes
 ) -> None:
     """The lines that were running when native memory was taken; memray's stacks need a process of their own."""
     if not native.has_memray():
@@ -204,7 +204,7 @@ def _lines(sites: tuple[Site, ...]) -> set[tuple[str, int]]:
     return {(site.file, site.line) for site in sites}
 
 
-def _prove(answer: _Answer, settle: Callable[[], None]) -> None:
+def _prove(answer: _Answer, settle: Callable[[], object]) -> None:
     finding = answer.finding
     if finding is None:
         return

@@ -214,7 +214,7 @@ def frozen_newborns(skip: AbstractSet[int]) -> set[int]:
     return set(map(id, gc.get_objects())) - skip
 
 
-def repeat(run: Callable[[], None], times: int, settle: Callable[[], None]) -> None:
+def repeat(run: Callable[[], object], times: int, settle: Callable[[], object]) -> None:
     """Run the suspect some times, then quieten the process."""
     for _ in range(times):
         run()

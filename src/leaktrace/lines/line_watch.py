@@ -42,7 +42,7 @@ class LineWatch:
         self._last: dict[int, tuple[types.FrameType, int]] = {}
         self.found: list[dict[Stack, int]] = [{} for _ in probes]
 
-    def __call__(self, run: Callable[[], None]) -> None:
+    def __call__(self, run: Callable[[], object]) -> None:
         """Run once; whatever the trace function was before is put back."""
         before, before_threads = sys.gettrace(), threading.gettrace()
         threading.settrace(self._enter)

@@ -32,7 +32,7 @@ _RUNS = 4
 
 
 def lines_by_elimination(
-    run: Callable[[], None],
+    run: Callable[[], object],
     *,
     heap_bytes: Callable[[], int | None],
     growth_bytes: float,
@@ -95,7 +95,7 @@ def has_memray() -> bool:
 
 
 def memray_sites(
-    run: Callable[[], None], *, settle: Callable[[], None], places: Places, runs: int = 6
+    run: Callable[[], object], *, settle: Callable[[], object], places: Places, runs: int = 6
 ) -> tuple[Site, ...]:
     """Where native memory was taken and never given back, C frames included; in a child of its own.
 
