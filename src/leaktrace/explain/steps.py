@@ -13,7 +13,7 @@ from leaktrace.explain.fix import fix_for
 from leaktrace.explain.model import Exhibit, Proof
 from leaktrace.explain.observe import LINE_TRACE_SLOWDOWN, Observation, observe
 from leaktrace.lines import native
-from leaktrace.lines.allocations import Places, Stack, bytes_between, frames, sites_between
+from leaktrace.lines.allocations import Places, Stack, bytes_between, site_of, sites_between
 from leaktrace.lines.line_watch import LineWatch
 from leaktrace.lines.model import Site
 from leaktrace.lines.source import Sources
@@ -166,19 +166,7 @@ def _adding(stacks: dict[Stack, int], places: Places, sources: Sources) -> tuple
     part = places.of_suspect(stack)
     if not part:
         return ()
-    file, line = part[0]
-    return (
-        Site(
-            file=file,
-            line=line,
-            function=sources.function(file, line),
-            bytes_per_run=0.0,
-            count_per_run=float(count),
-            code=sources.code(file, line),
-            stack=frames(part, sources),
-            adds=True,
-        ),
-    )
+    return (site_of(part, sources, bytes_per_run=0.0, count_per_run=float(count), adds=True),)
 
 
 def _find_native(
