@@ -241,7 +241,12 @@ def test_what_several_workers_saw_of_a_group_is_summed_up() -> None:
 
     [merged] = merged_cases([group, replace(group, tests=8, grew_by=2_000_000, worker="gw1", verdict=Verdict.STEADY)])
 
-    assert (merged.verdict, merged.tests, merged.grew_by, merged.worker) == (Verdict.LEAK, 20, 6_000_000, "gw0,gw1")
+    assert (merged.verdict, merged.suspect.tests, merged.suspect.grew_by, merged.suspect.worker) == (
+        Verdict.LEAK,
+        20,
+        6_000_000,
+        "gw0,gw1",
+    )
 
 
 def test_the_gravest_case_comes_first_and_then_the_largest() -> None:
@@ -251,7 +256,7 @@ def test_the_gravest_case_comes_first_and_then_the_largest() -> None:
         case(nodeid="c", verdict=Verdict.LEAK, grew_by=2),
     ]
 
-    assert [each.nodeid for each in merged_cases(cases)] == ["c", "b", "a"]
+    assert [each.suspect.name for each in merged_cases(cases)] == ["c", "b", "a"]
 
 
 @pytest.mark.parametrize(
@@ -275,4 +280,4 @@ def test_resident_memory_is_folded_into_the_leak_of_the_shared_memory_that_it_is
     )
     memory, other = (replace(left, nodeid=name, kind="memory", verdict=verdict, things=()) for name in ("t", "u"))
 
-    assert [case.kind for case in folded([left, memory, other])] == [*kinds, "memory"]
+    assert [case.suspect.kind for case in folded([left, memory, other])] == [*kinds, "memory"]

@@ -168,7 +168,7 @@ def test_a_pass_with_a_fault_costs_itself_alone_and_is_told_once(
 
     found = confirm([part], options, context)
 
-    assert [(case.nodeid, case.verdict) for case in found.cases] == [("t.py::test_a", Verdict.UNREPLAYABLE)]
+    assert [(case.suspect.name, case.verdict) for case in found.cases] == [("t.py::test_a", Verdict.UNREPLAYABLE)]
     assert (found.left_out, [suspect.name for suspect in found.suspects]) == ((), ["t.py::test_a"])
     assert found.warnings == (f"{doing} ended early: ZeroDivisionError: a fault of ours",)
 
@@ -180,7 +180,7 @@ def test_what_was_answered_before_a_fault_is_judged(tmp_path: Path, monkeypatch:
 
     found = confirm([part], options, context)
 
-    assert [case.nodeid for case in found.cases] == ["t.py::test_a"]
+    assert [case.suspect.name for case in found.cases] == ["t.py::test_a"]
     assert (found.left_out, found.warnings) == ((), ("replaying ended early: RuntimeError: boom",))
 
 
@@ -205,6 +205,6 @@ def test_a_hunt_whose_screening_has_a_fault_judges_what_the_watch_saw_and_leaves
 
     found = confirm([part], options, context)
 
-    assert [case.nodeid for case in found.cases] == ["t.py::test_a"]
+    assert [case.suspect.name for case in found.cases] == ["t.py::test_a"]
     assert found.left_out == ("t.py::test_a",)
     assert found.warnings == ("screening ended early: ZeroDivisionError: a fault of ours",)

@@ -10,14 +10,14 @@ class Part:
     pass
 
 
-def test_weak_references_to_what_is_gone_are_dead():
+def test_weak_references_to_what_is_gone_are_dead() -> None:
     alive = Part()
 
     assert are_dead([weakref.ref(Part()), 5, weakref.ref(Part())])
     assert not are_dead([weakref.ref(Part()), weakref.ref(alive)])
 
 
-def test_timers_are_dead_once_they_are_cancelled():
+def test_timers_are_dead_once_they_are_cancelled() -> None:
     loop = asyncio.new_event_loop()
     try:
         due, gone = loop.call_later(60, print), loop.call_later(60, print)
@@ -30,11 +30,11 @@ def test_timers_are_dead_once_they_are_cancelled():
         loop.close()
 
 
-def test_tasks_are_dead_once_they_are_done():
-    async def nothing():
+def test_tasks_are_dead_once_they_are_done() -> None:
+    async def nothing() -> None:
         pass
 
-    async def look():
+    async def look() -> tuple[bool, bool]:
         task = asyncio.ensure_future(nothing())
         before = are_dead([task])
         await task
@@ -43,10 +43,10 @@ def test_tasks_are_dead_once_they_are_done():
     assert asyncio.run(look()) == (False, True)
 
 
-def test_plain_values_alone_are_not_dead():
+def test_plain_values_alone_are_not_dead() -> None:
     assert not are_dead([1, "two", b"three"])
     assert not are_dead([])
 
 
-def test_anything_else_is_alive():
+def test_anything_else_is_alive() -> None:
     assert not are_dead([Part()])

@@ -82,7 +82,9 @@ class Ran:
 
     @property
     def verdicts(self) -> dict[str, str]:
-        return {case.nodeid.partition("::")[2] or case.nodeid: case.verdict.value for case in self.book.cases}
+        return {
+            case.suspect.name.partition("::")[2] or case.suspect.name: case.verdict.value for case in self.book.cases
+        }
 
     @property
     def suspects(self) -> set[str]:
@@ -91,7 +93,7 @@ class Ran:
         return {suspect.name.partition("::")[2] or suspect.name for suspect in every}
 
     def case(self, name: str) -> Case:
-        return next(case for case in self.book.cases if case.nodeid.endswith(name))
+        return next(case for case in self.book.cases if case.suspect.name.endswith(name))
 
     def ended(self) -> list[str]:
         """Names of all tests in the journals."""

@@ -242,7 +242,7 @@ SERVER = """
 def test_what_a_server_lets_go_when_it_is_idle_is_no_leak(spread: Example) -> None:
     ran = spread.run("--leaktrace-hunt", files={"test_a.py": SERVER}, expect=0)
 
-    memory = {case.nodeid.rpartition("::")[2]: case for case in ran.book.cases if case.kind == "memory"}
+    memory = {case.suspect.name.rpartition("::")[2]: case for case in ran.book.cases if case.suspect.kind == "memory"}
     assert {name: case.verdict.name for name, case in memory.items()} == {
         "test_what_the_server_lets_go": "CACHE",
         "test_what_nobody_lets_go": "LEAK",

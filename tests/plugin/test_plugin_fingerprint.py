@@ -58,7 +58,7 @@ def suite(example: Example) -> Example:
 
 def marks(ran: Ran) -> dict[str, str]:
     """Fingerprints by test; empty ones are none."""
-    found = {case.nodeid.partition("::")[2]: case.exhibit.fingerprint for case in ran.book.cases}
+    found = {case.suspect.name.partition("::")[2]: case.exhibit.fingerprint for case in ran.book.cases}
     assert len(found) >= 5, ran.report
     assert "" not in found.values(), found
     return found

@@ -79,7 +79,9 @@ def test_an_interruption_of_the_replays_costs_what_is_not_judged_yet_and_nothing
     assert "not judged: 1; to go on: pytest --leaktrace --leaktrace-resume\n  test_a.py::test_leaks_slowly\n" in report
     assert f"warning: the replays were interrupted by {number.name}" in report
     book = wire.read(spread.path / "book.json")
-    assert [(case.nodeid, case.verdict.name) for case in book.cases] == [("test_a.py::test_leaks_at_once", "LEAK")]
+    assert [(case.suspect.name, case.verdict.name) for case in book.cases] == [
+        ("test_a.py::test_leaks_at_once", "LEAK")
+    ]
     assert book.left_out == ("test_a.py::test_leaks_slowly",)
 
     ran = spread.run("--leaktrace", "--leaktrace-limit=1MB", "--leaktrace-resume", env={"FAST": "1"}, expect=0)

@@ -51,8 +51,8 @@ def test_a_list_of_the_module_is_named_as_the_holder(confirmed: Ran) -> None:
 def test_the_fixture_that_keeps_is_named_and_not_its_first_user(confirmed: Ran) -> None:
     case = confirmed.case("hoarder")
 
-    assert (case.subject, case.fixture, case.scope) == ("fixture", "hoarder", "session")
-    assert case.where.startswith("test_specimens.py:")
+    assert (case.suspect.subject, case.fixture, case.suspect.scope) == ("fixture", "hoarder", "session")
+    assert case.suspect.where.startswith("test_specimens.py:")
     assert "LEAK  fixture hoarder (session scope, test_specimens.py:" in confirmed.report
 
 
@@ -72,14 +72,14 @@ def test_the_variants_are_one_group(confirmed: Ran) -> None:
     case = confirmed.case("test_variant")
 
     # One that crossed a page or filled an arena may stand out by itself.
-    assert case.subject == "group"
-    assert 190 <= case.tests <= 200
-    assert case.grew_by == pytest.approx(60e6, rel=0.1)
+    assert case.suspect.subject == "group"
+    assert 190 <= case.suspect.tests <= 200
+    assert case.suspect.grew_by == pytest.approx(60e6, rel=0.1)
 
 
 def test_an_import_is_named(confirmed: Ran) -> None:
-    assert "bigone" in confirmed.case("test_imports_lazily").imports
-    assert "otherone" in confirmed.case("test_imports_and_keeps_20_mb").imports
+    assert "bigone" in confirmed.case("test_imports_lazily").suspect.imports
+    assert "otherone" in confirmed.case("test_imports_and_keeps_20_mb").suspect.imports
 
 
 def test_garbage_and_failures_are_told_but_never_judged(confirmed: Ran) -> None:

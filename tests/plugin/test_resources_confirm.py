@@ -69,7 +69,7 @@ def confirmed(spread: Example) -> Ran:
 
 
 def test_each_leak_is_proved_named_and_told_with_its_remedy(confirmed: Ran) -> None:
-    cases = {(case.nodeid.rpartition("::")[2], case.kind): case for case in confirmed.book.cases}
+    cases = {(case.suspect.name.rpartition("::")[2], case.suspect.kind): case for case in confirmed.book.cases}
     leaks = {key for key, case in cases.items() if case.verdict.value == "LEAK"}
 
     assert leaks == {
@@ -115,9 +115,9 @@ def test_connects(connection):
 
     ran = spread.run("--leaktrace", files={"test_a.py": body, "test_b.py": "def test_last(): pass"}, expect=0)
 
-    assert [(case.subject, case.nodeid, case.kind, case.verdict.name) for case in ran.book.cases] == [
-        ("fixture", "connection", "fds", "LEAK")
-    ]
+    assert [
+        (case.suspect.subject, case.suspect.name, case.suspect.kind, case.verdict.name) for case in ran.book.cases
+    ] == [("fixture", "connection", "fds", "LEAK")]
 
 
 @pytest.mark.parametrize("kit", ["state", "state_path", "state_logging", "state_cwd"])
@@ -158,7 +158,7 @@ def test_files_that_each_run_leaves_are_proved(example: Example) -> None:
     ran = example.run("--leaktrace", "--leaktrace-kinds=files", files=files, env={"TMPDIR": str(folder)}, expect=0)
 
     [case] = ran.book.cases
-    assert (case.kind, case.verdict.value) == ("files", "LEAK")
+    assert (case.suspect.kind, case.verdict.value) == ("files", "LEAK")
     assert case.things[0].noun == "temporary directory"
     assert case.things[0].where == "test_a.py:2"
 
@@ -188,7 +188,7 @@ def test_clean():
     )  # fmt: skip
 
     assert "test_a.py::test_clean" in [suspect.name for suspect in ran.book.suspects]
-    assert [case.verdict.name for case in ran.book.cases if case.nodeid == "test_a.py::test_clean"] == ["STEADY"]
+    assert [case.verdict.name for case in ran.book.cases if case.suspect.name == "test_a.py::test_clean"] == ["STEADY"]
 
 
 SHARED = {
@@ -206,7 +206,7 @@ SHARED = {
 def test_shared_memory_is_called_that_and_its_pages_are_no_case_of_their_own(example: Example) -> None:
     ran = example.run("--leaktrace", "--leaktrace-limit=1MB", files=SHARED, expect=0)
 
-    assert [(case.kind, case.verdict.value) for case in ran.book.cases] == [("fds", "LEAK")]
+    assert [(case.suspect.kind, case.verdict.value) for case in ran.book.cases] == [("fds", "LEAK")]
     assert "shared memory /dev/shm/" in ran.report
     assert "close() and unlink()" in ran.report
     assert "STEADY" not in ran.report

@@ -61,7 +61,7 @@ def test_a_probe_of_others_is_judged_in_the_replay_child(example: Example) -> No
     ran = example.run("--leaktrace", files=FILES, expect=0)
 
     [case] = ran.book.cases
-    assert (case.kind, case.verdict.value, case.counter) == ("desks", "LEAK", "desks")
+    assert (case.suspect.kind, case.verdict.value, case.counter) == ("desks", "LEAK", "desks")
     assert case.things[0].noun == "desk"
 
 

@@ -26,9 +26,9 @@ def project(example: Example) -> Example:
 def test_the_example_proves_a_connection_that_is_never_closed(project: Example) -> None:
     ran = project.run("--leaktrace", expect=0)
 
-    verdicts = {(case.nodeid, case.kind): case.verdict.value for case in ran.book.cases}
+    verdicts = {(case.suspect.name, case.suspect.kind): case.verdict.value for case in ran.book.cases}
     assert verdicts["test_orders.py::test_counts_orders", "postgres"] == "LEAK"
     assert {nodeid for nodeid, _kind in verdicts} == {"test_orders.py::test_counts_orders"}
-    [case] = [each for each in ran.book.cases if each.kind == "postgres"]
+    [case] = [each for each in ran.book.cases if each.suspect.kind == "postgres"]
     assert case.things[0].name == "orders to postgres"
     assert case.things[0].owner.startswith("fixture `orders` (conftest.py:")

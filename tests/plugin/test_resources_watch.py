@@ -112,7 +112,7 @@ def test_what_is_allowed_of_a_kind_is_nobodys_leak(example: Example, mode: tuple
     ran = example.run(*mode, "--leaktrace-allow=fds:1", "--leaktrace-kinds=fds", files={"test_a.py": ALLOWED}, expect=0)
 
     assert owners(ran) == {("fds", "a"): {"test": {"test_two_files"}}}
-    assert {case.nodeid for case in ran.book.cases} <= {"test_a.py::test_two_files"}
+    assert {case.suspect.name for case in ran.book.cases} <= {"test_a.py::test_two_files"}
 
 
 def test_a_hunt_leaves_out_what_a_pattern_matches(example: Example) -> None:
@@ -121,7 +121,7 @@ def test_a_hunt_leaves_out_what_a_pattern_matches(example: Example) -> None:
     ran = example.run("--leaktrace-hunt", "--leaktrace-ignore=^/dev/null", files={"test_a.py": body}, expect=0)
 
     assert not [suspect for suspect in ran.book.suspects if suspect.kind == "fds"]
-    assert not [case for case in ran.book.cases if case.kind == "fds"]
+    assert not [case for case in ran.book.cases if case.suspect.kind == "fds"]
 
 
 @pytest.mark.parametrize("mode", [(), ("--leaktrace",), ("--leaktrace-hunt",)])

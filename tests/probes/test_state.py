@@ -14,8 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Any
-from typing import cast
+from typing import Any, cast
 from unittest import mock
 
 import pytest

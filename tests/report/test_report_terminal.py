@@ -364,7 +364,7 @@ def test_tests_that_leave_open_what_one_line_opened_share_one_block() -> None:
     given = book(mode="confirm", suspects=(suspect(),), cases=tuple(made))
     shown = lines(given)
 
-    assert [[case.nodeid for case in cause] for cause in causes(made)] == [["t0", "t1"], ["t2"], ["t3"], ["t4"]]
+    assert [[case.suspect.name for case in cause] for cause in causes(made)] == [["t0", "t1"], ["t2"], ["t3"], ["t4"]]
     at = shown.index("  also          1 other case of the same cause, help.py:3:")
     assert shown[at + 1] == f"{'':16}t1, 1 file descriptor"
 

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ from leaktrace.errors import ReplayError
 from leaktrace.files import temporary_folder
 from leaktrace.options import Options, parse_duration, parse_size
 from leaktrace.replay.base import interpreter
-from leaktrace.replay.collection import collect_tests
+from leaktrace.replay.collection import Collected, collect_tests
 from leaktrace.replay.pool import Bounds, Pool
 from leaktrace.replay.protocol import Settings, Target
 from leaktrace.report.terminal import WIDTH, block
@@ -73,52 +74,80 @@ def declare(commands: Any) -> None:
     parser.set_defaults(run=run)
 
 
+@dataclass(frozen=True, slots=True)
+class _Searched:
+    """What was found, and among which tests.
+
+    Attributes:
+        target: the test that leaks.
+        before: those that were looked at.
+        order: where their order comes from, in words.
+        found: the smallest set of them.
+    """
+
+    target: Target
+    before: Sequence[Target]
+    order: str
+    found: Bisected
+
+
 def run(options: argparse.Namespace, args: Sequence[str]) -> int:
     """Find them and say so; 0 where they were found."""
-    cwd, began = Path.cwd(), time.monotonic()
-    settings = Settings(
-        args=tuple(args),
-        cwd=str(cwd),
-        sys_path=tuple(sys.path),
-        environ=dict(os.environ),
-        interpreter=interpreter(),
-    )
+    began = time.monotonic()
     folder = temporary_folder("leaktrace-bisect-")
     progress = Progress()
     try:
-        progress("collecting")
-        collected = collect_tests(settings, folder, timeout_s=options.timeout)
-        if not collected.loaded:
-            raise ReplayError("pytest does not load leaktrace with these arguments: add `-- -p leaktrace.plugin`")
-        target = find_target(collected, options.nodeid, cwd)
-        if options.after:
-            before, order = [find_target(collected, name, cwd) for name in options.after], "as given"
-        else:
-            before, order = predecessors(collected, target, as_collected=options.collected)
-        trials = kept_trials(
-            Path(collected.folder) / "bisect" if collected.folder else None,
-            target,
-            settings,
-            limit_bytes=options.limit,
-            fresh=options.fresh,
-        )
-        with Pool(settings, folder) as pool:
-            found = Bisection(
-                target,
-                pool,
-                Bounds(budget_s=options.budget, timeout_s=options.timeout),
-                limit_bytes=options.limit,
-                trials=trials,
-                told=progress,
-            ).find(before)
+        searched = _search(options, args, folder, progress)
     finally:
         progress.clear()
         shutil.rmtree(folder, ignore_errors=True)
-    for line in lines(found, target, before, order):
+    found = searched.found
+    for line in lines(found, searched.target, searched.before, searched.order):
         sys.stdout.write(f"{escaped(line)}\n")
     known = f" and {found.known} known from earlier calls (--fresh makes them again)" if found.known else ""
     sys.stdout.write(f"{count(found.children, 'trial')}{known}, {time.monotonic() - began:.0f} s\n")
     return 0 if found.outcome == "found" else 1
+
+
+def _search(options: argparse.Namespace, args: Sequence[str], folder: Path, progress: Progress) -> _Searched:
+    """Collect the tests, find out which came before the one that leaks, and look for the smallest set of them."""
+    settings = _settings(args)
+    progress("collecting")
+    collected = collect_tests(settings, folder, timeout_s=options.timeout)
+    if not collected.loaded:
+        raise ReplayError("pytest does not load leaktrace with these arguments: add `-- -p leaktrace.plugin`")
+    target = find_target(collected, options.nodeid, Path(settings.cwd))
+    before, order = _before(options, collected, target, Path(settings.cwd))
+    trials = kept_trials(
+        Path(collected.folder) / "bisect" if collected.folder else None,
+        target,
+        settings,
+        limit_bytes=options.limit,
+        fresh=options.fresh,
+    )
+    bounds = Bounds(budget_s=options.budget, timeout_s=options.timeout)
+    with Pool(settings, folder) as pool:
+        bisection = Bisection(target, pool, bounds, limit_bytes=options.limit, trials=trials, told=progress)
+        return _Searched(target, before, order, bisection.find(before))
+
+
+def _settings(args: Sequence[str]) -> Settings:
+    return Settings(
+        args=tuple(args),
+        cwd=str(Path.cwd()),
+        sys_path=tuple(sys.path),
+        environ=dict(os.environ),
+        interpreter=interpreter(),
+    )
+
+
+def _before(
+    options: argparse.Namespace, collected: Collected, target: Target, cwd: Path
+) -> tuple[Sequence[Target], str]:
+    """The tests to look at, and where their order comes from."""
+    if options.after:
+        return [find_target(collected, name, cwd) for name in options.after], "as given"
+    return predecessors(collected, target, as_collected=options.collected)
 
 
 def lines(found: Bisected, target: Target, before: Sequence[Target], order: str) -> Iterator[str]:

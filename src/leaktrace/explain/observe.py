@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import tracemalloc
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from leaktrace.explain.budget import Budget, Notes
+from leaktrace.explain.inquiry import Inquiry
 from leaktrace.explain.leaked_objects import is_of_interest
 from leaktrace.heap import roots
 from leaktrace.heap.containers import Handlers
 from leaktrace.heap.growth import Grower, Pool, Survivors, frozen_newborns, living, repeat
 from leaktrace.heap.retained import nearest
-from leaktrace.lines.allocations import DEPTH, Live, Places, Stack, live_allocations, parts_of, prepare, stack_of
+from leaktrace.lines.allocations import DEPTH, Live, Stack, live_allocations, parts_of, prepare, stack_of
 from leaktrace.lines.line_watch import LineWatch
 from leaktrace.pristine import gc, time
 
@@ -73,20 +73,13 @@ class Observation:
         return sum(self.batches)
 
 
-def observe(
-    run: Callable[[], object],
-    settle: Callable[[], object],
-    *,
-    runs: int,
-    budget: Budget,
-    places: Places,
-    notes: Notes,
-) -> Observation:
+def observe(inquiry: Inquiry, *, runs: int) -> Observation:
     """Run the suspect in batches with everything that was there before frozen.
 
     The collector is frozen in between and thawed at the end, whatever happens.
     """
     prepare()
+    run, settle, notes = inquiry.run, inquiry.settle, inquiry.notes
     seen = Observation()
     pool = Pool(Handlers())
     started = time.perf_counter()
@@ -95,7 +88,7 @@ def observe(
     ours = _our_ids(seen, frozenset({id(pool), id(seen), id(seen.survivors), id(notes.lines)}))
     pool.fill(ours)
     waiting = roots.atexit_callbacks()
-    plan = _plan(runs, run_s, budget, notes)
+    plan = _plan(runs, run_s, inquiry.budget, notes)
     gc.freeze()
     try:
         repeat(run, plan.first, settle)
@@ -105,10 +98,10 @@ def observe(
             with notes.part("the content of a growing container"):
                 grower.content = grower.handler.copy(grower.container)
         seen.survivors.count(_our_ids(seen, ours))
-        _batches(seen, run, settle, plan=plan, ours=ours, notes=notes)
+        _batches(seen, inquiry, plan, ours)
         pool.clear()
         seen.growers = [grower for grower in seen.growers if grower.rose]
-        _watch_lines(seen, run, settle, run_s=run_s, budget=budget, places=places, notes=notes)
+        _watch_lines(seen, inquiry)
         seen.atexit_per_run = (roots.atexit_callbacks() - waiting) / max(1, seen.runs)
         seen.survivors.ids = frozen_newborns(_our_ids(seen, ours))
     finally:
@@ -132,15 +125,7 @@ def _plan(runs: int, run_s: float, budget: Budget, notes: Notes) -> Plan:
     return Plan(wanted - 2 * third, third, third, traced=slow)
 
 
-def _batches(
-    seen: Observation,
-    run: Callable[[], object],
-    settle: Callable[[], object],
-    *,
-    plan: Plan,
-    ours: frozenset[int],
-    notes: Notes,
-) -> None:
+def _batches(seen: Observation, inquiry: Inquiry, plan: Plan, ours: frozenset[int]) -> None:
     """The two later batches, under tracemalloc if that is affordable; one that the user had running starts again.
 
     Under tracemalloc each of our own allocations costs a walk over the stack: what can wait, waits for its end.
@@ -153,7 +138,7 @@ def _batches(
     snapshots: list[tracemalloc.Snapshot] = []
     try:
         for runs in (plan.second, plan.third):
-            repeat(run, runs, settle)
+            repeat(inquiry.run, runs, inquiry.settle)
             seen.batches.append(runs)
             for grower in seen.growers:
                 grower.lengths.append(grower.handler.length(grower.container))
@@ -161,8 +146,8 @@ def _batches(
                 snapshots.append(tracemalloc.take_snapshot())
             elif plan.traced:
                 snapshots.clear()
-                notes.add(STOPPED)
-        with notes.part("where the leaked objects were made"):
+                inquiry.notes.add(STOPPED)
+        with inquiry.notes.part("where the leaked objects were made"):
             _prefer(seen)
     finally:
         tracemalloc.stop()
@@ -184,32 +169,24 @@ def _prefer(seen: Observation) -> None:
                     seen.preferred[stack] = max(rank, seen.preferred.get(stack, 0))
 
 
-def _watch_lines(
-    seen: Observation,
-    run: Callable[[], object],
-    settle: Callable[[], object],
-    *,
-    run_s: float,
-    budget: Budget,
-    places: Places,
-    notes: Notes,
-) -> None:
+def _watch_lines(seen: Observation, inquiry: Inquiry) -> None:
     watched = sorted(seen.growers, key=lambda grower: not grower.steady)[:_WATCHED]
     if not watched:
         return
-    if budget.left_s() < run_s * LINE_TRACE_SLOWDOWN:
+    budget, notes = inquiry.budget, inquiry.notes
+    if budget.left_s() < seen.run_s * LINE_TRACE_SLOWDOWN:
         notes.add("the line that adds was not looked for: a run under line tracing does not fit into the time left")
         return
     with notes.part("the line that adds"):
         watch = LineWatch(
             [lambda grower=grower: grower.handler.length(grower.container) for grower in watched],  # type: ignore[misc]
-            places,
+            inquiry.places,
             budget_s=budget.left_s(),
         )
         enough_s = budget.left_s() * (1 - _WATCHING_SHARE)
         for _ in range(_MOST_WATCHED_RUNS):  # what grows in every run shows in the first, what does not is waited for
-            watch(run)
-            settle()
+            watch(inquiry.run)
+            inquiry.settle()
             seen.watched_runs += 1
             if all(watch.found) or budget.left_s() < enough_s:
                 break

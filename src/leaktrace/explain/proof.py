@@ -95,15 +95,8 @@ def prove(
         if _released(len(watched), left, scales, expected.bytes_exclusive):
             done = [*compress(removals, acted)]
             return Proof(status="proved", detail=_proved(done, expected, len(watched), left, scales.freed()))
-    taking = _taking(next(compress(removals, acted)))
-    if watched:
-        released = f"{len(watched) - alive(watched, kind)} of {len(watched)} {_noun(expected)}"
-    elif expected.bytes_exclusive < _LIGHT_BYTES:
-        why = f"{taking} released plain values at most, which weigh too little to be seen"
-        return Proof(status="untried", detail=why)
-    else:
-        released = f"{max(0, scales.freed()):,} of {expected.bytes_exclusive:,} bytes"
-    return Proof(status="refuted", detail=f"{taking} released only {released}: something else holds them too")
+    first = next(compress(removals, acted))
+    return _still_held(first, expected, len(watched), alive(watched, kind) if watched else 0, scales.freed())
 
 
 class _Scales:
@@ -201,6 +194,18 @@ def _proved(done: list[Removal], expected: Expected, watched: int, left: int, fr
         return f"{_taking(done[0])} released {what}: this holder is the only cause"
     names = " and of ".join(removal.holder for removal in done)
     return f"taking the new entries out of {names} released {what}: only together do they hold them"
+
+
+def _still_held(first: Removal, expected: Expected, watched: int, left: int, freed: int) -> Proof:
+    """What is said where all that could be taken out did not release enough."""
+    if watched:
+        released = f"{watched - left} of {watched} {_noun(expected)}"
+    elif expected.bytes_exclusive < _LIGHT_BYTES:
+        why = f"{_taking(first)} released plain values at most, which weigh too little to be seen"
+        return Proof(status="untried", detail=why)
+    else:
+        released = f"{max(0, freed):,} of {expected.bytes_exclusive:,} bytes"
+    return Proof(status="refuted", detail=f"{_taking(first)} released only {released}: something else holds them too")
 
 
 def _noun(expected: Expected) -> str:

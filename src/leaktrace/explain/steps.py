@@ -10,10 +10,11 @@ from leaktrace.explain import fingerprint, forgotten_references, proof
 from leaktrace.explain.budget import Budget, Notes
 from leaktrace.explain.findings import HolderFound, Scope, find, search_of
 from leaktrace.explain.fix import fix_for
+from leaktrace.explain.inquiry import Inquiry
 from leaktrace.explain.model import Exhibit, Proof
 from leaktrace.explain.observe import LINE_TRACE_SLOWDOWN, Observation, observe
 from leaktrace.lines import native
-from leaktrace.lines.allocations import Places, Stack, bytes_between, frames, sites_between
+from leaktrace.lines.allocations import Places, Stack, bytes_between, site_of, sites_between
 from leaktrace.lines.line_watch import LineWatch
 from leaktrace.lines.model import Site
 from leaktrace.lines.source import Sources
@@ -39,6 +40,7 @@ class _Answer:
     )
 
 
+# Long: each of its settings is told of; what it does is a list of steps.
 def explain(
     run: Callable[[], object],
     *,
@@ -73,38 +75,18 @@ def explain(
     Returns:
         What was found; parts that failed are notes in it. Raises nothing but an interrupt.
     """
-    notes, budget, answer = Notes(), Budget(budget_s), _Answer()
-    places, sources = Places(own, plugins), Sources()
+    places, notes, answer = Places(own, plugins), Notes(), _Answer()
+    inquiry = Inquiry(run, settle, places, Sources(), Budget(budget_s), notes, growth_bytes_per_run, references)
     frozen = gc.get_freeze_count() > _FROZEN_AT_START
     if frozen:
         gc.unfreeze()  # what the user froze must be seen, too; it is frozen again at the end
     seen: Observation | None = None
     try:
         with notes.part("the suspect"):
-            seen = observe(run, settle, runs=runs, budget=budget, places=places, notes=notes)
+            seen = observe(inquiry, runs=runs)
         if seen is not None:
             answer.types = seen.survivors.per_run(seen.batches, own)
-            with notes.part("the allocating lines"):
-                _find_sites(answer, seen, places, sources, growth_bytes_per_run)
-            scope = Scope(own, frozenset(test_files))
-            if not references or mirrored:
-                with notes.part("the holder"):
-                    answer.finding = find(seen, scope, sites=answer.made, notes=notes)
-            if references and answer.finding is None:
-                answer.made = ()  # what was allocated meanwhile has nothing to do with it
-                with notes.part("the references"):
-                    answer.finding = forgotten_references.find(run, settle, partial(search_of, seen, scope), root=root)
-            with notes.part("the adding line"):
-                stacks = _adding_stacks(answer.finding, seen, run, places=places, sources=sources, budget=budget)
-                answer.adding = _adding(stacks, places, sources)
-            if growth_bytes_per_run and seen.after and not answer.made and answer.finding is None:
-                answer.native = True  # nothing at all of it is Python's
-            if answer.native:
-                with notes.part("native memory"):
-                    _find_native(answer, run, growth_bytes_per_run or 0.0, places=places, budget=budget, notes=notes)
-            if not answer.made and places.all is not places and not references:
-                with notes.part("the plugins' lines"):
-                    _find_sites(answer, seen, places.all, sources, growth_bytes_per_run)
+            _find_all(answer, inquiry, seen, Scope(own, frozenset(test_files)), root=root, mirrored=mirrored)
             with notes.part("the proof"):
                 _prove(answer, settle)
     finally:
@@ -113,17 +95,40 @@ def explain(
     return _exhibit(answer, notes)
 
 
-def _find_sites(
-    answer: _Answer, seen: Observation, places: Places, sources: Sources, growth_bytes_per_run: float | None
-) -> None:
-    runs = seen.batches[-1]
+def _find_all(answer: _Answer, inquiry: Inquiry, seen: Observation, scope: Scope, *, root: str, mirrored: bool) -> None:
+    """Look for the holder and the lines, one part after the other; a part that fails costs itself alone."""
+    places, part, by_references = inquiry.places, inquiry.notes.part, inquiry.references
+    with part("the allocating lines"):
+        _find_sites(answer, inquiry, seen, places)
+    if not by_references or mirrored:
+        with part("the holder"):
+            answer.finding = find(seen, scope, sites=answer.made, notes=inquiry.notes)
+    if by_references and answer.finding is None:
+        answer.made = ()  # what was allocated meanwhile has nothing to do with it
+        with part("the references"):
+            search = partial(search_of, seen, scope)
+            answer.finding = forgotten_references.find(inquiry.run, inquiry.settle, search, root=root)
+    with part("the adding line"):
+        answer.adding = _adding(_adding_stacks(answer.finding, inquiry, seen), inquiry)
+    if inquiry.growth_bytes_per_run and seen.after and not answer.made and answer.finding is None:
+        answer.native = True  # nothing at all of it is Python's
+    if answer.native:
+        with part("native memory"):
+            _find_native(answer, inquiry)
+    if not answer.made and places.all is not places and not by_references:
+        with part("the plugins' lines"):
+            _find_sites(answer, inquiry, seen, places.all)
+
+
+def _find_sites(answer: _Answer, inquiry: Inquiry, seen: Observation, places: Places) -> None:
+    runs, growth_bytes_per_run = seen.batches[-1], inquiry.growth_bytes_per_run
     answer.made = sites_between(
         seen.before,
         seen.after,
         runs=runs,
         places=places,
         preferred=seen.preferred,
-        sources=sources,
+        sources=inquiry.sources,
         growth_bytes_per_run=growth_bytes_per_run,
     )
     if seen.after and growth_bytes_per_run is not None and growth_bytes_per_run >= _LEAST_NATIVE_BYTES:
@@ -131,71 +136,51 @@ def _find_sites(
         answer.native = python_bytes < growth_bytes_per_run / 2
 
 
-def _adding_stacks(
-    finding: HolderFound | None,
-    seen: Observation,
-    run: Callable[[], object],
-    *,
-    places: Places,
-    sources: Sources,
-    budget: Budget,
-) -> dict[Stack, int]:
+def _adding_stacks(finding: HolderFound | None, inquiry: Inquiry, seen: Observation) -> dict[Stack, int]:
     """Where the holder was seen to grow; one that is no container is watched in one more run."""
     if finding is None:
         return {}
     if finding.raised is not None:
-        run()
+        inquiry.run()
         return {finding.raised(): 1}
     if finding.changes is None:
         return seen.adders.get(finding.container, {})
+    budget, places = inquiry.budget, inquiry.places
     if budget.left_s() < seen.run_s * LINE_TRACE_SLOWDOWN:
         return {}
     watch = LineWatch([finding.changes], places, budget_s=budget.left_s(), signed=finding.falls)
-    watch(run)
-    found = watch.found[0]
-    return (
-        forgotten_references.taking(found, finding.holder.entries_per_run, places, sources) if finding.falls else found
-    )
+    watch(inquiry.run)
+    rises = watch.found[0]
+    if not finding.falls:
+        return rises
+    return forgotten_references.taking(rises, finding.holder.entries_per_run, places, inquiry.sources)
 
 
-def _adding(stacks: dict[Stack, int], places: Places, sources: Sources) -> tuple[Site, ...]:
+def _adding(stacks: dict[Stack, int], inquiry: Inquiry) -> tuple[Site, ...]:
     """The suspect's line at which the holder was seen to grow most often."""
     if not stacks:
         return ()
     stack, count = min(stacks.items(), key=lambda entry: (-entry[1], entry[0]))
-    part = places.of_suspect(stack)
+    part = inquiry.places.of_suspect(stack)
     if not part:
         return ()
-    file, line = part[0]
-    return (
-        Site(
-            file=file,
-            line=line,
-            function=sources.function(file, line),
-            bytes_per_run=0.0,
-            count_per_run=float(count),
-            code=sources.code(file, line),
-            stack=frames(part, sources),
-            adds=True,
-        ),
-    )
+    return (site_of(part, inquiry.sources, bytes_per_run=0.0, count_per_run=float(count), adds=True),)
 
 
-def _find_native(
-    answer: _Answer, run: Callable[[], object], growth: float, *, places: Places, budget: Budget, notes: Notes
-) -> None:
+def _find_native(answer: _Answer, inquiry: Inquiry) -> None:
     """The lines that were running when native memory was taken; memray's stacks need a process of their own."""
     if not native.has_memray():
-        notes.add(native.HOW_TO_INSTALL)
+        inquiry.notes.add(native.HOW_TO_INSTALL)
     if sys.getallocatedblocks():  # the variable itself is put back before the tests can see it
-        notes.add("native memory could not be followed line by line: the process runs without PYTHONMALLOC=malloc")
+        why = "the process runs without PYTHONMALLOC=malloc"
+        inquiry.notes.add(f"native memory could not be followed line by line: {why}")
         return
     lines = native.lines_by_elimination(
-        run,
+        inquiry.run,
         heap_bytes=proof.heap_reader(),
-        growth_bytes=growth,
-        places=places,
-        budget_s=budget.left_s() * _NATIVE_SHARE_S,
+        growth_bytes=inquiry.growth_bytes_per_run or 0.0,
+        places=inquiry.places,
+        budget_s=inquiry.budget.left_s() * _NATIVE_SHARE_S,
     )
     answer.made = (*lines, *(site for site in answer.made if (site.file, site.line) not in _lines(lines)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from leaktrace.heap import safe
@@ -142,6 +143,21 @@ class Places:
         return tuple(part)
 
 
+@dataclass(slots=True)
+class _Rise:
+    """What the living allocations of one line rose by, in all runs together.
+
+    Attributes:
+        part: the suspect's part of a stack, from that line on outwards.
+        rank: above 0 where the leaked objects themselves were made there.
+    """
+
+    part: Stack
+    rank: int = 0
+    count: int = 0
+    size_bytes: int = 0
+
+
 def sites_between(
     before: Live,
     after: Live,
@@ -163,37 +179,54 @@ def sites_between(
         sources: gives code and function names.
         growth_bytes_per_run: what the suspect was seen to grow by, where that is known.
     """
-    merged: dict[tuple[str, int], tuple[int, int, int, Stack]] = {}
+    growth_bytes = (growth_bytes_per_run or 0) * runs
+    telling = _telling(_rises(before, after, places, preferred), runs, growth_bytes)
+    telling.sort(key=lambda rise: (-rise.rank, -rise.size_bytes, rise.part[0]))
+    return tuple(
+        site_of(rise.part, sources, bytes_per_run=rise.size_bytes / runs, count_per_run=rise.count / runs)
+        for rise in telling[:_MOST_SITES]
+    )
+
+
+def _rises(before: Live, after: Live, places: Places, preferred: Mapping[Stack, int]) -> Iterable[_Rise]:
+    """By how much each line of the suspect's rose, over all stacks that end there."""
+    by_line: dict[tuple[str, int], _Rise] = {}
     for stack, (count, size) in after.items():
         old_count, old_size = before.get(stack, (0, 0))
-        more_count, more_size = count - old_count, size - old_size
-        if more_size <= 0:
+        if size <= old_size:
             continue
         part = places.of_suspect(stack)
         if not part:
             continue
-        rank, total_count, total_size, best = merged.get(part[0], (0, 0, 0, part))
-        rank = max(rank, preferred.get(stack, 0))
-        merged[part[0]] = (rank, total_count + more_count, total_size + more_size, best)
-    least = (growth_bytes_per_run or 0) * runs * _LEAST_SHARE
-    rising = [(frame, facts) for frame, facts in merged.items() if facts[0] or facts[2] >= least]
+        rise = by_line.setdefault(part[0], _Rise(part))
+        rise.rank = max(rise.rank, preferred.get(stack, 0))
+        rise.count += count - old_count
+        rise.size_bytes += size - old_size
+    return by_line.values()
+
+
+def _telling(rises: Iterable[_Rise], runs: int, growth_bytes: float) -> list[_Rise]:
+    """Those that explain the growth: lines of the leaked objects themselves, and those that rise with the runs."""
+    large = [rise for rise in rises if rise.rank or rise.size_bytes >= _LEAST_SHARE * growth_bytes]
     # One a run, or one object that grows in place. One per two runs may be no more than an object made anew each time,
     # from a free list, unless it is a good part of the growth.
-    every_run = [entry for entry in rising if entry[1][0] or entry[1][1] >= runs or entry[1][1] <= 0]
-    telling = (growth_bytes_per_run or 0) * runs * _GOOD_SHARE
-    rising = every_run or [entry for entry in rising if entry[1][1] * 2 >= runs and entry[1][2] >= telling > 0]
-    rising.sort(key=lambda entry: (-entry[1][0], -entry[1][2], entry[0]))
-    return tuple(
-        Site(
-            file=file,
-            line=line,
-            function=sources.function(file, line),
-            bytes_per_run=size / runs,
-            count_per_run=count / runs,
-            code=sources.code(file, line),
-            stack=frames(stack, sources),
-        )
-        for (file, line), (_rank, count, size, stack) in rising[:_MOST_SITES]
+    every_run = [rise for rise in large if rise.rank or rise.count >= runs or rise.count <= 0]
+    good = _GOOD_SHARE * growth_bytes
+    return every_run or [rise for rise in large if rise.count * 2 >= runs and rise.size_bytes >= good > 0]
+
+
+def site_of(stack: Stack, sources: Sources, *, bytes_per_run: float, count_per_run: float, adds: bool = False) -> Site:
+    """The site at the innermost line of a stack."""
+    file, line = stack[0]
+    return Site(
+        file=file,
+        line=line,
+        function=sources.function(file, line),
+        bytes_per_run=bytes_per_run,
+        count_per_run=count_per_run,
+        code=sources.code(file, line),
+        stack=frames(stack, sources),
+        adds=adds,
     )
 
 

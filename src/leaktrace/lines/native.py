@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
-from leaktrace.lines.allocations import Places, frames
+from leaktrace.lines.allocations import Places, Stack, site_of
 from leaktrace.lines.line_watch import LineWatch
 from leaktrace.lines.model import Frame, Site
 from leaktrace.lines.source import Sources
@@ -51,11 +51,27 @@ def lines_by_elimination(
         places: tells the suspect's files.
         budget_s: seconds that this may take.
     """
+    sources = Sources()
+    by_line: dict[tuple[str, int], tuple[float, Stack]] = {}
+    for stack, taken_bytes in _taken_by_stack(run, heap_bytes, places, budget_s).items():
+        part = places.of_suspect(stack)
+        if part and not _OPENING.match(sources.code(*part[0])):
+            by_line[part[0]] = (by_line.get(part[0], (0.0, part))[0] + taken_bytes, part)
+    kept = [(taken_bytes, part) for taken_bytes, part in by_line.values() if taken_bytes >= growth_bytes / 4]
+    kept.sort(key=lambda entry: (-entry[0], entry[1][0]))
+    return tuple(
+        site_of(part, sources, bytes_per_run=taken_bytes, count_per_run=1.0) for taken_bytes, part in kept[:_MOST_SITES]
+    )
+
+
+def _taken_by_stack(
+    run: Callable[[], object], heap_bytes: Callable[[], int | None], places: Places, budget_s: float
+) -> dict[Stack, float]:
+    """How many native bytes a run took and did not give back, by where the suspect was."""
 
     def native_bytes() -> int:
         return (heap_bytes() or 0) - tracemalloc.get_traced_memory()[0] - tracemalloc.get_tracemalloc_memory()
 
-    sources = Sources()
     until = time.perf_counter() + budget_s
     tracemalloc.start(1)
     try:
@@ -67,26 +83,7 @@ def lines_by_elimination(
             runs += 1
     finally:
         tracemalloc.stop()
-    by_line: dict[tuple[str, int], tuple[float, Any]] = {}
-    for stack, total in watch.found[0].items():
-        part = places.of_suspect(stack)
-        if part and not _OPENING.match(sources.code(*part[0])):
-            net = (total - before.get(stack, 0)) / runs if runs else total
-            by_line[part[0]] = (by_line.get(part[0], (0.0, part))[0] + net, part)
-    kept = [(frame, net, stack) for frame, (net, stack) in by_line.items() if net >= growth_bytes / 4]
-    kept.sort(key=lambda entry: (-entry[1], entry[0]))
-    return tuple(
-        Site(
-            file=file,
-            line=line,
-            function=sources.function(file, line),
-            bytes_per_run=net,
-            count_per_run=1.0,
-            code=sources.code(file, line),
-            stack=frames(stack, sources),
-        )
-        for (file, line), net, stack in kept[:_MOST_SITES]
-    )
+    return {stack: (total - before.get(stack, 0)) / runs if runs else total for stack, total in watch.found[0].items()}
 
 
 def has_memray() -> bool:

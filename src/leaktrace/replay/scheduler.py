@@ -48,30 +48,19 @@ def replay(
     Raises:
         ReplayError: no child can be started.
     """
-    waiting, alone = deque(shares(tasks)), deque[Task]()
-    files = frozenset(target.path for task in tasks for target in (*task.before, *task.targets))
-    outcome, began = Outcome() if outcome is None else outcome, clock()
-    again: set[int] = set()
-    while waiting or alone or pool.at_work():
+    outcome = Outcome() if outcome is None else outcome
+    schedule, began = _Schedule(pool, outcome, tasks, kinds, trace=trace), clock()
+    while schedule.waiting or schedule.alone or pool.at_work():
         stop = pool.stopped() or (bounds.budget_s is not None and clock() - began > bounds.budget_s)
         if stop:
-            outcome.left_out += [task.ident for share in (*waiting, alone) for task in share]
-            waiting.clear()
-            alone.clear()
-        while waiting and len(pool.at_work()) < bounds.jobs:
-            _begin(waiting.popleft(), files, pool, kinds, clock(), trace=trace)
-        if alone and not waiting and not pool.at_work():
-            _begin([alone.popleft()], files, pool, kinds, clock(), trace=trace, fresh=True)
+            schedule.leave_out()
+        schedule.begin(bounds.jobs, clock)
         pool.listen(POLL_S)
         for base, work in pool.at_work():
             work.take(clock())
             work.beside = work.beside or len(pool.at_work()) > 1
-            if not _is_over(base, work, bounds, clock(), stop=stop):
-                continue
-            rest = _gather(base, work, outcome, again, alone, stop=stop)
-            if rest:
-                waiting.appendleft(rest)
-            pool.rest(base)
+            if _is_over(base, work, bounds, clock(), stop=stop):
+                schedule.gather(base, work, stop=stop)
         progress(sum(response.ended for response in outcome.responses.values()), len(tasks), _current(pool))
     return outcome
 
@@ -90,20 +79,68 @@ def shares(tasks: Iterable[Task]) -> Iterator[list[Task]]:
         yield share
 
 
-def _begin(
-    tasks: list[Task],
-    files: frozenset[str],
-    pool: Pool,
-    kinds: Sequence[str],
-    now: float,
-    *,
-    trace: bool,
-    fresh: bool = False,
-) -> None:
-    """Give a share to a base at rest, or to a new one; a `fresh` one carries it out itself."""
-    metered = not any(task.native for task in tasks)
-    base = None if fresh else pool.fitting(files, metered=metered)
-    pool.begin(base or pool.new(sorted(files), metered=metered), tasks, kinds, now, trace=trace, forked=not fresh)
+class _Schedule:
+    """Which tasks are still to be run, and what came of the others.
+
+    What failed beside others, or hung at once in a fork, is run once more: alone, in a process of its own.
+    """
+
+    def __init__(
+        self, pool: Pool, outcome: Outcome, tasks: Sequence[Task], kinds: Sequence[str], *, trace: bool
+    ) -> None:
+        self._pool, self._outcome, self._kinds, self._trace = pool, outcome, kinds, trace
+        self._files = frozenset(target.path for task in tasks for target in (*task.before, *task.targets))
+        self._second_tries: set[int] = set()
+        self.waiting = deque(shares(tasks))
+        self.alone: deque[Task] = deque()
+
+    def leave_out(self) -> None:
+        """Nothing more is begun."""
+        self._outcome.left_out += [task.ident for share in (*self.waiting, self.alone) for task in share]
+        self.waiting.clear()
+        self.alone.clear()
+
+    def begin(self, jobs: int, clock: Callable[[], float]) -> None:
+        """Give every free place a share; what runs alone waits until nothing else runs."""
+        pool = self._pool
+        while self.waiting and len(pool.at_work()) < jobs:
+            self._give(self.waiting.popleft(), clock())
+        if self.alone and not self.waiting and not pool.at_work():
+            self._give([self.alone.popleft()], clock(), fresh=True)
+
+    def _give(self, tasks: list[Task], now: float, *, fresh: bool = False) -> None:
+        """Give a share to a base at rest, or to a new one; a `fresh` one carries it out itself."""
+        pool, metered = self._pool, not any(task.native for task in tasks)
+        base = None if fresh else pool.fitting(self._files, metered=metered)
+        base = base or pool.new(sorted(self._files), metered=metered)
+        pool.begin(base, tasks, self._kinds, now, trace=self._trace, forked=not fresh)
+
+    def gather(self, base: Base, work: Work, *, stop: bool) -> None:
+        """Take the responses of a share that is over; what it never came to waits for another worker."""
+        work.take(0.0)
+        responses = work.responses.by_task
+        status = base.end() if work.ended is None else work.ended  # the base itself has ended, or does not respond
+        culprit, rest = _culprit(work), []
+        for task in work.share.tasks:
+            response = responses.get(task.ident) or Response(ident=task.ident)
+            tried_twice = task.ident in self._second_tries
+            if response.ended and not (response.failure and work.beside and not tried_twice):
+                self._outcome.responses[task.ident] = response
+            elif stop:
+                _leave(task, response, self._outcome)
+            elif task.ident == culprit and (tried_twice or not _is_worth_another(work, response)):
+                log = base.log if base.ready is None else Path(work.share.log)
+                response.late = work.late and not response.judged
+                _end_early(response, last_words(status, log))
+                self._outcome.responses[task.ident] = response
+            elif task.ident == culprit or response.ended:
+                self._second_tries.add(task.ident)
+                self.alone.append(task)
+            else:
+                rest.append(task)
+        if rest:
+            self.waiting.appendleft(rest)
+        self._pool.rest(base)
 
 
 def _is_over(base: Base, work: Work, bounds: Bounds, now: float, *, stop: bool) -> bool:
@@ -123,37 +160,12 @@ def _is_over(base: Base, work: Work, bounds: Bounds, now: float, *, stop: bool) 
     return False
 
 
-def _gather(base: Base, work: Work, outcome: Outcome, again: set[int], alone: deque[Task], *, stop: bool) -> list[Task]:
-    """Take the responses of a share that is over; what it never came to is returned, for another worker.
-
-    What failed beside others, or hung at once in a fork, is run once more: alone, in a process of its own.
-    """
-    work.take(0.0)
+def _culprit(work: Work) -> int | None:
+    """The task at which a share came to its end too early, or None: that which had not come to its own."""
     responses = work.responses.by_task
-    status = base.end() if work.ended is None else work.ended  # the base itself has ended, or does not respond
-    rest: list[Task] = []
-    culprit = next(
-        (t.ident for t in work.share.tasks if t.ident not in responses or not responses[t.ident].ended), None
-    )
     if any(response.retired for response in responses.values()):
-        culprit = None
-    for task in work.share.tasks:
-        response = responses.get(task.ident) or Response(ident=task.ident)
-        if response.ended and not (response.failure and work.beside and task.ident not in again):
-            outcome.responses[task.ident] = response
-        elif stop:
-            _leave(task, response, outcome)
-        elif task.ident == culprit and (task.ident in again or not _is_worth_another(work, response)):
-            log = base.log if base.ready is None else Path(work.share.log)
-            response.late = work.late and not response.judged
-            _end_early(response, last_words(status, log))
-            outcome.responses[task.ident] = response
-        elif task.ident == culprit or response.ended:
-            again.add(task.ident)
-            alone.append(task)
-        else:
-            rest.append(task)
-    return rest
+        return None
+    return next((t.ident for t in work.share.tasks if t.ident not in responses or not responses[t.ident].ended), None)
 
 
 def _is_worth_another(work: Work, response: Response) -> bool:
