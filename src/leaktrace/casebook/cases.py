@@ -21,7 +21,7 @@ from leaktrace.suspects.model import Limits, Suspect
 from leaktrace.verdict import outcome
 from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.judge import WEIGHT, group_of, judge_kinds
-from leaktrace.verdict.model import Rate, Record, Verdict
+from leaktrace.verdict.model import Rate, Record, Ruling, Verdict
 from leaktrace.verdict.rules import Rules
 
 
@@ -116,7 +116,7 @@ def _judged(case: Case, response: Response) -> Case:
     else:
         exhibit = _exhibit_of(case, things)
         said = outcome.of_things(case.suspect.kind, ruling, things)
-    return replace(
+    whole = replace(
         concluded(case, said),
         counter=ruling.counter,
         per_run={
@@ -130,6 +130,25 @@ def _judged(case: Case, response: Response) -> Case:
         exhibit=exhibit,
         things=case.things if things is None else things,
     )
+    return _by_cause(whole, ruling) if exhibit.beside else whole
+
+
+def _by_cause(case: Case, ruling: Ruling) -> Case:
+    """The case of the gravest of several causes, with those of the others beside it; each has its own verdict."""
+    cases = []
+    for exhibit in (case.exhibit, *case.exhibit.beside):
+        holder = exhibit.holder
+        if holder is None:
+            continue
+        said = outcome.of_cause(ruling, holder, proved=exhibit.proof.status == "proved")
+        sizes = (holder.retained_bytes_per_run, holder.shared_bytes_per_run)
+        size_bytes = sum(size for size in sizes if size is not None)
+        rates = {HEAP_BYTES.name: Rate(estimate=size_bytes, low=size_bytes, high=size_bytes)}
+        own = concluded(replace(case, exhibit=replace(exhibit, beside=())), said)
+        cases.append(replace(own, per_run=rates, counter=HEAP_BYTES.name) if size_bytes else own)
+    cases.sort(key=lambda each: -WEIGHT.get(each.verdict, -1))
+    first, *others = (replace(each, cause=number) for number, each in enumerate(cases))
+    return replace(first, beside=tuple(others))
 
 
 def _things(case: Case, response: Response) -> tuple[Thing, ...] | None:
@@ -222,11 +241,17 @@ def with_native(case: Case, response: Response) -> Case:
     return replace(case, exhibit=replace(known, sites=(*seen.sites, *known.sites), notes=notes, fingerprint=mark))
 
 
+def flattened(cases: Iterable[Case]) -> list[Case]:
+    """The cases, each followed by those of its suspect's other causes."""
+    return [one for case in cases for one in (replace(case, beside=()), *case.beside)]
+
+
 def merged_cases(cases: Iterable[Case]) -> list[Case]:
     """Several processes' cases: of one suspect the gravest verdict stands; LEAK first, then by growth."""
-    found: dict[tuple[str, str, str, str], list[Case]] = {}
+    found: dict[tuple[str, ...], list[Case]] = {}
     for case in cases:
-        found.setdefault(case.suspect.key, []).append(case)
+        cause = case.exhibit.fingerprint if case.cause else ""
+        found.setdefault((*case.suspect.key, cause), []).append(case)
     merged = [_gravest(each) for each in found.values()]
     return sorted(merged, key=lambda case: (-WEIGHT.get(case.verdict, -1), -case.suspect.grew_by))
 

@@ -55,6 +55,8 @@ class Case:
         known: whose leak it is, where the table of known leaks has it; its status is then `known`.
         reproduce: a command that shows the same.
         after: tests that its replay ran first, because alone it did not show what the suite did.
+        cause: which of several causes of its suspect's growth it is of, from 0.
+        beside: the cases of the others, until they stand in the casebook for themselves.
     """
 
     suspect: Suspect
@@ -73,6 +75,8 @@ class Case:
     known: Known | None = None
     reproduce: str = ""
     after: tuple[str, ...] = ()
+    cause: int = 0
+    beside: tuple[Case, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,8 @@ def from_json(data: object) -> Casebook:
 def flat_case(case: dict[str, Any]) -> dict[str, Any]:
     """A case with its suspect's and its exhibit's keys beside its own, as the schema has it."""
     suspect, exhibit = case.pop("suspect"), case.pop("exhibit")
+    for several in (case, exhibit):
+        several.pop("beside")
     return {**{key: suspect[name] for key, name in SUSPECT_KEYS.items()}, **case, **exhibit}
 
 

@@ -27,7 +27,7 @@ from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.probes.settle import collect
 from leaktrace.probes.third_party import third_party
 from leaktrace.replay.protocol import Share, Target, Task, function_of
-from leaktrace.verdict.judge import group_of, judge_kinds
+from leaktrace.verdict.judge import group_of, judge_kinds, still_grows
 from leaktrace.verdict.model import Record, Ruling, Verdict
 
 
@@ -174,8 +174,9 @@ class Jobs:
         """
 
         def accused(row: Row | None) -> dict[str, Ruling]:
-            rulings = judge_kinds(_record(task, readings, "runs", rested=row))
-            return {kind: ruling for kind, ruling in rulings.items() if _accused(ruling)}
+            record = _record(task, readings, "runs", rested=row)
+            rulings = judge_kinds(record)
+            return {kind: ruling for kind, ruling in rulings.items() if _accused(ruling) or still_grows(record, ruling)}
 
         at_once = accused(None)
         if not at_once or "threads" in at_once:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from leaktrace.casebook.cases import as_known, case_of, folded, is_allowed, with_rates, with_runnable_command
+from leaktrace.casebook.cases import as_known, case_of, flattened, folded, is_allowed, with_rates, with_runnable_command
 from leaktrace.casebook.model import Case
 from leaktrace.confirm.after_others import Ask, Replayed, heard_again
 from leaktrace.confirm.memray import followed
@@ -158,6 +158,7 @@ class Steps:
             lambda: followed(self._replayed, self._asked("following native code"), self._passes.warn),
             [each.case for each in self._replayed],
         )
+        self._cases = flattened(self._cases)
 
     def leave_out_what_is_allowed(self) -> None:
         """A run may leave so much: then nobody is accused of it."""

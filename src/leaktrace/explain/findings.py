@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import partial
 from types import FrameType
@@ -22,6 +23,7 @@ from leaktrace.lines.model import Site
 
 _MOST_TYPES = 3
 _MOST_ALSO = 3
+_MOST_CAUSES = 6
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class HolderFound:
         changes: a number that rises when a holder that is no container is added to, or None.
         falls: whether that number also falls again on the way, as a reference count does.
         raised: tells the stack of the last raise, where a traceback grows with each; or None.
+        origins: stacks of what it holds, where they are known.
     """
 
     holder: Holder
@@ -49,6 +52,7 @@ class HolderFound:
     changes: Callable[[], int] | None = None
     falls: bool = False
     raised: Callable[[], Stack] | None = None
+    origins: AbstractSet[Stack] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +63,37 @@ class Scope:
     test_files: frozenset[str]
 
 
-def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes) -> HolderFound | None:
-    """The holder of what the runs left behind, or None where nothing that Python can see was left."""
-    newborn = seen.survivors.ids
-    ranked = candidates(seen.growers, search_of(seen, scope), newborn)
+def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes) -> list[HolderFound]:
+    """The holders of what the runs left behind, that of most of it first; none where Python can see nothing.
+
+    There are several where each holds things of its own: each is a cause by itself.
+    """
+    ranked = candidates(seen.growers, search_of(seen, scope), seen.survivors.ids)
     reached = [candidate for candidate in ranked if candidate.path and not candidate.weak]
+    reached = reached or [candidate for candidate in ranked if candidate.path and candidate.dead]
     if reached:
-        return _of_container(reached, seen, notes)
+        return [_of_container(cause, reached, seen, notes) for cause in _distinct(reached, seen.survivors.ids)]
+    other = _other(seen, scope, ranked, sites)
+    return [] if other is None else [other]
+
+
+def _distinct(reached: Sequence[Candidate], newborn: set[int]) -> list[Candidate]:
+    """The first, and those that grow as steadily and mostly hold what no earlier one holds."""
+    causes: list[Candidate] = []
+    claimed: set[int] = set()
+    for candidate in reached:
+        own = candidate.kept.objects or set(map(id, candidate.fresh(newborn)))
+        if not causes or (candidate.grower.steady and own and 2 * len(own & claimed) < len(own)):
+            causes.append(candidate)
+            claimed |= own
+        if len(causes) == _MOST_CAUSES:
+            break
+    return causes
+
+
+def _other(seen: Observation, scope: Scope, ranked: list[Candidate], sites: Sequence[Site]) -> HolderFound | None:
+    """The holder where no container that a root reaches grows in place."""
+    newborn = seen.survivors.ids
     risen = newest(seen, scope.own)
     ids, cls, per_run = risen[0]
     if seen.atexit_per_run > 0:
@@ -132,16 +160,19 @@ def search_of(seen: Observation, scope: Scope) -> Search:
     return Search(own=scope.own, test_files=scope.test_files, hidden=hidden)
 
 
-def _of_container(reached: list[Candidate], seen: Observation, notes: Notes) -> HolderFound:
-    best = reached[0]
+def _of_container(best: Candidate, reached: Sequence[Candidate], seen: Observation, notes: Notes) -> HolderFound:
+    """What is to be said of one container, and of the others that hold some of the same."""
     fresh_runs = sum(seen.batches[1:]) + seen.watched_runs
+    if best.owner is not None:  # of a C cache, all that is new is taken for an entry
+        fresh_runs += seen.batches[0]
     holder, leaked, label = describe(best, seen.survivors.ids, runs=seen.runs, fresh_runs=fresh_runs)
-    finding = HolderFound(holder, label, container=id(best.grower.container))
+    key = id(best.grower.container)
+    finding = HolderFound(holder, label, container=key, origins=seen.origins.get(key, frozenset()))
     if holder.kind == "thread":
         finding.untried = "a running thread cannot be taken out"
         return finding
     held = best.kept.objects
-    also = [candidate for candidate in reached[1:] if held & candidate.kept.objects][:_MOST_ALSO]
+    also = [other for other in reached if other is not best and held & other.kept.objects][:_MOST_ALSO]
     finding.expected = proof.expect(best.kept, leaked)
     if best.grower.handler.buffer:
         lengths = best.grower.lengths

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from leaktrace.explain.bounds import bound_of
+from leaktrace.explain.dead_entries import are_dead
 from leaktrace.explain.holder_kinds import are_lost, kind_of
 from leaktrace.explain.labels import grows_here, propagate
 from leaktrace.explain.leaked_objects import doing, is_of_interest, label
@@ -28,8 +29,6 @@ _MOST_CACHES = 4
 """Full caches on the way to survivors that are walked around; each costs a sweep."""
 _MOST_REPLACED = 40
 """Things that each run replaces, and that lie nearer to a root than what it keeps; each costs no more than its path."""
-_MOST_LOST = 1_000
-"""Entries that no look-up can find again, and that still are a cache's overhead; a bound above it is none."""
 _MOST_TARGETS = 60
 _MOST_ENTRIES = 5_000
 
@@ -45,6 +44,7 @@ class Candidate:
         kept: what the new entries retain.
         entries: how many objects those are, keys and values alike.
         weak: whether the new entries are weak references or plain values, which keep nothing alive.
+        dead: whether they are dead in their owner's own terms.
         steps: the named path, once it was named.
     """
 
@@ -54,6 +54,7 @@ class Candidate:
     kept: Retained
     entries: int
     weak: bool = False
+    dead: bool = False
     steps: list[Step] = field(default_factory=list)
 
     @property
@@ -105,6 +106,7 @@ def candidates(growers: Sequence[Grower], search: Search, newborn: set[int]) -> 
         entries = candidate.fresh(newborn)
         candidate.entries = len(entries)
         candidate.weak = any(map(_is_weak, entries)) and all(_is_weak(e) or safe.is_plain(e) for e in entries)
+        candidate.dead = are_dead(entries)
         del entries[_MOST_ENTRIES:]
         candidate.kept = retained(entries, newborn, holder_refs=1)
     found.sort(key=_rank)
@@ -136,12 +138,8 @@ def describe(best: Candidate, newborn: set[int], *, runs: int, fresh_runs: int) 
     hops = _above(named[:-1], best.root)
     noun, unit = safe.type_name(grower.container), " bytes" if grower.handler.buffer else ""
     bound = bound_of(named)
-    if (
-        bound is not None
-        and bound[0] > _MOST_LOST
-        and are_lost(grower.container, newborn, grew=grower.lengths[-1] - grower.lengths[0])
-    ):
-        noun, bound = f"{noun} of at most {bound[0]} keys, none of which can be found again", None
+    if bound is not None and are_lost(grower.container, newborn, grew=grower.lengths[-1] - grower.lengths[0]):
+        noun = f"{noun} of at most {bound[0]} keys, none of which can be found again"
     hops.append(_grows(named[-1], noun, per_run, unit))
     alone, shared = _sizes(best, newborn, per_run, fresh_runs)
     way = leaked_way(best.fresh(newborn), newborn)
@@ -156,6 +154,8 @@ def describe(best: Candidate, newborn: set[int], *, runs: int, fresh_runs: int) 
         shared_bytes_per_run=shared,
         bound=bound[0] if bound else None,
         filled=bound[1] if bound else None,
+        dead=best.dead,
+        steady=grower.steady,
     )
     return holder, type(way[-1]) if way else None, label(way[-1]) if way else "entries"
 

@@ -44,6 +44,8 @@ class Holder:
         shared_bytes_per_run: size a run of what they keep alive together with something else, or None likewise.
         bound: how many entries the container may hold at most (`lru_cache(maxsize)`, `deque(maxlen)`), or None.
         filled: how many it holds now, when it has a bound.
+        dead: whether the new entries are dead in its owner's own terms, so that it sweeps them when they are many.
+        steady: whether it grew in every batch of runs.
     """
 
     name: str
@@ -54,6 +56,8 @@ class Holder:
     shared_bytes_per_run: float | None = None
     bound: int | None = None
     filled: int | None = None
+    dead: bool = False
+    steady: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +70,7 @@ class Proof:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exhibit:
-    """All that a trace found out about one suspect.
+    """All that a trace found out about one cause of a suspect's growth.
 
     Attributes:
         holder: what keeps it alive, or None where no Python object does.
@@ -77,6 +81,7 @@ class Exhibit:
         fingerprint: 8 hex digits of the suspect part of the holder's path (or of the best site where no holder is).
         native: whether Python's objects explain less than half of the growth.
         notes: what could not be looked at, and why.
+        beside: the suspect's other causes, each with a holder of its own.
     """
 
     holder: Holder | None = None
@@ -87,3 +92,4 @@ class Exhibit:
     fingerprint: str = ""
     native: bool = False
     notes: tuple[str, ...] = ()
+    beside: tuple[Exhibit, ...] = ()

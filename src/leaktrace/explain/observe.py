@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import deque
 from dataclasses import dataclass, field
 
 from leaktrace.explain.budget import Budget, Notes
@@ -22,6 +23,7 @@ _MOST_WATCHED_RUNS = 8
 _WATCHING_SHARE = 0.2
 _SHARE = 0.6
 _PREFERRED = 30
+_BEHIND = 400
 LINE_TRACE_SLOWDOWN = 15.0
 _TRACEMALLOC_SLOWDOWN = 4.0
 STOPPED = (
@@ -51,6 +53,7 @@ class Observation:
         survivors: newborn objects and counts of their types.
         before, after: living allocations around the last batch.
         preferred: stacks of the leaked objects themselves, by rank.
+        origins: stacks of what lies behind the latest entries of a container, by its identity.
         batches: runs in each batch.
         atexit_per_run: functions registered for the interpreter's end a run.
         run_s: how long one run took.
@@ -63,6 +66,7 @@ class Observation:
     before: Live = field(default_factory=dict)
     after: Live = field(default_factory=dict)
     preferred: dict[Stack, int] = field(default_factory=dict)
+    origins: dict[int, set[Stack]] = field(default_factory=dict)
     batches: list[int] = field(default_factory=list)
     atexit_per_run: float = 0.0
     run_s: float = 0.0
@@ -161,12 +165,29 @@ def _batches(seen: Observation, inquiry: Inquiry, plan: Plan, ours: frozenset[in
 def _prefer(seen: Observation) -> None:
     """Note where the latest entries of the containers, and the things of interest behind them, were made."""
     for grower in seen.growers[:_WATCHED]:
-        for entry in grower.latest(_PREFERRED):
+        latest = grower.latest(_PREFERRED)
+        seen.origins[id(grower.container)] = _stacks_behind(latest)
+        for entry in latest:
             way = nearest([entry], None, is_of_interest, limit=_PREFERRED)
             for rank, obj in ((2, way[-1] if way else None), (1, entry)):
                 stack = stack_of(obj) if obj is not None else None
                 if stack is not None:
                     seen.preferred[stack] = max(rank, seen.preferred.get(stack, 0))
+
+
+def _stacks_behind(entries: list[object]) -> set[Stack]:
+    """Where what can be reached from some entries was made, as far as that was while we looked."""
+    stacks: set[Stack] = set()
+    known, pending = set(map(id, entries)), deque(entries)
+    while pending and len(known) < _BEHIND:
+        obj = pending.popleft()
+        stack = stack_of(obj)
+        if stack is not None:
+            stacks.add(stack)
+            new = [child for child in gc.get_referents(obj) if id(child) not in known]
+            known.update(map(id, new))
+            pending.extend(new)
+    return stacks
 
 
 def _watch_lines(seen: Observation, inquiry: Inquiry) -> None:
@@ -198,6 +219,7 @@ def _our_ids(seen: Observation, ours: frozenset[int]) -> frozenset[int]:
     """What we made ourselves since the collector was frozen."""
     made: list[object] = [seen.growers, seen.before, seen.after, seen.preferred, seen.batches, seen.adders]
     made += [seen.survivors.counts, seen.survivors.types, *seen.survivors.counts, *seen.growers]
+    made += [seen.origins, *seen.origins.values()]
     made += [*seen.preferred, *(frame for stack in seen.preferred for frame in stack)]
     made += [part for grower in seen.growers for part in (grower.lengths, grower.content)]
     return ours | {id(part) for part in made}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from leaktrace.explain import fingerprint, forgotten_references, proof
@@ -28,13 +28,14 @@ _NATIVE_SHARE_S = 0.5
 
 @dataclass(slots=True)
 class _Answer:
-    """What was found so far; each part fills in its own."""
+    """What was found so far of one cause; each part fills in its own. The first has the others `beside` it."""
 
     finding: HolderFound | None = None
     made: tuple[Site, ...] = ()
     adding: tuple[Site, ...] = ()
     types: tuple[tuple[str, float], ...] = ()
     native: bool = False
+    beside: list[_Answer] = field(default_factory=list)
     proof: Proof = field(
         default_factory=lambda: Proof(status="untried", detail="nothing was found that could be taken out")
     )
@@ -87,12 +88,14 @@ def explain(
         if seen is not None:
             answer.types = seen.survivors.per_run(seen.batches, own)
             _find_all(answer, inquiry, seen, Scope(own, frozenset(test_files)), root=root, mirrored=mirrored)
-            with notes.part("the proof"):
-                _prove(answer, settle)
+            for each in (answer, *answer.beside):
+                with notes.part("the proof"):
+                    _prove(each, settle)
     finally:
         if frozen:
             gc.freeze()
-    return _exhibit(answer, notes)
+    beside = tuple(_exhibit(each, Notes()) for each in answer.beside)
+    return replace(_exhibit(answer, notes), beside=beside)
 
 
 def _find_all(answer: _Answer, inquiry: Inquiry, seen: Observation, scope: Scope, *, root: str, mirrored: bool) -> None:
@@ -102,14 +105,21 @@ def _find_all(answer: _Answer, inquiry: Inquiry, seen: Observation, scope: Scope
         _find_sites(answer, inquiry, seen, places)
     if not by_references or mirrored:
         with part("the holder"):
-            answer.finding = find(seen, scope, sites=answer.made, notes=inquiry.notes)
+            found = find(seen, scope, sites=answer.made, notes=inquiry.notes)
+            answer.finding = next(iter(found), None)
+            answer.beside = [_Answer(finding=each) for each in found[1:]]
     if by_references and answer.finding is None:
         answer.made = ()  # what was allocated meanwhile has nothing to do with it
         with part("the references"):
             search = partial(search_of, seen, scope)
             answer.finding = forgotten_references.find(inquiry.run, inquiry.settle, search, root=root)
-    with part("the adding line"):
-        answer.adding = _adding(_adding_stacks(answer.finding, inquiry, seen), inquiry)
+    for each in (answer, *answer.beside):
+        with part("the adding line"):
+            each.adding = _adding(_adding_stacks(each.finding, inquiry, seen), inquiry)
+    if answer.beside:
+        with part("the allocating lines of each cause"):
+            for each in (answer, *answer.beside):
+                _keep_own_sites(each, inquiry, seen)
     if inquiry.growth_bytes_per_run and seen.after and not answer.made and answer.finding is None:
         answer.native = True  # nothing at all of it is Python's
     if answer.native:
@@ -134,6 +144,26 @@ def _find_sites(answer: _Answer, inquiry: Inquiry, seen: Observation, places: Pl
     if seen.after and growth_bytes_per_run is not None and growth_bytes_per_run >= _LEAST_NATIVE_BYTES:
         python_bytes = bytes_between(seen.before, seen.after, runs=runs, places=places)
         answer.native = python_bytes < growth_bytes_per_run / 2
+
+
+def _keep_own_sites(answer: _Answer, inquiry: Inquiry, seen: Observation) -> None:
+    """Leave a cause the lines that made what it holds itself."""
+    finding = answer.finding
+    if finding is None:
+        return
+    before, after = (
+        {stack: live[stack] for stack in finding.origins if stack in live} for live in (seen.before, seen.after)
+    )
+    sizes = (finding.holder.retained_bytes_per_run, finding.holder.shared_bytes_per_run)
+    answer.made = sites_between(
+        before,
+        after,
+        runs=seen.batches[-1],
+        places=inquiry.places,
+        preferred=seen.preferred,
+        sources=inquiry.sources,
+        growth_bytes_per_run=sum(size for size in sizes if size is not None) or None,
+    )
 
 
 def _adding_stacks(finding: HolderFound | None, inquiry: Inquiry, seen: Observation) -> dict[Stack, int]:

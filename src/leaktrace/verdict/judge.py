@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from itertools import pairwise
 from typing import Final
 
 from leaktrace.probes.model import REFS, Unread
@@ -33,6 +34,9 @@ REFERENCES_PER_BLOCK: Final = 4
 
 MOST_LEFT: Final = 4
 """Of growth that goes by itself, such a part may stay: what a server learns, what an allocator keeps."""
+
+LATE: Final = 8
+"""So many of the last batches tell whether growth goes on."""
 
 SETTLED: Final = frozenset({Verdict.STEADY, Verdict.ONE_TIME, Verdict.CACHE})
 """Verdicts of the exact counters after which an inexact one is asked whether it grew by itself."""
@@ -171,6 +175,16 @@ def _heaviest(findings: list[CounterVerdict]) -> CounterVerdict:
 def _preference(series: Series) -> tuple[int, str]:
     name = series.counter.name
     return (PLAIN_WORDS_FIRST.index(name) if name in PLAIN_WORDS_FIRST else len(PLAIN_WORDS_FIRST), name)
+
+
+def still_grows(record: Record, ruling: Ruling) -> bool:
+    """Whether what is called a cache rose in most of the last batches: something else may grow behind it."""
+    series = record.series.get(ruling.counter or "")
+    if ruling.verdict is not Verdict.CACHE or series is None:
+        return False
+    late = [value for value in series.values[-1 - LATE :] if not isinstance(value, Unread)]
+    rises = sum(later > earlier for earlier, later in pairwise(late))
+    return 2 * rises > LATE
 
 
 def is_suspicious(ruling: Ruling) -> bool:

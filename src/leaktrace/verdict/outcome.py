@@ -44,6 +44,26 @@ class HolderSeen(Protocol):
     def filled(self) -> int | None:
         """How many it has now."""
 
+    @property
+    def entries_per_run(self) -> float:
+        """How many come with each run."""
+
+    @property
+    def retained_bytes_per_run(self) -> float | None:
+        """What they alone keep alive, where that is known."""
+
+    @property
+    def shared_bytes_per_run(self) -> float | None:
+        """What they keep alive together with something else."""
+
+    @property
+    def dead(self) -> bool:
+        """Whether its new entries are dead in its own terms."""
+
+    @property
+    def steady(self) -> bool:
+        """Whether it grew in every batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -82,6 +102,18 @@ def of_memory(
     return _by_size(suspect, record, ruling, share) or _by_holder(ruling, holder)
 
 
+def of_cause(ruling: Ruling, holder: HolderSeen, *, proved: bool) -> Outcome:
+    """What is said of one of several causes: numbers tell that the suspect grows, and not which of them it is."""
+    if holder.bound is not None or holder.dead:
+        return _bounded(ruling, holder)
+    if ruling.verdict in ACCUSED:
+        return Outcome(ruling.verdict, ruling.reason)
+    if holder.steady and proved:
+        why = f"{holder.name} grew in every batch of runs, and nothing bounds it, whatever the other causes are"
+        return Outcome(Verdict.LEAK, why)
+    return Outcome(ruling.verdict, ruling.reason)
+
+
 def of_things(kind: str, ruling: Ruling, things: Sequence[Thing] | None) -> Outcome:
     """What is said of things left behind: sockets and files share a counter, and their names tell which grew."""
     if ruling.verdict is Verdict.LEAK and things is not None and not things and kind in SHARING:
@@ -118,11 +150,30 @@ def _by_holder(ruling: Ruling, holder: HolderSeen | None) -> Outcome:
             return Outcome(Verdict.UNDECIDED, reason)
         if holder.kind == "shared-references":
             return _keeps_nothing(f"{holder.name} {ruling.reason}")
-    if ruling.verdict in ACCUSED and holder is not None and holder.bound is not None:
-        filled = "" if holder.filled is None else f"{holder.filled} of "
-        reason = f"{holder.name} holds {filled}at most {holder.bound} entries; {ruling.reason}"
-        return Outcome(Verdict.CACHE, reason)
+    if ruling.verdict in ACCUSED and holder is not None and (holder.bound is not None or holder.dead):
+        return _bounded(ruling, holder)
     return Outcome(ruling.verdict, ruling.reason)
+
+
+def _bounded(ruling: Ruling, holder: HolderSeen) -> Outcome:
+    """What is said of a holder that lets go of its entries, sooner or later."""
+    if holder.bound is None:
+        reason = f"the new entries of {holder.name} are dead: it sweeps them when they are many; {ruling.reason}"
+        return Outcome(Verdict.CACHE, reason)
+    filled = "" if holder.filled is None else f"{holder.filled} of "
+    weighs = _when_full(holder.bound, holder)
+    return Outcome(
+        Verdict.CACHE, f"{holder.name} holds {filled}at most {holder.bound} entries{weighs}; {ruling.reason}"
+    )
+
+
+def _when_full(bound: int, holder: HolderSeen) -> str:
+    """What an entry weighs, and all of them together when there are as many as there can be."""
+    sizes = [each for each in (holder.retained_bytes_per_run, holder.shared_bytes_per_run) if each is not None]
+    if not sizes or holder.entries_per_run <= 0:
+        return ""
+    each = sum(sizes) / holder.entries_per_run
+    return f" of {size(each)}, {size(each * bound)} when full" if each >= 1 else ""
 
 
 def _keeps_nothing(what: str) -> Outcome:
