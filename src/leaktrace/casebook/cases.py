@@ -112,7 +112,9 @@ def _judged(case: Case, response: Response) -> Case:
     share = max(1, len(case.suspect.nodeids)) if case.suspect.subject == "group" else 1
     if group_of(case.suspect.kind) == "memory":
         exhibit = _exhibit(response)
-        said = outcome.of_memory(case.suspect, record, ruling, exhibit.holder, share=share)
+        said = outcome.of_memory(
+            case.suspect, record, ruling, exhibit.holder, share=share, quiet_runs=exhibit.quiet_runs
+        )
     else:
         exhibit = _exhibit_of(case, things)
         said = outcome.of_things(case.suspect.kind, ruling, things)

@@ -81,6 +81,7 @@ class Exhibit:
         fingerprint: 8 hex digits of the suspect part of the holder's path (or of the best site where no holder is).
         native: whether Python's objects explain less than half of the growth.
         notes: what could not be looked at, and why.
+        quiet_runs: so many further runs left nothing behind, so that nothing is alive; 0 where growth went on.
         beside: the suspect's other causes, each with a holder of its own.
     """
 
@@ -92,4 +93,5 @@ class Exhibit:
     fingerprint: str = ""
     native: bool = False
     notes: tuple[str, ...] = ()
+    quiet_runs: int = 0
     beside: tuple[Exhibit, ...] = ()

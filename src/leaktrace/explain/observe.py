@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tracemalloc
+from array import array
 from collections import deque
 from dataclasses import dataclass, field
 
 from leaktrace.explain.budget import Budget, Notes
 from leaktrace.explain.inquiry import Inquiry
 from leaktrace.explain.leaked_objects import is_of_interest
+from leaktrace.explain.proof import heap_reader
 from leaktrace.heap import roots
 from leaktrace.heap.containers import Handlers
 from leaktrace.heap.growth import Grower, Pool, Survivors, frozen_newborns, living, repeat
@@ -23,6 +25,12 @@ _MOST_WATCHED_RUNS = 8
 _WATCHING_SHARE = 0.2
 _SHARE = 0.6
 _PREFERRED = 30
+_QUIET = 15
+_LEAST_QUIET = 6
+_QUIET_SHARE = 0.25
+"""Of the growth of so many runs: what is less is a swing, as of the blocks of a deque."""
+_UNREAD_RUNS = 2
+"""What the first readings make for themselves is there by then."""
 _BEHIND = 400
 LINE_TRACE_SLOWDOWN = 15.0
 _TRACEMALLOC_SLOWDOWN = 4.0
@@ -113,6 +121,24 @@ def observe(inquiry: Inquiry, *, runs: int) -> Observation:
     settle()
     seen.survivors.ids = set(map(id, living(seen.survivors.ids)))
     return seen
+
+
+def quiet_runs(inquiry: Inquiry) -> int:
+    """How many runs in a row leave nothing behind, where growth has stopped; 0 where it goes on, or cannot be seen.
+
+    What grows in ever rarer steps, as a list of plain values does, pauses as well: ask only where no container grows.
+    """
+    growth, heap_bytes = inquiry.growth_bytes_per_run, heap_reader()
+    if not growth or heap_bytes() is None:
+        return 0
+    weights, enough_s = array("q", (0, 0)), inquiry.budget.left_s() / 2
+    for number in range(-_UNREAD_RUNS, _QUIET):
+        repeat(inquiry.run, 1, inquiry.settle)
+        weights[number >= 0] = heap_bytes() or 0
+        grown, runs = weights[1] - weights[0], number + 1
+        if runs > _UNREAD_RUNS and (grown > growth * runs / 2 or inquiry.budget.left_s() < enough_s):
+            break
+    return runs if runs >= _LEAST_QUIET and grown <= growth * runs * _QUIET_SHARE else 0
 
 
 def _plan(runs: int, run_s: float, budget: Budget, notes: Notes) -> Plan:

@@ -12,7 +12,7 @@ from leaktrace.explain.findings import HolderFound, Scope, find, search_of
 from leaktrace.explain.fix import fix_for
 from leaktrace.explain.inquiry import Inquiry
 from leaktrace.explain.model import Exhibit, Proof
-from leaktrace.explain.observe import LINE_TRACE_SLOWDOWN, Observation, observe
+from leaktrace.explain.observe import LINE_TRACE_SLOWDOWN, Observation, observe, quiet_runs
 from leaktrace.lines import native
 from leaktrace.lines.allocations import Places, Stack, bytes_between, site_of, sites_between
 from leaktrace.lines.line_watch import LineWatch
@@ -35,6 +35,7 @@ class _Answer:
     adding: tuple[Site, ...] = ()
     types: tuple[tuple[str, float], ...] = ()
     native: bool = False
+    quiet_runs: int = 0
     beside: list[_Answer] = field(default_factory=list)
     proof: Proof = field(
         default_factory=lambda: Proof(status="untried", detail="nothing was found that could be taken out")
@@ -108,6 +109,8 @@ def _find_all(answer: _Answer, inquiry: Inquiry, seen: Observation, scope: Scope
             found = find(seen, scope, sites=answer.made, notes=inquiry.notes)
             answer.finding = next(iter(found), None)
             answer.beside = [_Answer(finding=each) for each in found[1:]]
+    if not by_references and _has_stopped(answer, inquiry):
+        return
     if by_references and answer.finding is None:
         answer.made = ()  # what was allocated meanwhile has nothing to do with it
         with part("the references"):
@@ -128,6 +131,17 @@ def _find_all(answer: _Answer, inquiry: Inquiry, seen: Observation, scope: Scope
     if not answer.made and places.all is not places and not by_references:
         with part("the plugins' lines"):
             _find_sites(answer, inquiry, seen, places.all)
+
+
+def _has_stopped(answer: _Answer, inquiry: Inquiry) -> bool:
+    """Whether nothing grows any more; then what was found is what each run replaces."""
+    if answer.finding is not None and answer.finding.container:
+        return False
+    with inquiry.notes.part("whether growth goes on"):
+        answer.quiet_runs = quiet_runs(inquiry)
+    if answer.quiet_runs:
+        answer.finding, answer.made, answer.native = None, (), False
+    return answer.quiet_runs > 0
 
 
 def _find_sites(answer: _Answer, inquiry: Inquiry, seen: Observation, places: Places) -> None:
@@ -232,6 +246,8 @@ def _prove(answer: _Answer, settle: Callable[[], object]) -> None:
 def _exhibit(answer: _Answer, notes: Notes) -> Exhibit:
     holder = answer.finding.holder if answer.finding is not None else None
     best = next(iter(answer.made), None)
+    if answer.quiet_runs:
+        return Exhibit(quiet_runs=answer.quiet_runs, types_per_run=answer.types, notes=tuple(notes.lines))
     if holder is not None and answer.finding is not None:
         fix = fix_for(holder.kind, holder=holder.name, leaked=answer.finding.label, bound=holder.bound)
         mark = fingerprint.of_path(holder.kind, holder.path)
@@ -248,4 +264,5 @@ def _exhibit(answer: _Answer, notes: Notes) -> Exhibit:
         fingerprint=mark,
         native=answer.native,
         notes=tuple(notes.lines),
+        quiet_runs=answer.quiet_runs,
     )

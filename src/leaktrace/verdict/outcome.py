@@ -88,7 +88,7 @@ def harmless(class_name: str, why: str) -> Outcome:
 
 
 def of_memory(
-    suspect: Suspect, record: Record, ruling: Ruling, holder: HolderSeen | None, *, share: int = 1
+    suspect: Suspect, record: Record, ruling: Ruling, holder: HolderSeen | None, *, share: int = 1, quiet_runs: int = 0
 ) -> Outcome:
     """What is said of growing memory.
 
@@ -97,9 +97,18 @@ def of_memory(
         record: the readings of its replay.
         ruling: what these say.
         holder: what keeps it alive, where that was found.
+        quiet_runs: so many runs after the replay left nothing behind.
         share: how many tests were run in each run, so that the suite's growth is that of so many.
     """
-    return _by_size(suspect, record, ruling, share) or _by_holder(ruling, holder)
+    return _by_size(suspect, record, ruling, share) or _unless_stopped(ruling, quiet_runs) or _by_holder(ruling, holder)
+
+
+def _unless_stopped(ruling: Ruling, quiet_runs: int) -> Outcome | None:
+    """What is said where growth had stopped by the time it was looked at; None where it goes on."""
+    if not quiet_runs or ruling.verdict not in ACCUSED:
+        return None
+    reason = f"it had stopped when it was looked at: {quiet_runs} further runs left nothing behind; {ruling.reason}"
+    return Outcome(Verdict.CACHE, reason)
 
 
 def of_cause(ruling: Ruling, holder: HolderSeen, *, proved: bool) -> Outcome:
@@ -161,10 +170,8 @@ def _bounded(ruling: Ruling, holder: HolderSeen) -> Outcome:
         reason = f"the new entries of {holder.name} are dead: it sweeps them when they are many; {ruling.reason}"
         return Outcome(Verdict.CACHE, reason)
     filled = "" if holder.filled is None else f"{holder.filled} of "
-    weighs = _when_full(holder.bound, holder)
-    return Outcome(
-        Verdict.CACHE, f"{holder.name} holds {filled}at most {holder.bound} entries{weighs}; {ruling.reason}"
-    )
+    held = f"{holder.name} holds {filled}at most {holder.bound} entries{_when_full(holder.bound, holder)}"
+    return Outcome(Verdict.CACHE, f"{held}; {ruling.reason}")
 
 
 def _when_full(bound: int, holder: HolderSeen) -> str:
