@@ -14,11 +14,10 @@ from random import Random
 
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "verdict"))
-
-from verdict_scenarios import SCENARIOS, Scenario, play  # noqa: E402
+sys.path.insert(0, str(ROOT / "tests"))
 
 from leaktrace.verdict.model import Verdict  # noqa: E402
+from verdict.verdict_scenarios import SCENARIOS, Scenario, play  # noqa: E402
 
 
 BUDGETS = (12, 40, 150, 400)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from builders import make_case, make_casebook, make_suspect
 from leaktrace.casebook.model import Case, Casebook, Fixture, Group, Process
 from leaktrace.explain.model import Exhibit, Holder, Hop, Proof
 from leaktrace.lines.model import Frame, Site
 from leaktrace.probes.model import Unread, Value
 from leaktrace.recording.spans import Settlement, TestSpan
-from leaktrace.suspects.model import Note, Suspect
-from leaktrace.verdict.model import Rate, Verdict
+from leaktrace.suspects.model import Note
 
 
 NODEID = "tests/test_orders.py::test_refund[é-😀]"
@@ -21,41 +21,22 @@ def growth(rss: int) -> dict[str, Value]:
     return {"rss_bytes": rss, "heap_bytes": rss - 100, "blocks": UNREAD}
 
 
-def span(**changes: Any) -> TestSpan:
+def span() -> TestSpan:
     return TestSpan(
-        **{
-            "nodeid": NODEID,
-            "worker": "gw1",
-            "outcome": "passed",
-            "duration_s": 0.25,
-            "start": growth(50_000_000),
-            "phases": {"setup": growth(0), "call": growth(20_000_000), "teardown": growth(0)},
-            "growth": growth(20_000_000),
-            "peak_rss_bytes": 90_000_000,
-            "imports": ("pandas",),
-            "settlement": Settlement(
-                raw={"rss_bytes": 30_000_000},
-                garbage_bytes=1_000,
-                uss_bytes=Unread(counter="uss_bytes", why="no /proc"),
-            ),
-            **changes,
-        }
-    )
-
-
-def suspect(**changes: Any) -> Suspect:
-    return Suspect(
-        **{
-            "subject": "test",
-            "name": NODEID,
-            "kind": "memory",
-            "counter": "rss_bytes",
-            "grew_by": 20_000_000,
-            "growth": growth(20_000_000),
-            "why": "it grew",
-            "nodeids": (NODEID,),
-            **changes,
-        }
+        nodeid=NODEID,
+        worker="gw1",
+        outcome="passed",
+        duration_s=0.25,
+        start=growth(50_000_000),
+        phases={"setup": growth(0), "call": growth(20_000_000), "teardown": growth(0)},
+        growth=growth(20_000_000),
+        peak_rss_bytes=90_000_000,
+        imports=("pandas",),
+        settlement=Settlement(
+            raw={"rss_bytes": 30_000_000},
+            garbage_bytes=1_000,
+            uss_bytes=Unread(counter="uss_bytes", why="no /proc"),
+        ),
     )
 
 
@@ -105,49 +86,34 @@ def exhibit() -> Exhibit:
     )
 
 
-def case(**changes: Any) -> Case:
-    return Case(
-        **{
-            "nodeid": NODEID,
-            "subject": "test",
-            "kind": "memory",
-            "verdict": Verdict.LEAK,
-            "reason": "grew by 19.1 MiB of heap a run, evenly, in each of the last 3 batches",
-            "counter": "heap_bytes",
-            "per_run": {"heap_bytes": Rate(estimate=20e6, low=19.9e6, high=20.1e6)},
-            "runs": 12,
-            "warmups": 3,
-            "batch_runs": 3,
-            "readings": {"heap_bytes": (1, 2, 3), "blocks": (UNREAD, UNREAD, UNREAD)},
-            "nodeids": (NODEID,),
-            "suspect_why": "its heap was larger",
-            "suspect_counter": "rss_bytes",
-            "grew_by": 20_000_000,
-            "imports": ("pandas",),
-            "exhibit": exhibit(),
-            "reproduce": f"pytest --leaktrace '{NODEID}'",
-            **changes,
-        }
+def case() -> Case:
+    return make_case(
+        NODEID,
+        batch_runs=3,
+        readings={"heap_bytes": (1, 2, 3), "blocks": (UNREAD, UNREAD, UNREAD)},
+        nodeids=(NODEID,),
+        suspect_why="its heap was larger",
+        suspect_counter="rss_bytes",
+        imports=("pandas",),
+        exhibit=exhibit(),
+        reproduce=f"pytest --leaktrace '{NODEID}'",
     )
 
 
-def process(**changes: Any) -> Process:
+def process() -> Process:
     return Process(
-        **{
-            "worker": "main",
-            "pid": 7,
-            "first": growth(40_000_000),
-            "last": growth(60_000_000),
-            "peak_rss_bytes": 90_000_000,
-            "accounts": {"tests": growth(20_000_000), "harness": growth(0)},
-            "slope_bytes_per_test": 1_500.0,
-            **changes,
-        }
+        worker="main",
+        pid=7,
+        first=growth(40_000_000),
+        last=growth(60_000_000),
+        peak_rss_bytes=90_000_000,
+        accounts={"tests": growth(20_000_000), "harness": growth(0)},
+        slope_bytes_per_test=1_500.0,
     )
 
 
 def book(**changes: Any) -> Casebook:
-    return Casebook(
+    return make_casebook(
         **{
             "mode": "confirm",
             "limit_bytes": 10_000_000,
@@ -178,7 +144,7 @@ def book(**changes: Any) -> Casebook:
                     per_test={"rss_bytes": 1e7},
                 ),
             ),
-            "suspects": (suspect(),),
+            "suspects": (make_suspect(NODEID, growth=growth(20_000_000)),),
             "cases": (case(),),
             "notes": (Note(slug="garbage", nodeid=NODEID, size_bytes=50_000_000, text="a collection freed it"),),
             "left_out": ("tests/test_late.py::test_late",),

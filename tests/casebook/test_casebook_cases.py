@@ -8,11 +8,10 @@ from typing import Any
 
 import pytest
 
-from casebook.casebook_scenarios import case, exhibit, suspect
+from builders import make_case, make_holder, make_response, make_site, make_suspect
+from casebook.casebook_scenarios import exhibit
 from leaktrace.casebook.cases import after_others, case_of, folded, merged_cases, with_native, with_runnable_command
 from leaktrace.casebook.model import Case
-from leaktrace.explain.model import Holder
-from leaktrace.lines.model import Site
 from leaktrace.probes.model import Thing, Unread
 from leaktrace.replay.protocol import Response
 from leaktrace.serialize import encode
@@ -29,24 +28,22 @@ def response(steps: Sequence[int], **changes: Any) -> Response:
     for step in (0, *steps):
         heap += step
         rows.append([heap, heap, None])
-    return Response(
-        **{
-            "ident": 0,
-            "counters": COUNTERS,
-            "warmups": 2,
-            "batch_runs": 1,
-            "readings": rows,
-            "unread": {"blocks": "PYTHONMALLOC=malloc"},
-            "ended": True,
-            "runs": len(steps),
-            "began": True,
-            **changes,
-        }
-    )
+    given = {
+        "counters": COUNTERS,
+        "warmups": 2,
+        "batch_runs": 1,
+        "readings": rows,
+        "unread": {"blocks": "PYTHONMALLOC=malloc"},
+        "ended": True,
+        "runs": len(steps),
+        "began": True,
+        **changes,
+    }
+    return make_response(**given)
 
 
 def judged(given: Response | None, **changes: Any) -> Case:
-    return case_of(suspect(**changes), given, limit_bytes=LIMIT)
+    return case_of(make_suspect(**changes), given, limit_bytes=LIMIT)
 
 
 def test_even_growth_is_a_leak_with_its_rate() -> None:
@@ -58,13 +55,8 @@ def test_even_growth_is_a_leak_with_its_rate() -> None:
     assert found.readings["blocks"][0] == Unread(counter="blocks", why="PYTHONMALLOC=malloc")
 
 
-def site(file: str) -> Site:
-    return Site(file=file, line=1, function="f", bytes_per_run=1.0, count_per_run=1.0)
-
-
 def test_descriptors_that_no_one_could_list_may_turn_out_to_be_sockets() -> None:
-    left = Response(
-        ident=0,
+    left = make_response(
         counters=("fds",),
         warmups=3,
         batch_runs=3,
@@ -83,9 +75,9 @@ def test_descriptors_that_no_one_could_list_may_turn_out_to_be_sockets() -> None
 
 
 def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it() -> None:
-    python = case(exhibit=replace(exhibit(), sites=(site("a.py"),), fingerprint="11111111", notes=()))
+    python = make_case(exhibit=replace(exhibit(), sites=(make_site("a.py"),), fingerprint="11111111", notes=()))
     nowhere = replace(python, exhibit=replace(python.exhibit, sites=(), fingerprint=""))
-    seen = Response(ident=0, exhibit={"sites": encode((site("blob.c"),))})
+    seen = make_response(exhibit={"sites": encode((make_site("blob.c"),))})
 
     assert [each.file for each in with_native(python, seen).exhibit.sites] == ["blob.c", "a.py"]
     assert with_native(python, seen).exhibit.fingerprint == "11111111"
@@ -93,13 +85,13 @@ def test_what_memray_saw_comes_before_the_lines_that_were_found_without_it() -> 
 
 
 def test_that_memray_could_not_follow_is_a_note() -> None:
-    given = case(exhibit=replace(exhibit(), notes=()))
-    failed = Response(ident=0, exhibit={"notes": ["memray could not follow it: ValueError"]})
+    given = make_case(exhibit=replace(exhibit(), notes=()))
+    failed = make_response(exhibit={"notes": ["memray could not follow it: ValueError"]})
 
     found = with_native(given, failed).exhibit
 
     assert found == replace(given.exhibit, notes=("memray could not follow it: ValueError",))
-    assert with_native(given, Response(ident=0)).exhibit == given.exhibit
+    assert with_native(given, make_response()).exhibit == given.exhibit
 
 
 def test_growth_of_the_first_run_is_one_time() -> None:
@@ -141,7 +133,7 @@ def test_a_run_that_failed_before_it_could_be_judged_is_unreplayable() -> None:
 
 
 def test_a_child_that_never_ran_it_gives_its_own_reason() -> None:
-    found = judged(Response(ident=0, failure="the child collected no test t.py::gone", ended=True))
+    found = judged(make_response(failure="the child collected no test t.py::gone", ended=True))
 
     assert (found.verdict, found.reason) == (Verdict.UNREPLAYABLE, "the child collected no test t.py::gone")
 
@@ -158,7 +150,7 @@ def test_a_suspect_whose_file_is_not_known_is_unreplayable() -> None:
 
 
 def test_growth_that_a_bounded_holder_explains_is_a_cache() -> None:
-    bounded = Holder(name="shop.prices", kind="lru-cache", path=(), entries_per_run=1.0, bound=128, filled=31)
+    bounded = make_holder("shop.prices", kind="lru-cache", bound=128, filled=31)
     found = judged(response([20_000_000] * 8, exhibit=encode(replace(exhibit(), holder=bounded))))
 
     assert found.verdict is Verdict.CACHE
@@ -168,7 +160,7 @@ def test_growth_that_a_bounded_holder_explains_is_a_cache() -> None:
 def references(kind: str | None) -> Response:
     """A response in which nothing but the number of references grows, and the holder that its trace named."""
     rows = [[run] for run in range(150)]
-    holder = Holder(name="references to class fractions.Fraction", kind=kind or "", path=(), entries_per_run=1.0)
+    holder = make_holder("references to class fractions.Fraction", kind=kind or "")
     found = encode(replace(exhibit(), holder=holder if kind else None))
     return response([], counters=("refs",), readings=rows, runs=149, unread={}, exhibit=found)
 
@@ -200,7 +192,7 @@ def test_the_rate_of_a_group_is_one_tests() -> None:
 
 def test_the_command_that_shows_it_again_quotes_the_name_for_a_shell() -> None:
     assert judged(None, name="t.py::test_a[x y]").reproduce.endswith(" 't.py::test_a[x y]'")
-    low = case_of(suspect(grew_by=2_000_000), None, limit_bytes=1_000_000)
+    low = case_of(make_suspect(grew_by=2_000_000), None, limit_bytes=1_000_000)
     assert "--leaktrace-limit=1000000" in low.reproduce
 
 
@@ -231,13 +223,13 @@ def test_the_command_of_a_bisection_keeps_the_name_and_what_is_to_be_collected()
 
 
 def test_of_several_workers_the_gravest_verdict_of_a_test_stands() -> None:
-    steady = case(verdict=Verdict.STEADY, worker="gw0")
+    steady = make_case(verdict=Verdict.STEADY, worker="gw0")
 
-    assert merged_cases([steady, case(worker="gw1")]) == [case(worker="gw1")]
+    assert merged_cases([steady, make_case(worker="gw1")]) == [make_case(worker="gw1")]
 
 
 def test_what_several_workers_saw_of_a_group_is_summed_up() -> None:
-    group = case(subject="group", nodeid="t.py::test_a", tests=12, grew_by=4_000_000, worker="gw0")
+    group = make_case(subject="group", nodeid="t.py::test_a", tests=12, grew_by=4_000_000, worker="gw0")
 
     [merged] = merged_cases([group, replace(group, tests=8, grew_by=2_000_000, worker="gw1", verdict=Verdict.STEADY)])
 
@@ -251,9 +243,9 @@ def test_what_several_workers_saw_of_a_group_is_summed_up() -> None:
 
 def test_the_gravest_case_comes_first_and_then_the_largest() -> None:
     cases = [
-        case(nodeid="a", verdict=Verdict.STEADY, grew_by=90),
-        case(nodeid="b", verdict=Verdict.LEAK, grew_by=1),
-        case(nodeid="c", verdict=Verdict.LEAK, grew_by=2),
+        make_case(nodeid="a", verdict=Verdict.STEADY, grew_by=90),
+        make_case(nodeid="b", verdict=Verdict.LEAK, grew_by=1),
+        make_case(nodeid="c", verdict=Verdict.LEAK, grew_by=2),
     ]
 
     assert [each.suspect.name for each in merged_cases(cases)] == ["c", "b", "a"]
@@ -270,14 +262,7 @@ def test_the_gravest_case_comes_first_and_then_the_largest() -> None:
 def test_resident_memory_is_folded_into_the_leak_of_the_shared_memory_that_it_is(
     noun: str, verdict: Verdict, kinds: list[str]
 ) -> None:
-    left = Case(
-        nodeid="t",
-        subject="test",
-        kind="fds",
-        verdict=Verdict.LEAK,
-        reason="",
-        things=(Thing(kind="fds", noun=noun, name="/dev/shm/psm_1"),),
-    )
+    left = make_case("t", kind="fds", things=(Thing(kind="fds", noun=noun, name="/dev/shm/psm_1"),))
     memory, other = (replace(left, nodeid=name, kind="memory", verdict=verdict, things=()) for name in ("t", "u"))
 
     assert [case.suspect.kind for case in folded([left, memory, other])] == [*kinds, "memory"]

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from builders import MB, make_response
 from leaktrace.bisection.search import FIRST_RUN, Bisected, difference, find_target, predecessors, trial_of
 from leaktrace.bisection.trial_cache import Trial
 from leaktrace.cli.bisect import lines
 from leaktrace.errors import ReplayError
 from leaktrace.replay.collection import Collected
-from leaktrace.replay.protocol import Response, Target
+from leaktrace.replay.protocol import Target
 
 
 def target(name: str, file: str = "test_a.py") -> Target:
@@ -69,20 +70,11 @@ def test_a_test_is_found_by_its_node_id_and_by_its_path_from_here() -> None:
         find_target(ROLL, "test_a.py::z", Path("/suite"))
 
 
-def response(*heap: int, **given: Any) -> Response:
-    return Response(
-        ident=0, counters=("heap_bytes",), warmups=1, batch_runs=3, readings=[[each] for each in heap], **given
-    )
-
-
-MB = 1_000_000
-
-
 def test_a_trial_tells_a_leak_on_each_run_and_growth_of_the_first_run_alone() -> None:
-    assert set(trial_of(response(*range(0, 90 * MB, 9 * MB)), limit_bytes=20 * MB).symptoms) == {"memory"}
-    once = trial_of(response(0, *[20 * MB] * 12), limit_bytes=10 * MB).symptoms
+    assert set(trial_of(make_response(*range(0, 90 * MB, 9 * MB)), limit_bytes=20 * MB).symptoms) == {"memory"}
+    once = trial_of(make_response(0, *[20 * MB] * 12), limit_bytes=10 * MB).symptoms
     assert once == {FIRST_RUN: "its first run keeps 20,000,000 bytes, and those that follow do not"}
-    assert trial_of(response(*[0] * 12), limit_bytes=10 * MB).symptoms == {}
+    assert trial_of(make_response(*[0] * 12), limit_bytes=10 * MB).symptoms == {}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +99,7 @@ def test_what_the_others_bring_about_is_what_the_test_does_not_show_alone(
 
 
 def test_a_trial_that_could_not_be_run_has_no_symptom_but_a_reason() -> None:
-    assert trial_of(response(0, failure="it crashed"), limit_bytes=1).failure == "it crashed"
+    assert trial_of(make_response(0, failure="it crashed"), limit_bytes=1).failure == "it crashed"
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 import textwrap
-from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,19 +12,18 @@ from typing import Any
 
 import pytest
 
+from builders import Row, make_case, make_holder, make_recording, make_suspect
 from leaktrace.casebook.model import Case
 from leaktrace.confirm.after_others import CHEAP_S, MOST, Replayed, bisect_command, heard_again, is_steady_alone
 from leaktrace.confirm.memray import followed
 from leaktrace.confirm.passes import Deadline, Passes
 from leaktrace.confirm.state import credited
-from leaktrace.explain.model import Exhibit, Holder
+from leaktrace.explain.model import Exhibit
 from leaktrace.options import Options
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
-from leaktrace.recording.model import OUTCOMES, Recording
+from leaktrace.recording.model import Recording
 from leaktrace.replay.base import interpreter
 from leaktrace.replay.pool import Pool
 from leaktrace.replay.protocol import Response, Settings, Task, targets_of
-from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
 
@@ -39,28 +37,14 @@ SUITE = """
 
 
 def recording(*names: str, took_s: float = 0.01) -> Recording:
-    found = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
-    for name in names:
-        found.nodeids.append(f"test_a.py::{name}")
-        found.cells.extend([OUTCOMES.index("passed"), int(took_s * 1e6), *[0] * 9])
-    return found
+    return make_recording((f"test_a.py::{name}", Row(duration_s=took_s)) for name in names)
 
 
 def hearing(name: str, path: Path | str, **changes: Any) -> Replayed:
     nodeid = f"test_a.py::{name}"
-    case = {"nodeid": nodeid, "subject": "test", "kind": "memory", "verdict": Verdict.STEADY, "reason": "steady"}
-    suspect = Suspect(
-        subject="test",
-        name=nodeid,
-        kind="memory",
-        counter="heap_bytes",
-        grew_by=1,
-        why="",
-        nodeids=(nodeid,),
-        worker="main",
-    )
     task = Task(ident=7, targets=targets_of((nodeid,), {nodeid: str(path)}), warmups=1, batch_runs=1, follow_s=1.0)
-    return Replayed(suspect=suspect, task=task, case=Case(**{**case, "reproduce": "pytest", **changes}))
+    steady = {"verdict": Verdict.STEADY, "reason": "steady", "reproduce": "pytest"}
+    return Replayed(suspect=make_suspect(nodeid), task=task, case=make_case(nodeid, **{**steady, **changes}))
 
 
 def hear(tmp_path: Path, found: Recording, *hearings: tuple[str, dict[str, Any]]) -> tuple[list[Case], list[str]]:
@@ -154,7 +138,7 @@ def test_the_command_masks_passwords_since_it_goes_into_files() -> None:
 
 
 def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again() -> None:
-    holder = Holder(name="references to class brotli.Compressor", kind="shared-references", path=(), entries_per_run=2)
+    holder = make_holder("references to class brotli.Compressor", kind="shared-references")
     alone, harmless = hearing("test_grows", "a"), hearing("test_grows", "a", exhibit=Exhibit(holder=holder))
 
     assert is_steady_alone(alone.case)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import pytest
 
+from builders import Row, make_recording, make_response, make_suspect
 from leaktrace.confirm.plan import soonest_first
 from leaktrace.confirm.screening import (
     HEAVY_BYTES,
@@ -19,24 +19,19 @@ from leaktrace.confirm.screening import (
     screenings,
     variants_last,
 )
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
-from leaktrace.recording.model import OUTCOMES, Recording
+from leaktrace.recording.model import Recording
 from leaktrace.replay.protocol import Response, Task
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Ruling, Verdict
 
 
 def recording(**outcomes: str) -> Recording:
-    found = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="gw1", harness=array("q", [0, 0]))
-    for name, outcome in outcomes.items():
-        found.nodeids.append(f"t.py::{name}")
-        found.cells.extend([OUTCOMES.index(outcome), 2_000_000, *[0] * 9])
-    return found
+    rows = {f"t.py::{name}": Row(outcome=outcome, duration_s=2.0) for name, outcome in outcomes.items()}
+    return make_recording(rows.items(), worker="gw1")
 
 
 def suspect(name: str, **changes: Any) -> Suspect:
-    given = {"kind": "memory", "counter": "blocks", "grew_by": 1, "duration_s": 0.1, **changes}
-    return Suspect(subject="test", name=f"t.py::{name}", why="", nodeids=(f"t.py::{name}",), **given)
+    return make_suspect(f"t.py::{name}", **{"counter": "blocks", "grew_by": 1, "duration_s": 0.1, **changes})
 
 
 def tasks_of(found: Recording, left_out: Collection[str] = (), suspects: Sequence[Suspect] = ()) -> list[Task]:
@@ -71,9 +66,7 @@ def test_a_heavy_test_is_not_screened_since_it_is_heard_in_a_process_of_its_own_
 
 
 def test_the_tests_of_a_file_stay_together() -> None:
-    found = recording(test_a="passed", test_b="passed")
-    found.nodeids.insert(1, "other.py::test_c")
-    found.cells.extend([OUTCOMES.index("passed"), 0, *[0] * 9])
+    found = make_recording([("t.py::test_a", 0), ("other.py::test_c", 0), ("t.py::test_b", 0)])
 
     assert names(tasks_of(found)) == ["test_a", "test_b", "test_c"]
 
@@ -111,10 +104,8 @@ def test_what_no_worker_came_to_is_left_out_and_what_ended_without_a_word_has_fa
 
 def test_readings_of_a_test_that_grew_become_a_suspect_with_its_rate() -> None:
     (task,) = tasks_of(recording(test_a="passed"))
-    readings: list[list[int | None]] = [[1000 + 96 * number] for number in range(20)]
-    response = Response(
-        ident=task.ident, counters=("heap_bytes",), readings=readings, spent="runs", screened="grown", ended=True
-    )
+    heap = [1000 + 96 * number for number in range(20)]
+    response = make_response(*heap, ident=task.ident, spent="runs", screened="grown", ended=True)
 
     (found,) = hunted(screened([(task, "gw1")], {task.ident: response}))
 

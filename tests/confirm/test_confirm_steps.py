@@ -3,36 +3,30 @@
 from __future__ import annotations
 
 import os
-from array import array
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from builders import MB, make_recording, make_suspect
 from leaktrace.confirm.part import Context, Part, bind, examine, joined, limits_of, matched, unreplayed
 from leaktrace.confirm.passes import Deadline
 from leaktrace.confirm.plan import jobs_of, plan
 from leaktrace.confirm.steps import confirm
 from leaktrace.options import Mode, Options
-from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES
-from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.protocol import Response, Settings, Task
 from leaktrace.replay.scheduler import Outcome
-from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Verdict
 
 
 def suite(tmp_path: Path, options: Options) -> tuple[Part, Context]:
     """What one process saw, and what is needed to replay it with an interpreter that is not there."""
-    recording = Recording(counters=(RSS_BYTES, HEAP_BYTES), worker="main", harness=array("q", [0, 0]))
-    recording.nodeids.append("t.py::test_a")
-    recording.cells.extend([OUTCOMES.index("passed"), 1000, 0, 0, 0, 0, 0, 20_000_000, 0, 0, 0])
     settings = Settings(
         args=(), cwd=str(tmp_path), sys_path=(), environ=dict(os.environ), interpreter=(str(tmp_path / "no-python"),)
     )
     paths = {"t.py::test_a": str(tmp_path / "t.py")}
-    part = examine(recording, options, limits_of(options, {}, 1), paths=paths)
+    part = examine(make_recording(test_a=20 * MB), options, limits_of(options, {}, 1), paths=paths)
     return part, Context(folder=tmp_path / "replay", settings=settings)
 
 
@@ -97,10 +91,8 @@ def test_a_deadline_tells_what_is_left_and_never_less_than_nothing() -> None:
 
 
 def test_a_longer_time_out_follows_longer() -> None:
-    suspect = Suspect(subject="test", name="t", kind="memory", counter="refs", grew_by=1, why="", nodeids=("t",))
-
     def followed_s(timeout_s: float) -> float:
-        return plan(0, suspect, {}, Options(timeout_s=timeout_s)).follow_s
+        return plan(0, make_suspect(counter="refs"), {}, Options(timeout_s=timeout_s)).follow_s
 
     assert followed_s(600.0) == 2 * followed_s(300.0) == 30.0
     assert followed_s(10.0) == 15.0

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from builders import make_casebook
 from docs.options_page import PAGE as OPTIONS_PAGE
 from docs.options_page import generated, parts
 from leaktrace.casebook.model import Case, Casebook
@@ -100,9 +101,7 @@ def keys_of(noun: type) -> set[str]:
     if noun is Case:
         names = (names - {"exhibit"}) | {field.name for field in dataclasses.fields(Exhibit)}
     if noun is Casebook:
-        given: dict[str, Any] = {"tool": {}, "limit_bytes": 0, "duration_s": 0.0, "overhead_s": 0.0}
-        texts = dict.fromkeys(("mode", "python", "platform", "started_at"), "")
-        names = set(to_json(Casebook(**given | texts)))
+        names = set(to_json(make_casebook()))
     return names
 
 

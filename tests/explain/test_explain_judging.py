@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,12 +11,13 @@ from typing import Any, get_args
 
 import pytest
 
+from builders import make_holder, make_site
 from leaktrace.errors import FileError
 from leaktrace.explain import fingerprint
 from leaktrace.explain.fix import FIXES, fix_for
 from leaktrace.explain.known_leaks import installed, match, table
 from leaktrace.explain.labels import grows_here, propagate
-from leaktrace.explain.model import Exhibit, Holder, Hop, Leaking
+from leaktrace.explain.model import Exhibit, Hop, Leaking
 from leaktrace.lines import native
 from leaktrace.lines.allocations import Places
 from leaktrace.lines.model import Frame, Site
@@ -42,10 +42,6 @@ def path(key: str = "'order.refunded'", index: int = 3, leaked: str = "shop.Orde
         Hop(edge=f"[{key}]", name=f"shop.BUS[{key}]", type="list", leaking="UNKNOWN"),
         Hop(edge=f"[{index}]", name=f"shop.BUS[{key}][{index}]", type=leaked, leaking="YES"),
     )
-
-
-def holder(name: str, kind: str = "module-container", hops: Iterable[Hop] = ()) -> Holder:
-    return Holder(name=name, kind=kind, path=tuple(hops), entries_per_run=1.0)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +101,7 @@ def test_what_differs_from_run_to_run_is_generalised(text: str, general: str) ->
 
 def test_a_leak_without_a_holder_is_known_by_its_line_and_not_by_its_number() -> None:
     def site(line: int) -> Site:
-        return Site(file="/a/b.py", line=line, function="f", bytes_per_run=1, count_per_run=1, code="x = y()")
+        return make_site("/a/b.py", line=line, code="x = y()")
 
     assert fingerprint.of_site(site(3), ()) == fingerprint.of_site(site(40), ())
     assert fingerprint.of_site(None, ()) == ""
@@ -128,7 +124,7 @@ def test_a_bounded_holder_needs_no_repair() -> None:
     [("25.5.0", "structlog-write-locks"), ("26.1.0", None), ("26.1", None), ("26.0.9rc1", "structlog-write-locks")],
 )
 def test_a_known_leak_is_matched_within_its_versions_alone(version: str, known: str | None) -> None:
-    exhibit = Exhibit(holder=holder("structlog._output.WRITE_LOCKS"))
+    exhibit = Exhibit(holder=make_holder("structlog._output.WRITE_LOCKS"))
 
     found = match(exhibit, {"structlog": version})
 
@@ -136,7 +132,7 @@ def test_a_known_leak_is_matched_within_its_versions_alone(version: str, known: 
 
 
 def test_a_known_leak_of_a_package_that_is_not_installed_is_not_matched() -> None:
-    assert match(Exhibit(holder=holder("structlog._output.WRITE_LOCKS")), {}) is None
+    assert match(Exhibit(holder=make_holder("structlog._output.WRITE_LOCKS")), {}) is None
 
 
 def test_installed_versions_are_those_of_the_packages_in_the_table_and_of_python() -> None:
@@ -147,8 +143,8 @@ def test_installed_versions_are_those_of_the_packages_in_the_table_and_of_python
 
 def test_a_row_may_ask_for_a_type_on_the_path() -> None:
     way = [Hop(edge="", name="x", type="channels.layers.InMemoryChannelLayer", leaking="NO")]
-    mine = Exhibit(holder=holder("app.layer.channels", hops=way))
-    other = Exhibit(holder=holder("app.radio.channels"))
+    mine = Exhibit(holder=make_holder("app.layer.channels", path=way))
+    other = Exhibit(holder=make_holder("app.radio.channels"))
 
     assert getattr(match(mine, {"channels": "3.0.3"}), "id", None) == "channels-inmemory-layer"
     assert match(other, {"channels": "3.0.3"}) is None

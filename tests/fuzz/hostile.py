@@ -11,7 +11,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from casebook.casebook_scenarios import book, case, exhibit, suspect
+from builders import MB, make_casebook, make_suspect
+from casebook.casebook_scenarios import book, case, exhibit
 from leaktrace.bisection.trial_cache import Trial, Trials
 from leaktrace.casebook import wire
 from leaktrace.casebook.accounts import fixtures_of, groups_of, merged_peaks, process_of
@@ -30,7 +31,7 @@ from leaktrace.report import terminal
 from leaktrace.serialize import encode
 from leaktrace.suspects.accuse import accuse, doubtful, notes
 from leaktrace.suspects.model import Limits
-from recording.recording_scripts import MB, Run
+from recording.recording_scripts import Run
 
 
 DEEP = 100_000
@@ -239,8 +240,7 @@ def reads_journal(path: Path) -> None:
     recording = read_journal(path)
     limits = Limits(test_bytes=10 * MB, confirming=True)
     found = [*accuse(recording, limits), *doubtful(recording, limits)]
-    told = Casebook(
-        mode="watch", limit_bytes=10 * MB, python="", platform="", tool={}, started_at="", duration_s=0.0, overhead_s=0.0,
+    told = make_casebook(
         processes=(process_of(recording),), tests=tuple(recording.spans()), fixtures=tuple(fixtures_of(recording)), groups=tuple(groups_of([recording])),
         suspects=tuple(found), notes=tuple(notes(recording, limits)),
     )  # fmt: skip
@@ -335,9 +335,10 @@ def lines(events: Iterable[object]) -> bytes:
 
 
 def reads_answers(path: Path) -> None:
+    [grown] = book().suspects
     for response in read_responses(path).values():
         for kind in ("memory", "objects", "fds"):
-            told = case_of(suspect(kind=kind), response, limit_bytes=MB)
+            told = case_of(replace(grown, kind=kind), response, limit_bytes=MB)
             json.dumps(wire.case_to_json(told))
             list(terminal.block(told))
 
@@ -381,7 +382,8 @@ def reads_trials(path: Path) -> None:
 
 
 def unjudged() -> bytes:
-    left = Unjudged(nodeids=("t.py::a", "t.py::b[1]"), suspects=(suspect(), suspect(kind="fds", counter="fds")))
+    suspects = (*book().suspects, make_suspect(kind="fds", counter="fds"))
+    left = Unjudged(nodeids=("t.py::a", "t.py::b[1]"), suspects=suspects)
     return json.dumps(encode(left)).encode()
 
 

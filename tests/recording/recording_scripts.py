@@ -7,15 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from builders import MB
 from leaktrace.probes.memory import PeakProbe
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Counter, Unread, Value
 from leaktrace.recording.journal import Journal
 from leaktrace.recording.model import FixtureAccount, Recording
 from leaktrace.recording.recorder import Recorder
 from leaktrace.recording.spans import TestSpan
-
-
-MB = 1_000_000
 
 
 class Meter:

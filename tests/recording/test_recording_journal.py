@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from builders import MB
 from leaktrace.errors import FileError
 from leaktrace.probes.model import Thing, Unread, Value
 from leaktrace.recording.journal import MAX_BYTES, VERSION, Journal, read_journal
@@ -20,7 +21,7 @@ from leaktrace.recording.reader import gap_of
 from leaktrace.recording.runs import prune
 from leaktrace.recording.spans import TestSpan
 from leaktrace.recording.wire import from_wire, to_wire
-from recording.recording_scripts import MB, Run, rss
+from recording.recording_scripts import Run, rss
 
 
 NOBODY = 2**22 + 1  # above the highest process id of any system

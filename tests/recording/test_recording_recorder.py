@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from builders import MB
 from leaktrace.probes.model import Unread, Value
 from leaktrace.recording.journal import Journal, read_journal
-from recording.recording_scripts import MB, Run, rss
+from recording.recording_scripts import Run, rss
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from builders import MB, make_case, make_casebook, make_suspect
 from leaktrace.casebook.causes import causes
 from leaktrace.casebook.model import Case, Casebook, Fixture, Process
 from leaktrace.explain.model import Exhibit, Holder, Hop, Leaking, Proof
@@ -22,24 +23,12 @@ from leaktrace.verdict.words import named_amount
 from leaktrace.words import count, megabytes, size, wrapped
 
 
-MB = 1_000_000
 NODEID = "tests/test_service.py::test_connection"
 LONG = "tests/integration/payments/test_refunds_of_partially_shipped_orders.py::TestRefund::test_it[euro-1]"
 
 
 def suspect(**changes: Any) -> Suspect:
-    return Suspect(
-        **{
-            "subject": "test",
-            "name": NODEID,
-            "kind": "memory",
-            "counter": "rss_bytes",
-            "grew_by": 712 * MB,
-            "why": "it grew",
-            "nodeids": (NODEID,),
-            **changes,
-        }
-    )
+    return make_suspect(**{"name": NODEID, "grew_by": 712 * MB, "nodeids": (NODEID,), **changes})
 
 
 def exhibit() -> Exhibit:
@@ -74,53 +63,21 @@ def exhibit() -> Exhibit:
 
 
 def case(**changes: Any) -> Case:
-    return Case(
-        **{
-            "nodeid": NODEID,
-            "subject": "test",
-            "kind": "memory",
-            "verdict": Verdict.LEAK,
-            "reason": "grew by 19.1 MiB of heap a run, evenly, in each of the last 3 batches, and so on and so on",
-            "counter": "heap_bytes",
-            "per_run": {"heap_bytes": Rate(estimate=20e6, low=19.9e6, high=20.1e6)},
-            "runs": 12,
-            "warmups": 3,
-            "grew_by": 20 * MB,
-            "exhibit": exhibit(),
-            "reproduce": f"pytest --leaktrace {NODEID}",
-            **changes,
-        }
-    )
+    return make_case(**{"nodeid": NODEID, "exhibit": exhibit(), **changes})
 
 
 def book(**changes: Any) -> Casebook:
-    return Casebook(
-        **{
-            "mode": "watch",
-            "limit_bytes": 10 * MB,
-            "python": "3.11",
-            "platform": "Linux",
-            "tool": {},
-            "started_at": "",
-            "duration_s": 1.0,
-            "overhead_s": 0.0,
-            "processes": (
-                Process(
-                    worker="main",
-                    pid=1,
-                    first={"rss_bytes": 40 * MB},
-                    last={"rss_bytes": 752 * MB},
-                    peak_rss_bytes=0,
-                    accounts={
-                        name: {"rss_bytes": 1234 * MB}
-                        for name in ("tests", "fixtures", "imports", "harness", "collection")
-                    },
-                    slope_bytes_per_test=19_123.0,
-                ),
-            ),
-            **changes,
-        }
+    accounts = ("tests", "fixtures", "imports", "harness", "collection")
+    process = Process(
+        worker="main",
+        pid=1,
+        first={"rss_bytes": 40 * MB},
+        last={"rss_bytes": 752 * MB},
+        peak_rss_bytes=0,
+        accounts={name: {"rss_bytes": 1234 * MB} for name in accounts},
+        slope_bytes_per_test=19_123.0,
     )
+    return make_casebook(**{"processes": (process,), **changes})
 
 
 def lines(given: Casebook, peaks: Sequence[Any] = ()) -> list[str]:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from builders import make_record
 from leaktrace.probes.model import BLOCKS, FDS, HEAP_BYTES, THREADS, Counter
 from leaktrace.verdict.judge import judge
-from leaktrace.verdict.model import Record, Series, Verdict
+from leaktrace.verdict.model import Record, Verdict
 from verdict.verdict_scenarios import play
 
 
@@ -24,15 +25,7 @@ def batches(
     spent: str | None = None,
 ) -> Record:
     """A record whose warm-ups and batches added these amounts."""
-    values = [1000]
-    for step in (*warm, *steps):
-        values.append(values[-1] + step)
-    return Record(
-        series={counter.name: Series(counter=counter, values=tuple(values))},
-        warmups=len(warm),
-        batch_runs=batch_runs,
-        spent=spent,
-    )
+    return make_record((counter, levels((*warm, *steps))), warmups=len(warm), batch_runs=batch_runs, spent=spent)
 
 
 def levels(steps: Iterable[int]) -> list[int]:
@@ -219,8 +212,7 @@ def test_every_record_has_a_ruling_and_a_spent_one_is_final(
     steps: list[int], warmups: int, batch_runs: int, spent: str | None
 ) -> None:
     values = tuple(levels([0] * warmups + steps))
-    series = {"blocks": Series(counter=BLOCKS, values=values)}
-    ruling = judge(Record(series=series, warmups=warmups, batch_runs=batch_runs, spent=spent))
+    ruling = judge(make_record((BLOCKS, values), warmups=warmups, batch_runs=batch_runs, spent=spent))
     assert ruling.reason
     assert ruling.more == 0 or spent is None
     if ruling.verdict is Verdict.LEAK:

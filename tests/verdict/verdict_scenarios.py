@@ -9,9 +9,10 @@ from math import exp
 from random import Random
 from typing import TypeAlias
 
+from builders import make_record
 from leaktrace.probes.model import BLOCKS, Counter
 from leaktrace.verdict.judge import judge
-from leaktrace.verdict.model import Record, Ruling, Series, Verdict
+from leaktrace.verdict.model import Ruling, Verdict
 from leaktrace.verdict.rules import Rules
 
 
@@ -65,12 +66,7 @@ def play(
             wanted -= 1
             values.append(levels[runs])
         spent = "time" if wanted else None
-        record = Record(
-            series={counter.name: Series(counter=counter, values=tuple(values))},
-            warmups=warmups,
-            batch_runs=batch_runs,
-            spent=spent,
-        )
+        record = make_record((counter, values), warmups=warmups, batch_runs=batch_runs, spent=spent)
         ruling = judge(record, rules)
         looks += 1
         if not ruling.more:
