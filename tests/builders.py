@@ -113,22 +113,37 @@ def make_record(
     return Record(series=series, warmups=warmups, batch_runs=batch_runs, spent=spent)
 
 
+OF_A_SUSPECT = {
+    "nodeid": "name",
+    "suspect_counter": "counter",
+    "suspect_why": "why",
+    **{
+        name: name for name in ("subject", "kind", "tests", "nodeids", "grew_by", "imports", "worker", "scope", "where")
+    },
+}
+"""What a case's suspect is given by `make_case`, as the casebook's JSON calls it."""
+
+
 def make_case(nodeid: str = NODEID, **changes: Any) -> Case:
-    """A leak of 20 MB a run: `make_case(verdict=Verdict.STEADY, reason="no growth")`."""
+    """A leak of 20 MB a run: `make_case("t.py::test_b", verdict=Verdict.STEADY, reason="no growth", grew_by=9)`."""
+    own = {name: changes.pop(name) for name in [*changes] if name in OF_A_SUSPECT}
+    given = {"why": "", "nodeids": (), "counter": "", **{OF_A_SUSPECT[name]: value for name, value in own.items()}}
     case = Case(
-        nodeid=nodeid,
-        subject="test",
-        kind="memory",
+        suspect=make_suspect(nodeid, **given),
         verdict=Verdict.LEAK,
         reason="grew by 19.1 MiB of heap a run, evenly, in each of the last 3 batches",
         counter="heap_bytes",
         per_run={"heap_bytes": Rate(estimate=20e6, low=19.9e6, high=20.1e6)},
         runs=12,
         warmups=3,
-        grew_by=20 * MB,
         reproduce=f"pytest --leaktrace {nodeid}",
     )
     return replace(case, **changes)
+
+
+def of_suspect(case: Case, **changes: Any) -> Case:
+    """The case of another suspect: `of_suspect(case, name="t.py::test_b", grew_by=9)`."""
+    return replace(case, suspect=replace(case.suspect, **changes))
 
 
 def make_casebook(**changes: Any) -> Casebook:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builders import make_case, make_holder, make_response, make_site, make_suspect
+from builders import make_case, make_holder, make_response, make_site, make_suspect, of_suspect
 from casebook.casebook_scenarios import exhibit
 from leaktrace.casebook.cases import after_others, case_of, folded, merged_cases, with_native, with_runnable_command
 from leaktrace.casebook.model import Case
@@ -231,14 +231,11 @@ def test_of_several_workers_the_gravest_verdict_of_a_test_stands() -> None:
 def test_what_several_workers_saw_of_a_group_is_summed_up() -> None:
     group = make_case(subject="group", nodeid="t.py::test_a", tests=12, grew_by=4_000_000, worker="gw0")
 
-    [merged] = merged_cases([group, replace(group, tests=8, grew_by=2_000_000, worker="gw1", verdict=Verdict.STEADY)])
+    other = replace(of_suspect(group, tests=8, grew_by=2_000_000, worker="gw1"), verdict=Verdict.STEADY)
 
-    assert (merged.verdict, merged.suspect.tests, merged.suspect.grew_by, merged.suspect.worker) == (
-        Verdict.LEAK,
-        20,
-        6_000_000,
-        "gw0,gw1",
-    )
+    [merged] = merged_cases([group, other])
+
+    assert merged == of_suspect(group, tests=20, grew_by=6_000_000, worker="gw0,gw1")
 
 
 def test_the_gravest_case_comes_first_and_then_the_largest() -> None:
@@ -263,6 +260,8 @@ def test_resident_memory_is_folded_into_the_leak_of_the_shared_memory_that_it_is
     noun: str, verdict: Verdict, kinds: list[str]
 ) -> None:
     left = make_case("t", kind="fds", things=(Thing(kind="fds", noun=noun, name="/dev/shm/psm_1"),))
-    memory, other = (replace(left, nodeid=name, kind="memory", verdict=verdict, things=()) for name in ("t", "u"))
+    memory, other = (
+        replace(of_suspect(left, name=name, kind="memory"), verdict=verdict, things=()) for name in ("t", "u")
+    )
 
     assert [case.suspect.kind for case in folded([left, memory, other])] == [*kinds, "memory"]

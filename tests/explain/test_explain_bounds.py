@@ -105,10 +105,11 @@ def test_a_length_that_is_compared_with_nothing_that_limits_it_is_not_bounded(lo
 
 def test_a_limit_that_was_passed_bounds_nothing(load: Load) -> None:
     module = load("passed", MODULE)
-    path = steps_to(("specimen_passed", module), (".FULL", module.FULL))
+    full: list[int] = vars(module)["FULL"]
+    path = steps_to(("specimen_passed", module), (".FULL", full))
     assert bound_of(path) == (2, 0)
 
-    module.FULL += [1, 2, 3]
+    full += [1, 2, 3]
 
     assert bound_of(path) is None
 

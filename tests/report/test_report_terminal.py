@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from builders import MB, make_case, make_casebook, make_suspect
+from builders import MB, make_case, make_casebook, make_suspect, of_suspect
 from leaktrace.casebook.causes import causes
 from leaktrace.casebook.model import Case, Casebook, Fixture, Process
 from leaktrace.explain.model import Exhibit, Holder, Hop, Leaking, Proof
@@ -422,7 +422,7 @@ def test_wrapping_breaks_no_word() -> None:
 def test_what_grows_is_named_as_its_counter_is_called_by_users(counter: str, each: float, much: str) -> None:
     rate = Rate(estimate=each, low=each, high=each)
     given = case(kind="sockets", counter=counter, per_run={counter: rate}, exhibit=replace(exhibit(), fingerprint="1"))
-    cases = (given, replace(given, nodeid="b"))
+    cases = (given, of_suspect(given, name="b"))
     shown = lines(book(mode="confirm", suspects=(suspect(),), cases=cases))
 
     assert f"how much      {much} a run, over" in "\n".join(shown)

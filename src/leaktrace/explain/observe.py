@@ -28,7 +28,9 @@ _PREFERRED = 30
 _QUIET = 15
 _LEAST_QUIET = 6
 _QUIET_SHARE = 0.25
-"""Of the growth of so many runs: what is less is a swing, as of the blocks of a deque."""
+"""Of the growth of a run: what is less is none."""
+_SWINGS = 1
+"""So many rises are no growth: a deque that is full takes a block more from time to time, and gives it back."""
 _UNREAD_RUNS = 2
 """What the first readings make for themselves is there by then."""
 _BEHIND = 400
@@ -132,13 +134,16 @@ def quiet_runs(inquiry: Inquiry) -> int:
     if not growth or heap_bytes() is None:
         return 0
     weights, enough_s = array("q", (0, 0)), inquiry.budget.left_s() / 2
+    runs = rises = 0
     for number in range(-_UNREAD_RUNS, _QUIET):
         repeat(inquiry.run, 1, inquiry.settle)
-        weights[number >= 0] = heap_bytes() or 0
-        grown, runs = weights[1] - weights[0], number + 1
-        if runs > _UNREAD_RUNS and (grown > growth * runs / 2 or inquiry.budget.left_s() < enough_s):
+        weights[0], weights[1] = weights[1], heap_bytes() or 0
+        if number >= 0:
+            runs = number + 1
+            rises += weights[1] - weights[0] > growth * _QUIET_SHARE
+        if rises > _SWINGS or (runs >= _LEAST_QUIET and inquiry.budget.left_s() < enough_s):
             break
-    return runs if runs >= _LEAST_QUIET and grown <= growth * runs * _QUIET_SHARE else 0
+    return runs if runs >= _LEAST_QUIET and rises <= _SWINGS else 0
 
 
 def _plan(runs: int, run_s: float, budget: Budget, notes: Notes) -> Plan:
