@@ -205,7 +205,7 @@ def full_collections():
 
 
 def test_free_pages_that_malloc_gives_back_clear_a_test_without_a_collection(run, monkeypatch):
-    monkeypatch.setattr("leaktrace.recording.recorder.trim", lambda: run.grow(-50 * MB, heap=0))
+    monkeypatch.setattr("leaktrace.recording.suspicion.trim", lambda: run.grow(-50 * MB, heap=0))
     with full_collections() as seen, run.test():
         run.grow(50 * MB, heap=0)
 
@@ -315,7 +315,8 @@ def fragmented(heap_ms):
         now[0] += heap_ms * 1_000_000
         return sum_up()
 
-    run.recorder._reads = (run.recorder._reads[0], (1, slowly))
+    counters = run.recorder._counters
+    counters.all = (counters.all[0], (1, slowly))
 
     def test(size=4096):
         run.recorder.start("t.py::test")
