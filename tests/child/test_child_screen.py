@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Sequence
 
 import pytest
 
-from leaktrace.child.measure import Readings, RunFailed, WaitBudget
+from leaktrace.child.measure import RunFailed
+from leaktrace.child.readings import Readings, WaitBudget
 from leaktrace.child.screen import RepeatPlan, Screen
 from leaktrace.child.screening import Screening, often_rises, rulings_of
 from leaktrace.probes.handles import HandlesProbe
@@ -24,7 +25,7 @@ from leaktrace.verdict.judge import is_suspicious
 
 NOOP = """
 import gc
-from leaktrace.child.measure import Readings
+from leaktrace.child.readings import Readings
 from leaktrace.probes.handles import HandlesProbe
 from leaktrace.probes.memory import HeapProbe
 from leaktrace.probes.objects import RefsProbe

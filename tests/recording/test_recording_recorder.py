@@ -212,7 +212,7 @@ def full_collections() -> Iterator[list[dict[str, int]]]:
 def test_free_pages_that_malloc_gives_back_clear_a_test_without_a_collection(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("leaktrace.recording.recorder.trim", lambda: run.grow(-50 * MB, heap=0))
+    monkeypatch.setattr("leaktrace.recording.suspicion.trim", lambda: run.grow(-50 * MB, heap=0))
     with full_collections() as seen, run.test():
         run.grow(50 * MB, heap=0)
 
@@ -326,7 +326,8 @@ def fragmented(heap_ms: int) -> Any:
         now[0] += heap_ms * 1_000_000
         return sum_up()
 
-    run.recorder._reads = (run.recorder._reads[0], (1, slowly))
+    counters = run.recorder._counters
+    counters.all = (counters.all[0], (1, slowly))
 
     def test(size: int = 4096) -> None:
         run.recorder.start("t.py::test")

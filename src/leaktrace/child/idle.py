@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 
-from leaktrace.child.measure import Readings, Tell, settle
+from leaktrace.child.measure import Tell, settle
+from leaktrace.child.readings import Readings
 from leaktrace.pristine import threading, time
 
 

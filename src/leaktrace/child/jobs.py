@@ -11,9 +11,10 @@ from leaktrace.child import caches, gaps
 from leaktrace.child.explain import follow_native, name_left, trace
 from leaktrace.child.idle import Row, rest
 from leaktrace.child.leftovers import RUNS
-from leaktrace.child.measure import Readings, Tell, measure, readable, record
+from leaktrace.child.measure import Tell, measure, record
 from leaktrace.child.parking import ParkedRssProbe, Parking
 from leaktrace.child.pytest_private import QuietRuns, forget_run, namespaces_of, tear_down
+from leaktrace.child.readings import Readings, readable
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.responses import ResponseFile
 from leaktrace.child.screening import Screening

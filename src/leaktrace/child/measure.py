@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from dataclasses import dataclass
 from types import MappingProxyType
 
+from leaktrace.child.readings import MAX_READINGS, UNREAD, Readings, WaitBudget
 from leaktrace.pristine import gc, time
-from leaktrace.probes.model import RSS_BYTES, NamingProbe, Probe, Unread
+from leaktrace.probes.model import RSS_BYTES, Probe
 from leaktrace.probes.settle import clear_caches, collect, has_users_freeze, trim
 from leaktrace.replay.protocol import Task
 from leaktrace.serialize import encode
@@ -17,13 +16,11 @@ from leaktrace.verdict.evidence import record_of
 from leaktrace.verdict.model import Record
 
 
-MAX_READINGS = 512
 REHEARSED = ((64,), (96, 32, -64))
 """Steps of growth that was never read, even and uneven, on which the judge rules before the first reading that counts:
 what it makes for itself as it asks each of its questions for the first time is there by then."""
 REHEARSED_BATCHES = 24
 WALL_SHARE = 4.0
-UNREAD = -(1 << 62)
 GRACE_S = 0.1
 """Never less in a child: what ends after seconds, as a server's idle connections do, must not be outrun."""
 
@@ -33,104 +30,6 @@ Tell = Callable[[str, Mapping[str, object]], None]
 
 class RunFailed(Exception):  # noqa: N818 - a past fact, not a fault of ours
     """A run did not pass; the message says which and why."""
-
-
-@dataclass(slots=True)
-class Readings:
-    """All readings of one task, in one preallocated block: a reading kept as a new int would count as growth."""
-
-    probes: Sequence[Probe]
-    rows: int = MAX_READINGS
-    cells: array[int] = field(init=False)
-    taken: int = 0
-    unread: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.cells = array("q", bytes(8 * len(self.probes) * self.rows))
-
-    def take(self) -> None:
-        """Read every probe into the next row."""
-        self.taken += 1
-        for i in range(len(self.probes)):
-            self.reread(i)
-
-    def reread(self, i: int) -> None:
-        """Read one probe into the last row."""
-        value = self.probes[i].read()
-        at = (self.taken - 1) * len(self.probes) + i
-        if isinstance(value, Unread):
-            self.unread[value.counter] = value.why
-            self.cells[at] = UNREAD
-        else:
-            self.cells[at] = value
-
-    def peek(self) -> list[int | None]:
-        """Read every probe now; the next reading takes this one's place."""
-        self.take()
-        self.taken -= 1
-        return self.row(self.taken)
-
-    def value(self, row: int, i: int) -> int:
-        """One value; UNREAD where it could not be read."""
-        return self.cells[row * len(self.probes) + i]
-
-    def step(self, i: int) -> int:
-        """By how much a probe's value has risen since the reading before; 0 where it is unread."""
-        before, now = self.value(self.taken - 2, i), self.value(self.taken - 1, i)
-        return 0 if UNREAD in (before, now) else now - before
-
-    def rises(self) -> int:
-        """At how many readings that counter has risen which rose most often."""
-        rows = [self.row(number) for number in range(self.taken)]
-        most: int = max(
-            sum(before is not None and now is not None and now > before for before, now in pairwise(column))
-            for column in zip(*rows, strict=True)
-        )
-        return most
-
-    def row(self, number: int) -> list[int | None]:
-        """One reading's values, None where unread."""
-        n = len(self.probes)
-        return [None if value == UNREAD else value for value in self.cells[number * n : (number + 1) * n]]
-
-    def grown(self, counter: str) -> int:
-        """By how much a counter has risen since the first reading; 0 where it is unread."""
-        for i, probe in enumerate(self.probes):
-            if probe.counter.name == counter and self.taken:
-                first, last = self.value(0, i), self.value(self.taken - 1, i)
-                return 0 if UNREAD in (first, last) else last - first
-        return 0
-
-
-def readable(probes: Sequence[Probe]) -> tuple[list[Probe], dict[str, str]]:
-    """The probes that can be read in this process, and why the others cannot."""
-    unread: dict[str, str] = {}
-    for probe in probes:
-        value = probe.read()
-        if isinstance(value, Unread):
-            unread[value.counter] = value.why
-    return [probe for probe in probes if probe.counter.name not in unread], unread
-
-
-class WaitBudget:
-    """How long readings wait for threads that end and children that exit; what did not help is tried ever shorter.
-
-    Where each run leaves a descriptor behind, every reading would wait in vain.
-    """
-
-    def __init__(self, longest_s: float, shortest_s: float) -> None:
-        self._longest_s = self._now_s = longest_s
-        self._shortest_s = shortest_s
-
-    def settle(self, readings: Readings, i: int) -> None:
-        """Let a probe's count that has risen come down, and read it again."""
-        probe = readings.probes[i]
-        if readings.step(i) <= 0 or not isinstance(probe, NamingProbe):
-            return
-        probe.settle(self._now_s, at_most=readings.value(readings.taken - 2, i))
-        readings.reread(i)
-        helped = readings.step(i) <= 0
-        self._now_s = self._longest_s if helped else max(self._now_s / 2, self._shortest_s)
 
 
 class Effort:
@@ -208,55 +107,75 @@ def measure(
     """
     readings = Readings(probes)
     begin(tell, probes, warmups=task.warmups, batch_runs=task.batch_runs, unread=unread)
-    effort, waiting, runs = Effort(clock), WaitBudget(GRACE_S, GRACE_S), 0
+    effort, series = Effort(clock), _Series(run, readings, tell, WaitBudget(GRACE_S, GRACE_S))
     frozen = False
     try:
-        _read(readings, tell, runs, waiting)
+        series.step(0)
         for _ in range(task.warmups):
-            run()
-            runs += 1
-            _read(readings, tell, runs, waiting)
+            series.step(1)
         frozen = _freeze()
         for steps in REHEARSED:
             _rehearse(readings, steps, wants_more)
-            _peek(readings, waiting)
-        more = 1
-        while more and readings.taken < MAX_READINGS:
-            for _ in range(more):
-                for _ in range(task.batch_runs):
-                    run()
-                    runs += 1
-                _read(readings, tell, runs, waiting)
-                spent = _spent(task, readings, effort.spent_s())
-                if spent is not None:
-                    tell("spent", {"why": spent})
-                    return readings
-            more = min(wants_more(readings, None), MAX_READINGS - readings.taken)
+            series.peek()
+        spent = _follow(task, series, wants_more, effort)
+        if spent is not None:
+            tell("spent", {"why": spent})
     except RunFailed as exc:
-        tell("failure", {"why": f"run {runs + 1}: {exc}"})
+        tell("failure", {"why": f"run {series.runs + 1}: {exc}"})
     finally:
         if frozen:
             gc.unfreeze()
     return readings
 
 
-def _read(readings: Readings, tell: Tell, runs: int, waiting: WaitBudget) -> None:
-    settle()
-    readings.take()
-    if readings.taken > 1:
-        for i in range(len(readings.probes)):
-            waiting.settle(readings, i)
-    tell("reading", {"values": readings.row(readings.taken - 1), "runs": runs})
+def _follow(
+    task: Task, series: _Series, wants_more: Callable[[Readings, str | None], int], effort: Effort
+) -> str | None:
+    """Batch after batch, until the judge wants no more; why no more could be had where it did."""
+    readings, more = series.readings, 1
+    while more and readings.taken < MAX_READINGS:
+        for _ in range(more):
+            series.step(task.batch_runs)
+            spent = _spent(task, readings, effort.spent_s())
+            if spent is not None:
+                return spent
+        more = min(wants_more(readings, None), MAX_READINGS - readings.taken)
+    return None
 
 
-def _peek(readings: Readings, waiting: WaitBudget) -> None:
-    """Take a reading as the others are taken, which the next one replaces."""
-    settle()
-    readings.take()
-    for i in range(len(readings.probes)):
-        waiting.settle(readings, i)
-    readings.row(readings.taken - 1)
-    readings.taken -= 1
+@dataclass(slots=True)
+class _Series:
+    """Runs and the readings between them, one after the other; made before the first."""
+
+    run: Callable[[], None]
+    readings: Readings
+    tell: Tell
+    waiting: WaitBudget
+    runs: int = 0
+
+    def step(self, runs: int) -> None:
+        """Run so many times, and read."""
+        for _ in range(runs):
+            self.run()
+            self.runs += 1
+        self._read()
+        readings = self.readings
+        self.tell("reading", {"values": readings.row(readings.taken - 1), "runs": self.runs})
+
+    def peek(self) -> None:
+        """Take a reading as the others are taken, which the next one replaces."""
+        self._read()
+        readings = self.readings
+        readings.row(readings.taken - 1)
+        readings.taken -= 1
+
+    def _read(self) -> None:
+        readings = self.readings
+        settle()
+        readings.take()
+        if readings.taken > 1:
+            for i in range(len(readings.probes)):
+                self.waiting.settle(readings, i)
 
 
 def _rehearse(readings: Readings, steps: Sequence[int], wants_more: Callable[[Readings, str | None], int]) -> None:

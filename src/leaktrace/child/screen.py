@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from leaktrace.child import caches
-from leaktrace.child.measure import Effort, Readings, WaitBudget
+from leaktrace.child.measure import Effort
+from leaktrace.child.readings import Readings, WaitBudget
 from leaktrace.pristine import gc, time
 from leaktrace.probes.model import HEAP_BYTES, RSS_BYTES, Probe
 from leaktrace.probes.objects import RefsProbe

@@ -8,8 +8,9 @@ from contextlib import suppress
 
 import pytest
 
-from leaktrace.child.measure import Readings, RunFailed, Tell, begin, readable, record
+from leaktrace.child.measure import RunFailed, Tell, begin, record
 from leaktrace.child.pytest_private import QuietRuns, namespaces_of, tear_down
+from leaktrace.child.readings import Readings, readable
 from leaktrace.child.repeat import Repeat
 from leaktrace.child.screen import Grown, RepeatPlan, Screen
 from leaktrace.explain.forgotten_references import is_installed

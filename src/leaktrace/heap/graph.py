@@ -69,7 +69,8 @@ class Graph:
             for part in (self._seen, self._nodes, self._atoms, self._manners, self._kept, self._later, self._shut)
         )
 
-    def sweep(  # noqa: C901, PLR0912 - one tight loop over every living object: a call more is a second more
+    # Long: one tight loop over every living object, where a call more is a second more.
+    def sweep(  # noqa: C901, PLR0912
         self, roots: Iterable[Any], targets: set[int], *, enough: int | None = None, most: int = sys.maxsize
     ) -> set[int]:
         """Walk on from some more roots until the targets are found; gives those of them that were.

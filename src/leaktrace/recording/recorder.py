@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Sequence
-from typing import TypeAlias, TypeVar
+from typing import TypeVar
 
-from leaktrace.pristine import gc, os, sys, time
-from leaktrace.probes.memory import PeakProbe, UssProbe
-from leaktrace.probes.model import Probe, Unread, Value
-from leaktrace.probes.settle import trim
+from leaktrace.pristine import os, sys, time
+from leaktrace.probes.memory import PeakProbe
+from leaktrace.probes.model import Probe, Unread
+from leaktrace.recording.counters import Counters, Reads
 from leaktrace.recording.fixture_loans import Loans
 from leaktrace.recording.imports import newest_imports
 from leaktrace.recording.journal import Journal
@@ -23,17 +23,16 @@ from leaktrace.recording.resource_tracker import ResourceTracker
 from leaktrace.recording.rows import Rows
 from leaktrace.recording.sampling import Sampling
 from leaktrace.recording.settlement import Settlement
+from leaktrace.recording.suspicion import Suspicion
 
 
 T = TypeVar("T")
-_Reads: TypeAlias = "tuple[tuple[int, Callable[[], Value]], ...]"
 
 COARSE_BYTES = 1 << 18
 """The kernel sums up resident pages by processor: a peak and a reading of the same moment differ by up to this much."""
 GAP_NS = 100_000
 """Between two tests, too short for much to be gained: what it brought is the next test's, and one reading is spared."""
 _PASSED = OUTCOMES.index("passed")
-_PASSES = 3  # a finalizer may free further cycles
 
 
 class Recorder:
@@ -64,22 +63,21 @@ class Recorder:
         clock_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
         self.limit_bytes, self.detailed = limit_bytes, detailed
-        self._probes = tuple(probes)
-        self._reads: _Reads = tuple(enumerate(probe.read for probe in probes))
         self._peak, self._complain, self._clock_ns, self._keeper = peak, complain, clock_ns, keeper
         self._pid, self._getpid = os.getpid(), os.getpid
         self._modules = len(sys.modules)
-        n = self._n = len(self._probes)
         self._rows = Rows(tuple(probe.counter for probe in probes), worker, journal)
         self.recording = self._rows.recording
         self._row = self._rows.row
-        self._last, self._zeros = array("q", [0] * n), array("q", [0] * 3 * n)
+        n = self._n = len(probes)
         self._setup, self._call, self._teardown = HEAD + n, HEAD + 2 * n, HEAD + 3 * n  # places of the phases in a row
-        self._loans = Loans(n, self._row, self._setup, self._credit)
+        self._zeros = array("q", [0] * 3 * n)
+        counters = self._counters = Counters(probes, self._rows.unread)
+        loans = self._loans = Loans(n, self._row, self._setup, counters.credit)
+        self._suspicion = Suspicion(counters, loans, self._row, self._setup)
         # Where in the row growth is credited now.
         self._credit_at = self._first_credit_at = self._setup if detailed else self._call
         self._in_test = False
-        self._row_unchanged = False  # whether no counter has moved and no fixture was at work since the row was begun
         self._counters_moved = True  # whether the counters have moved since the last row by what is no test's
         self._moved_before = True
         self._nodeid = ""
@@ -91,51 +89,23 @@ class Recorder:
         self._first_reading()
 
     def _first_reading(self) -> None:
-        for i, probe in enumerate(self._probes):
-            value, name = probe.read(), probe.counter.name
-            if isinstance(value, int):
-                self._last[i] = self.recording.first[name] = value
-            else:
-                self.recording.unread[name] = self._give_up(i, value)
-                self.recording.first[name] = Unread(counter=name, why=self.recording.unread[name])
+        self._counters.begin(self.recording)
         peak = self._peak.read()
         if isinstance(peak, Unread):
             self.recording.unread[peak.counter] = peak.why
         self._rows.opened()
 
-    # --- readings -----------------------------------------------------------------------------------------------
-
-    def _credit(self, into: array[int], at: int, reads: _Reads | None = None) -> None:
-        """Read every counter, or those given, and add what each rose by since its last reading to `into[at:]`."""
-        last = self._last
-        for i, read in self._reads if reads is None else reads:
-            value = read()
-            if value != last[i]:
-                self._row_unchanged = False
-                try:
-                    into[at + i] += value - last[i]  # type: ignore[operator]
-                except TypeError:
-                    self._rows.unread(self._probes[i].counter.name, self._give_up(i, value))
-                else:
-                    last[i] = value  # type: ignore[assignment]
-
-    def _give_up(self, i: int, value: object) -> str:
-        """Stop reading a counter for the rest of the run, half a column would be taken for zeros; returns why."""
-        self._reads = tuple((k, read) for k, read in self._reads if k != i)
-        self._last[i] = 0
-        return value.why if isinstance(value, Unread) else f"the probe returned {type(value).__name__}, not an integer"
-
-    def _harness(self, reads: _Reads | None = None) -> None:
+    def _harness(self, reads: Reads | None = None) -> None:
         """What has grown since the last boundary, in all counters or those given, is pytest's, its plugins' or ours."""
-        self._credit(self.recording.harness, 0, reads)
+        self._counters.credit(self.recording.harness, 0, reads)
         self._counters_moved = True
 
     # --- the run ------------------------------------------------------------------------------------------------
 
     def collected(self, count: int, first: str | None) -> None:
         """Collection is over: credit it, make room for `count` tests, note which comes first."""
-        self._credit(self.recording.collection, 0)
-        self._rows.collected(count, first, self._last)
+        self._counters.credit(self.recording.collection, 0)
+        self._rows.collected(count, first, self._counters.last)
         if self._keeper is not None:
             self._guarded(self._keeper.begin, self.recording)
         self._harness()
@@ -146,7 +116,7 @@ class Recorder:
         if self.detailed or began_ns - self._ended_ns > GAP_NS:
             self._between(began_ns)
             began_ns = self._clock_ns()
-        if not self._row_unchanged:
+        if not self._counters.row_unchanged:
             self._begin_row()
         self._moved_before, self._counters_moved = self._counters_moved, False
         self._nodeid = nodeid
@@ -157,37 +127,29 @@ class Recorder:
 
     def _between(self, now_ns: int) -> None:
         """What has grown since the last test is no test's."""
-        if self._moved():
-            self._harness(None if self.detailed or self._sampling.affordable(now_ns) else self._reads[:1])
+        if self._counters.moved():
+            self._harness(None if self.detailed or self._sampling.affordable(now_ns) else self._counters.first)
             self._peak_bytes = sys.maxsize
 
     def _begin_row(self) -> None:
         """No growth so far, from where the counters stand now."""
-        last, row = self._last, self._row
+        last, row = self._counters.last, self._row
         if self._peak_bytes > last[0] + COARSE_BYTES:
             self._peak.reset()
             self._peak_bytes = last[0]
         row[HEAD : self._setup] = last
         row[self._setup :] = self._zeros
         self._loans.clear()
-        self._row_unchanged = True
+        self._counters.row_unchanged = True
 
     def phase(self, name: str, *, failed: bool = False) -> None:
         """A phase of the running test ends (`setup`, `call` or `teardown`), perhaps not for the first time."""
         if not self._in_test or name == "teardown":
             return  # the end of the test is read right after the end of its teardown
-        if self._loans.busy or self._moved():
+        if self._loans.busy or self._counters.moved():
             self._loans.boundary(self._credit_at)
         # A rerun's setup goes on where the teardown before it ended; a setup that failed is followed by teardown.
         self._credit_at = self._call if name == "setup" and not failed else self._teardown
-
-    def _moved(self) -> bool:
-        """Whether resident memory has changed since the last boundary.
-
-        Where it has not, the dearer counters are read at no boundary but a wider fixture's and the end of a test: what
-        they rose by is the next one's, and the test's sum is the same.
-        """
-        return not self._reads or self._reads[0][1]() != self._last[0]
 
     def outcome(self, name: str, when: str) -> None:
         """What a report of the running test said."""
@@ -218,8 +180,8 @@ class Recorder:
         """A fixture's own setup begins; what it asks for by `getfixturevalue` nests."""
         if not self._in_test:
             return
-        self._row_unchanged = False
-        if account.wide or self._moved():
+        self._counters.row_unchanged = False
+        if account.wide or self._counters.moved():
             self._loans.boundary(self._credit_at)
         if account.wide and self._keeper is not None and self._guarded(self._keeper.lend_begin):
             self._harness()
@@ -227,7 +189,8 @@ class Recorder:
 
     def fixture_end(self, account: FixtureAccount) -> None:
         """A fixture's own setup is over."""
-        if not self._in_test or not self._loans.end(account, self._credit_at, look=account.wide or self._moved()):
+        look = self._in_test and (account.wide or self._counters.moved())
+        if not self._in_test or not self._loans.end(account, self._credit_at, look=look):
             return
         if account.wide:
             self._rows.fixture(account, "setup", account.open)
@@ -237,7 +200,7 @@ class Recorder:
     def closing_begin(self, account: FixtureAccount) -> None:
         """A wider fixture's finalizer begins; those that depend on it are closed already."""
         if self._in_test:
-            self._row_unchanged = False
+            self._counters.row_unchanged = False
             self._loans.boundary(self._credit_at)
             if self._keeper is not None:
                 self._guarded(self._keeper.closing, account)
@@ -266,19 +229,19 @@ class Recorder:
         settlement: Settlement | None = None
         short = not (self.detailed or self._loans.busy) and self._sampling.spares(duration_us, limit, now_ns)
         if short:
-            self._credit(row, self._credit_at, self._reads[:1])
+            self._counters.credit(row, self._credit_at, self._counters.first)
         if not short or row[self._credit_at] > limit:
             settlement = self._grown(limit)
             row[2] = self._peak_bytes
         else:
-            row[2] = self._last[0]
+            row[2] = self._counters.last[0]
         row[0], row[1] = self.outcome_index, duration_us
         things = self._guarded(self._keeper.end, self._rows.count) if self._keeper is not None else None
         self._rows.test(
             self._nodeid,
             next_nodeid,
             moved=self._moved_before,
-            still=self._row_unchanged,
+            still=self._counters.row_unchanged,
             imports=imports,
             settlement=settlement,
             things=things,
@@ -292,58 +255,26 @@ class Recorder:
 
     def _grown(self, limit: int) -> Settlement | None:
         """Read every counter; what suspicion brought to light."""
-        loans, row, began_ns = self._loans, self._row, self._clock_ns()
+        counters, loans, row, began_ns = self._counters, self._loans, self._row, self._clock_ns()
         if loans.busy:
             loans.boundary(self._credit_at)
             loans.repay()
         else:
-            self._credit(row, self._credit_at)
+            counters.credit(row, self._credit_at)
         self._sampling.read(began_ns, self._clock_ns())
         peak = self._peak.read()
         self._peak_bytes = peak if isinstance(peak, int) else 0
-        if self._peak_bytes > self._last[0] + COARSE_BYTES:
-            self._row_unchanged = False  # the next test's peak is another
-        if (loans.busy or 3 * max(row[self._setup :]) > limit) and self._suspicious(limit):
-            return self._settle(limit)
+        if self._peak_bytes > counters.last[0] + COARSE_BYTES:
+            counters.row_unchanged = False  # the next test's peak is another
+        if (loans.busy or 3 * max(row[self._setup :]) > limit) and self._suspicion.is_raised(limit):
+            return self._suspicion.settle(limit)
         return None
 
     def grown_bytes(self) -> int:
         """Resident bytes that the running test has gained so far; a reading of its own, for a verbose run."""
         if self._in_test:
             self._loans.boundary(self._credit_at)
-        return self._grew(0)
-
-    def _grew(self, i: int) -> int:
-        """What a counter has risen by in all phases of the running test."""
-        row = self._row
-        return row[self._setup + i] + row[self._call + i] + row[self._teardown + i]
-
-    def _suspicious(self, limit: int) -> bool:
-        for i in range(min(2, self._n)):  # resident and heap bytes
-            if self._grew(i) > limit:
-                return True
-            if any(account.due[i] > limit for account in self._loans.closed):
-                return True
-        return False
-
-    def _settle(self, limit: int) -> Settlement:
-        """Trim, then collect for as long as suspicion lasts; what falls repays the closed loans first, then the test.
-
-        To collect takes as long as the heap is large, and twice that where there is garbage: malloc's free pages come
-        first, which are often all that a test seems to have kept.
-        """
-        raw = {c.name: self._grew(i) for i, c in enumerate(self.recording.counters)}
-        self._credit_at = self._teardown
-        trim()
-        self._loans.settle(self._credit_at)
-        before, garbage_bytes = self._last[:2], 0
-        for _ in range(_PASSES):
-            if not self._suspicious(limit) or not gc.collect():
-                break
-            trim()
-            self._loans.settle(self._credit_at)
-            garbage_bytes = max(was - now for was, now in zip(before, self._last, strict=False))
-        return Settlement(raw=raw, garbage_bytes=max(0, garbage_bytes), uss_bytes=UssProbe().read())
+        return self._suspicion.grew(0)
 
     def tests_over(self) -> None:
         """No test comes any more; the run itself goes on, with what plugins and pytest do at its end."""
@@ -361,12 +292,10 @@ class Recorder:
         self._harness()
         if self._keeper is not None:
             self._guarded(self._keeper.finish, self.recording)
-        recording = self.recording
-        for i, counter in enumerate(recording.counters):
-            why = recording.unread.get(counter.name)
-            recording.last[counter.name] = self._last[i] if why is None else Unread(counter=counter.name, why=why)
+        recording, counters = self.recording, self._counters
+        counters.finish(recording)
         self._peak.read()
         recording.peak_rss_bytes = self._peak.highest or Unread(
             counter="peak_rss_bytes", why=recording.unread.get("peak_rss_bytes", "not read")
         )
-        self._rows.closed(self._last)
+        self._rows.closed(counters.last)

@@ -76,6 +76,7 @@ class Rows:
         if self._journal is not None:
             self._journal.record("collected", tests=count, next=first, at=at.tolist())
 
+    # Long: every test of a watch comes by here, and would pay for each further call.
     def test(
         self,
         nodeid: str,
