@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from leaktrace.child.measure import Readings, measure
+from leaktrace.child.measure import measure
+from leaktrace.child.readings import Readings
 from leaktrace.probes.model import HEAP_BYTES
 from leaktrace.replay.protocol import Task, targets_of
 
