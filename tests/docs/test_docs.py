@@ -17,7 +17,7 @@ from builders import make_casebook
 from docs.options_page import PAGE as OPTIONS_PAGE
 from docs.options_page import generated, parts
 from leaktrace.casebook.model import Case, Casebook
-from leaktrace.casebook.wire import to_json
+from leaktrace.casebook.wire import SUSPECT_KEYS, to_json
 from leaktrace.explain.fix import FIXES
 from leaktrace.explain.model import Exhibit, Leaking
 from leaktrace.options import KINDS, TABLE
@@ -82,16 +82,18 @@ def words_of_the_report() -> set[str]:
     return words - set(typing.get_args(Leaking))
 
 
-def nouns(hint: Any = Casebook) -> set[type]:
+def nouns(hint: Any = Casebook, known: frozenset[object] = frozenset()) -> set[type]:
     """Every dataclass that a casebook is made of, but those that are written in another form."""
     found: set[type] = set()
+    if hint in known:
+        return found
     if dataclasses.is_dataclass(hint) and hint is not Unread:
         if hint is not Exhibit:
             found.add(typing.cast("type", hint))
         for each in typing.get_type_hints(hint).values():
-            found |= nouns(each)
+            found |= nouns(each, known | {hint})
     for each in typing.get_args(hint):
-        found |= nouns(each)
+        found |= nouns(each, known)
     return found
 
 
@@ -99,7 +101,8 @@ def keys_of(noun: type) -> set[str]:
     """Its keys in the JSON."""
     names = {field.name for field in dataclasses.fields(noun)}
     if noun is Case:
-        names = (names - {"exhibit"}) | {field.name for field in dataclasses.fields(Exhibit)}
+        names |= {field.name for field in dataclasses.fields(Exhibit)} | set(SUSPECT_KEYS)
+        names -= {"exhibit", "suspect", "beside"}
     if noun is Casebook:
         names = set(to_json(make_casebook()))
     return names
