@@ -29,7 +29,8 @@ from leaktrace.probes.model import Thing  # noqa: E402
 from leaktrace.recording.journal import Journal, read_journal  # noqa: E402
 from leaktrace.recording.wire import from_wire, to_wire  # noqa: E402
 from leaktrace.replay.collection import Collected, read_collected  # noqa: E402
-from leaktrace.replay.protocol import Request, Target, Task, read_request, read_responses, targets_of  # noqa: E402
+from leaktrace.replay.protocol import Request, Target, Task, read_request, targets_of  # noqa: E402
+from leaktrace.replay.responses import read_responses  # noqa: E402
 from leaktrace.replay.restore import restore  # noqa: E402
 from leaktrace.replay.saved import UNDO, describe, record_of  # noqa: E402
 from leaktrace.report import terminal  # noqa: E402

@@ -8,21 +8,20 @@ import tracemalloc
 import pytest
 
 from leaktrace.errors import ReplayError
-from leaktrace.replay import protocol
+from leaktrace.replay import responses as reading
 from leaktrace.replay.protocol import (
     VERSION,
     Request,
     Response,
-    ResponseReader,
     Share,
     Target,
     Task,
     placed,
     read_request,
-    read_responses,
     tail_of,
     targets_of,
 )
+from leaktrace.replay.responses import ResponseReader, read_responses
 from leaktrace.serialize import decode, encode
 
 
@@ -255,7 +254,7 @@ def test_a_line_that_is_not_whole_yet_is_no_gap(path):
 
 
 def test_no_more_of_an_answer_is_read_than_its_bound(path, monkeypatch):
-    monkeypatch.setattr(protocol, "MAX_RESPONSE_BYTES", 10_000)
+    monkeypatch.setattr(reading, "MAX_RESPONSE_BYTES", 10_000)
     put(path, *EVENTS[:2], *[EVENTS[2]] * 1000)
 
     responses = read(path)
@@ -321,6 +320,6 @@ def test_reading_a_short_answer_takes_little_memory(path):
 def test_an_answer_longer_than_what_is_read_at_once_is_read_whole(path, monkeypatch):
     lines = [json.dumps({"event": "end", "task": number}).encode() for number in range(50)]
     path.write_bytes(b"\n".join([*lines, b""]))
-    monkeypatch.setattr(protocol, "READ_BYTES", 7)
+    monkeypatch.setattr(reading, "READ_BYTES", 7)
 
     assert len(read_responses(path)) == 50
