@@ -18,7 +18,7 @@ def target(name, file="test_a.py"):
 
 
 A, B, C, D = (target(name) for name in "abcd")
-ROLL = Collected(tests=(A, B, C, D), errors=("test_x.py: SyntaxError",))
+COLLECTED = Collected(tests=(A, B, C, D), errors=("test_x.py: SyntaxError",))
 
 
 def journal(folder, run, *names, worker="main"):
@@ -30,7 +30,7 @@ def journal(folder, run, *names, worker="main"):
 
 
 def before(folder, wanted, **given):
-    found, order = predecessors(Collected(tests=ROLL.tests, folder=str(folder)), wanted, **given)
+    found, order = predecessors(Collected(tests=COLLECTED.tests, folder=str(folder)), wanted, **given)
     return [each.tail for each in found], order
 
 
@@ -61,10 +61,10 @@ def test_a_journal_that_is_broken_is_passed_over(tmp_path):
 
 
 def test_a_test_is_found_by_its_node_id_and_by_its_path_from_here():
-    assert find_target(ROLL, "test_a.py::c", Path("/elsewhere")) is C
-    assert find_target(ROLL, "../suite/test_a.py::c", Path("/elsewhere")) is C
+    assert find_target(COLLECTED, "test_a.py::c", Path("/elsewhere")) is C
+    assert find_target(COLLECTED, "../suite/test_a.py::c", Path("/elsewhere")) is C
     with pytest.raises(ReplayError, match=r"no test test_a.py::z is collected among 4; test_x.py: SyntaxError"):
-        find_target(ROLL, "test_a.py::z", Path("/suite"))
+        find_target(COLLECTED, "test_a.py::z", Path("/suite"))
 
 
 def response(*heap, **given):

@@ -42,7 +42,7 @@ def recording(*names, took_s=0.01):
     return found
 
 
-def hearing(name, path, **changes):
+def replayed(name, path, **changes):
     nodeid = f"test_a.py::{name}"
     case = {"nodeid": nodeid, "subject": "test", "kind": "memory", "verdict": Verdict.STEADY, "reason": "steady"}
     suspect = Suspect(
@@ -73,7 +73,7 @@ def hear(tmp_path, found, *hearings):
     with Pool(settings, tmp_path / "replay") as pool:
         passes = Passes(pool, Options(timeout_s=60.0), Deadline(None), lambda *_told: None)
         heard = heard_again(
-            [hearing(name, path, **changes) for name, changes in hearings],
+            [replayed(name, path, **changes) for name, changes in hearings],
             {"main": found},
             lambda again: passes.run("hearing after others", again, kinds=("memory",)).responses,
             paths=dict.fromkeys(found.nodeids, str(path)),
@@ -149,7 +149,7 @@ def test_the_command_masks_passwords_since_it_goes_into_files():
 
 def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again():
     holder = Holder(name="references to class brotli.Compressor", kind="shared-references", path=(), entries_per_run=2)
-    alone, harmless = hearing("test_grows", "a"), hearing("test_grows", "a", exhibit=Exhibit(holder=holder))
+    alone, harmless = replayed("test_grows", "a"), replayed("test_grows", "a", exhibit=Exhibit(holder=holder))
 
     assert is_steady_alone(alone.case)
     assert not is_steady_alone(harmless.case)
@@ -161,7 +161,7 @@ def test_of_more_steady_suspects_than_are_heard_again_the_number_and_the_reason_
     found = recording("test_first", *names)
 
     heard_again(
-        [hearing(name, tmp_path / "test_a.py") for name in names],
+        [replayed(name, tmp_path / "test_a.py") for name in names],
         {"main": found},
         lambda tasks: asked.extend(tasks) or {},
         paths=dict.fromkeys(found.nodeids, str(tmp_path / "test_a.py")),
@@ -181,7 +181,7 @@ def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch):
     warnings, asked = [], []
 
     cases = followed(
-        [hearing(f"test_{number}", "a", **leak) for number in range(7)],
+        [replayed(f"test_{number}", "a", **leak) for number in range(7)],
         lambda tasks: asked.extend(tasks) or {},
         warnings.append,
     )
@@ -192,7 +192,7 @@ def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch):
 
 
 def test_an_answer_about_changed_state_that_cannot_be_read_is_told(tmp_path):
-    suspect = replace(hearing("test_grows", tmp_path).suspect, kind="state")
+    suspect = replace(replayed("test_grows", tmp_path).suspect, kind="state")
     warnings = []
 
     found = credited(

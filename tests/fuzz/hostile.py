@@ -95,7 +95,7 @@ def kinds() -> tuple[Kind, ...]:
         Kind("known-json", (json.dumps([KNOWN]).encode(), json.dumps(shipped()).encode()), reads_known_json),
         Kind("response", (lines(EVENTS), lines([*EVENTS[:2], *OTHERS])), reads_answers),
         Kind("request", requests(), read_request),
-        Kind("roll", (json.dumps(encode(ROLL)).encode(),), read_collected),
+        Kind("roll", (json.dumps(encode(COLLECTED)).encode(),), read_collected),
         Kind("trials", trials(), reads_trials),
         Kind("unjudged", (unjudged(),), reads_unjudged),
         Kind("undo", undo_records(), puts_back, (word_put, word_put, word_put)),
@@ -348,15 +348,15 @@ def reads_answers(path):
             list(terminal.block(told))
 
 
-# -- orders, the roll, trials
+# -- requests, what was collected, trials
 
 
-ROLL = Collected(tests=(Target(nodeid="a.py::b", path="a.py", tail="b"),), errors=("c.py: no",), folder="x")
+COLLECTED = Collected(tests=(Target(nodeid="a.py::b", path="a.py", tail="b"),), errors=("c.py: no",), folder="x")
 
 
 def requests():
     with tempfile.TemporaryDirectory() as folder:
-        task = Task(ident=3, targets=ROLL.tests, before=ROLL.tests, kinds=("fds",))
+        task = Task(ident=3, targets=COLLECTED.tests, before=COLLECTED.tests, kinds=("fds",))
         Request(
             **{name: (task,) for name in ("tasks",) if name in Request.__dataclass_fields__},
             args=("-x",),
@@ -369,20 +369,20 @@ def requests():
 def trials():
     with tempfile.TemporaryDirectory() as folder:
         kept = Trials(Path(folder) / "trials.jsonl")
-        kept.keep(ROLL.tests, Trial(symptoms={"memory": "it grew"}))
+        kept.keep(COLLECTED.tests, Trial(symptoms={"memory": "it grew"}))
         kept.keep((), Trial())
-        kept.keep_case(ROLL.tests, case())
+        kept.keep_case(COLLECTED.tests, case())
         return ((Path(folder) / "trials.jsonl").read_bytes(),)
 
 
 def reads_trials(path):
     kept = Trials(path)
-    kept.of(ROLL.tests)
-    found = kept.case(ROLL.tests, "memory")
+    kept.of(COLLECTED.tests)
+    found = kept.case(COLLECTED.tests, "memory")
     if found is not None:
         list(terminal.block(found))
-    kept.keep(ROLL.tests, Trial(symptoms={"fds": "one more"}))
-    assert Trials(path).of(ROLL.tests) == Trial(symptoms={"fds": "one more"})
+    kept.keep(COLLECTED.tests, Trial(symptoms={"fds": "one more"}))
+    assert Trials(path).of(COLLECTED.tests) == Trial(symptoms={"fds": "one more"})
 
 
 # -- what `--leaktrace-resume` goes on with, and the records of what children change

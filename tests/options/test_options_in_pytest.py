@@ -31,10 +31,10 @@ class Plugin:
 @pytest.fixture
 def options_of(pytester):
     def options_of(*args):
-        door = Plugin()
-        result = pytester.inline_run("-p", "no:leaktrace", "-p", "no:asyncio", *args, plugins=[door])
+        plugin = Plugin()
+        result = pytester.inline_run("-p", "no:leaktrace", "-p", "no:asyncio", *args, plugins=[plugin])
         assert result.ret == pytest.ExitCode.NO_TESTS_COLLECTED
-        return door.options
+        return plugin.options
 
     return options_of
 

@@ -1,4 +1,4 @@
-"""Orders and responses: what is written is what is read, and what is broken is named."""
+"""Requests and responses: what is written is what is read, and what is broken is named."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from leaktrace.serialize import decode, encode
 
 
 NODEID = "tests/test_a.py::TestA::test_b[é-\ud800 ::]"
-ORDER = Request(
+REQUEST = Request(
     files=("tests/test_a.py", NODEID),
     args=("-x", "tests/"),
     sys_path=("/somewhere", ""),
@@ -94,9 +94,9 @@ def put(path, *lines, end=b"\n"):
 
 
 def test_an_order_is_read_as_it_was_written(path):
-    ORDER.write(path)
+    REQUEST.write(path)
 
-    assert read_request(path) == ORDER
+    assert read_request(path) == REQUEST
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -120,7 +120,7 @@ def test_what_is_no_order_is_refused_with_its_name(path, content):
     [{"files": 5}, {"files": [1]}, {"channel": "5"}, {"args": None}],
 )
 def test_a_request_that_does_not_fit_is_refused(path, change):
-    ORDER.write(path)
+    REQUEST.write(path)
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
 
     with pytest.raises(ReplayError, match="holds no replay request"):
@@ -128,7 +128,7 @@ def test_a_request_that_does_not_fit_is_refused(path, change):
 
 
 def test_an_order_of_another_version_is_refused(path):
-    ORDER.write(path)
+    REQUEST.write(path)
     path.write_text(
         path.read_text(encoding="utf-8").replace(f'"version": {VERSION}', '"version": 99'), encoding="utf-8"
     )

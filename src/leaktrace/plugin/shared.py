@@ -140,10 +140,10 @@ def register_plugins(config: pytest.Config, options: Options) -> None:
     start = Start(config, config.stash.get(SNAPSHOT, None) or Snapshot())
     given = config.hook.pytest_leaktrace_probes(config=config)
     with start.restored():
-        _open_doors(config, options, start, given)
+        _register(config, options, start, given)
 
 
-def _open_doors(config: pytest.Config, options: Options, start: Start, given: Sequence[Any]) -> None:
+def _register(config: pytest.Config, options: Options, start: Start, given: Sequence[Any]) -> None:
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is None:
         check_paths(config, options)
