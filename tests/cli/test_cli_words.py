@@ -21,7 +21,7 @@ def target(name: str, file: str = "test_a.py") -> Target:
 
 
 A, B, C, D = (target(name) for name in "abcd")
-ROLL = Collected(tests=(A, B, C, D), errors=("test_x.py: SyntaxError",))
+COLLECTED = Collected(tests=(A, B, C, D), errors=("test_x.py: SyntaxError",))
 
 
 def journal(folder: Path, run: str, *names: Target, worker: str = "main") -> None:
@@ -33,7 +33,7 @@ def journal(folder: Path, run: str, *names: Target, worker: str = "main") -> Non
 
 
 def before(folder: Path, wanted: Target, **given: Any) -> tuple[list[str], Any]:
-    found, order = predecessors(Collected(tests=ROLL.tests, folder=str(folder)), wanted, **given)
+    found, order = predecessors(Collected(tests=COLLECTED.tests, folder=str(folder)), wanted, **given)
     return [each.tail for each in found], order
 
 
@@ -64,10 +64,10 @@ def test_a_journal_that_is_broken_is_passed_over(tmp_path: Path) -> None:
 
 
 def test_a_test_is_found_by_its_node_id_and_by_its_path_from_here() -> None:
-    assert find_target(ROLL, "test_a.py::c", Path("/elsewhere")) is C
-    assert find_target(ROLL, "../suite/test_a.py::c", Path("/elsewhere")) is C
+    assert find_target(COLLECTED, "test_a.py::c", Path("/elsewhere")) is C
+    assert find_target(COLLECTED, "../suite/test_a.py::c", Path("/elsewhere")) is C
     with pytest.raises(ReplayError, match=r"no test test_a.py::z is collected among 4; test_x.py: SyntaxError"):
-        find_target(ROLL, "test_a.py::z", Path("/suite"))
+        find_target(COLLECTED, "test_a.py::z", Path("/suite"))
 
 
 def test_a_trial_tells_a_leak_on_each_run_and_growth_of_the_first_run_alone() -> None:

@@ -40,7 +40,7 @@ def recording(*names: str, took_s: float = 0.01) -> Recording:
     return make_recording((f"test_a.py::{name}", Row(duration_s=took_s)) for name in names)
 
 
-def hearing(name: str, path: Path | str, **changes: Any) -> Replayed:
+def replayed(name: str, path: Path | str, **changes: Any) -> Replayed:
     nodeid = f"test_a.py::{name}"
     task = Task(ident=7, targets=targets_of((nodeid,), {nodeid: str(path)}), warmups=1, batch_runs=1, follow_s=1.0)
     steady = {"verdict": Verdict.STEADY, "reason": "steady", "reproduce": "pytest"}
@@ -61,7 +61,7 @@ def hear(tmp_path: Path, found: Recording, *hearings: tuple[str, dict[str, Any]]
     with Pool(settings, tmp_path / "replay") as pool:
         passes = Passes(pool, Options(timeout_s=60.0), Deadline(None), lambda *_told: None)
         heard = heard_again(
-            [hearing(name, path, **changes) for name, changes in hearings],
+            [replayed(name, path, **changes) for name, changes in hearings],
             {"main": found},
             lambda again: passes.run("hearing after others", again, kinds=("memory",)).responses,
             paths=dict.fromkeys(found.nodeids, str(path)),
@@ -139,7 +139,7 @@ def test_the_command_masks_passwords_since_it_goes_into_files() -> None:
 
 def test_growth_that_was_shown_again_and_harms_nobody_is_not_heard_again() -> None:
     holder = make_holder("references to class brotli.Compressor", kind="shared-references")
-    alone, harmless = hearing("test_grows", "a"), hearing("test_grows", "a", exhibit=Exhibit(holder=holder))
+    alone, harmless = replayed("test_grows", "a"), replayed("test_grows", "a", exhibit=Exhibit(holder=holder))
 
     assert is_steady_alone(alone.case)
     assert not is_steady_alone(harmless.case)
@@ -157,7 +157,7 @@ def test_of_more_steady_suspects_than_are_heard_again_the_number_and_the_reason_
     found = recording("test_first", *names)
 
     heard_again(
-        [hearing(name, tmp_path / "test_a.py") for name in names],
+        [replayed(name, tmp_path / "test_a.py") for name in names],
         {"main": found},
         ask,
         paths=dict.fromkeys(found.nodeids, str(tmp_path / "test_a.py")),
@@ -182,7 +182,7 @@ def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch: 
         return {}
 
     cases = followed(
-        [hearing(f"test_{number}", "a", **leak) for number in range(7)],
+        [replayed(f"test_{number}", "a", **leak) for number in range(7)],
         ask,
         warnings.append,
     )
@@ -193,7 +193,7 @@ def test_of_more_native_leaks_than_are_followed_the_number_is_told(monkeypatch: 
 
 
 def test_an_answer_about_changed_state_that_cannot_be_read_is_told(tmp_path: Path) -> None:
-    suspect = replace(hearing("test_grows", tmp_path).suspect, kind="state")
+    suspect = replace(replayed("test_grows", tmp_path).suspect, kind="state")
     warnings: list[str] = []
 
     found = credited(

@@ -24,7 +24,8 @@ from leaktrace.probes.model import Thing
 from leaktrace.recording.journal import Journal, read_journal
 from leaktrace.recording.wire import from_wire, to_wire
 from leaktrace.replay.collection import Collected, read_collected
-from leaktrace.replay.protocol import Request, Target, read_request, read_responses, targets_of
+from leaktrace.replay.protocol import Request, Target, read_request, targets_of
+from leaktrace.replay.responses import read_responses
 from leaktrace.replay.restore import restore
 from leaktrace.replay.saved import UNDO, describe, record_of
 from leaktrace.report import terminal
@@ -90,7 +91,7 @@ def kinds() -> tuple[Kind, ...]:
         Kind("known-json", (json.dumps([KNOWN]).encode(), json.dumps(shipped()).encode()), reads_known_json),
         Kind("response", (lines(EVENTS), lines([*EVENTS[:2], *OTHERS])), reads_answers),
         Kind("request", requests(), read_request),
-        Kind("roll", (json.dumps(encode(ROLL)).encode(),), read_collected),
+        Kind("roll", (json.dumps(encode(COLLECTED)).encode(),), read_collected),
         Kind("trials", trials(), reads_trials),
         Kind("unjudged", (unjudged(),), reads_unjudged),
         Kind("undo", undo_records(), puts_back, (word_put, word_put, word_put)),
@@ -343,10 +344,10 @@ def reads_answers(path: Path) -> None:
             list(terminal.block(told))
 
 
-# -- orders, the roll, trials
+# -- requests, what was collected, trials
 
 
-ROLL = Collected(tests=(Target(nodeid="a.py::b", path="a.py", tail="b"),), errors=("c.py: no",), folder="x")
+COLLECTED = Collected(tests=(Target(nodeid="a.py::b", path="a.py", tail="b"),), errors=("c.py: no",), folder="x")
 
 
 def requests() -> tuple[bytes, ...]:
@@ -362,20 +363,20 @@ def requests() -> tuple[bytes, ...]:
 def trials() -> tuple[bytes, ...]:
     with tempfile.TemporaryDirectory() as folder:
         kept = Trials(Path(folder) / "trials.jsonl")
-        kept.keep(ROLL.tests, Trial(symptoms={"memory": "it grew"}))
+        kept.keep(COLLECTED.tests, Trial(symptoms={"memory": "it grew"}))
         kept.keep((), Trial())
-        kept.keep_case(ROLL.tests, case())
+        kept.keep_case(COLLECTED.tests, case())
         return ((Path(folder) / "trials.jsonl").read_bytes(),)
 
 
 def reads_trials(path: Path) -> None:
     kept = Trials(path)
-    kept.of(ROLL.tests)
-    found = kept.case(ROLL.tests, "memory")
+    kept.of(COLLECTED.tests)
+    found = kept.case(COLLECTED.tests, "memory")
     if found is not None:
         list(terminal.block(found))
-    kept.keep(ROLL.tests, Trial(symptoms={"fds": "one more"}))
-    assert Trials(path).of(ROLL.tests) == Trial(symptoms={"fds": "one more"})
+    kept.keep(COLLECTED.tests, Trial(symptoms={"fds": "one more"}))
+    assert Trials(path).of(COLLECTED.tests) == Trial(symptoms={"fds": "one more"})
 
 
 # -- what `--leaktrace-resume` goes on with, and the records of what children change

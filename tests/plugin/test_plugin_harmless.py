@@ -108,7 +108,7 @@ def test_a_suite_that_may_open_few_files_runs(example: Example, count: int) -> N
 
 def test_a_watch_that_cannot_begin_is_told_and_the_suite_runs(example: Example) -> None:
     files = {
-        "conftest.py": "import leaktrace.plugin.shared as doors\ndoors.register_plugins = None\n",
+        "conftest.py": "import leaktrace.plugin.shared as shared\nshared.register_plugins = None\n",
         "test_a.py": "def test_a(): pass\n",
     }
 

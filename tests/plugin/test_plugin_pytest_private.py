@@ -72,8 +72,8 @@ class Plugin:
 
 
 @pytest.fixture
-def door(pytester: pytest.Pytester) -> Plugin:
-    door = Plugin()
+def plugin(pytester: pytest.Pytester) -> Plugin:
+    plugin = Plugin()
     pytester.makepyfile(SUITE)
     pytester.inline_run(
         "-p",
@@ -84,42 +84,42 @@ def door(pytester: pytest.Pytester) -> Plugin:
         "no:asyncio",
         "-p",
         "no:rerunfailures",
-        plugins=[door, door.quiet],
+        plugins=[plugin, plugin.quiet],
     )
-    return door
+    return plugin
 
 
-def test_a_repeat_sets_up_calls_and_tears_down_and_tells_nobody(door: Plugin) -> None:
-    assert [(report.nodeid.partition("::")[2], report.when, report.outcome) for report in door.reports[:9]] == [
+def test_a_repeat_sets_up_calls_and_tears_down_and_tells_nobody(plugin: Plugin) -> None:
+    assert [(report.nodeid.partition("::")[2], report.when, report.outcome) for report in plugin.reports[:9]] == [
         ("test_a", when, "passed") for _ in range(3) for when in ("setup", "call", "teardown")
     ]
-    assert door.told == []
-    assert [report.outcome for report in door.reports[-9:] if report.when == "call"] == ["failed"] * 3
+    assert plugin.told == []
+    assert [report.outcome for report in plugin.reports[-9:] if report.when == "call"] == ["failed"] * 3
 
 
-def test_wider_fixtures_live_on_and_narrow_ones_do_not(pytester: pytest.Pytester, door: Plugin) -> None:
+def test_wider_fixtures_live_on_and_narrow_ones_do_not(pytester: pytest.Pytester, plugin: Plugin) -> None:
     log = (pytester.path / "log.txt").read_text(encoding="utf-8").split()
 
     assert log == ["wide+", *["narrow+", "narrow-"] * 3, "wide-"]
 
 
-def test_the_finalizers_of_wider_fixtures_do_not_grow(door: Plugin) -> None:
-    first, second, third = door.lengths[:3]
+def test_the_finalizers_of_wider_fixtures_do_not_grow(plugin: Plugin) -> None:
+    first, second, third = plugin.lengths[:3]
 
     assert first
     assert first == second == third
 
 
-def test_the_ends_of_wider_fixtures_that_nodes_keep_do_not_grow(door: Plugin) -> None:
-    first, second, third = door.ends[:3]
+def test_the_ends_of_wider_fixtures_that_nodes_keep_do_not_grow(plugin: Plugin) -> None:
+    first, second, third = plugin.ends[:3]
 
     assert sum(first) > 0
     assert first == second == third
 
 
-def test_captured_output_and_properties_of_a_run_are_let_go(door: Plugin) -> None:
-    assert door.sections == []
-    assert door.properties == []
+def test_captured_output_and_properties_of_a_run_are_let_go(plugin: Plugin) -> None:
+    assert plugin.sections == []
+    assert plugin.properties == []
 
 
 def test_what_comes_and_goes_in_a_stash_or_in_what_is_set_up_leaves_the_same_table_after_each_run(

@@ -1,4 +1,4 @@
-"""Orders and responses: what is written is what is read, and what is broken is named."""
+"""Requests and responses: what is written is what is read, and what is broken is named."""
 
 from __future__ import annotations
 
@@ -10,26 +10,25 @@ from typing import Any
 import pytest
 
 from leaktrace.errors import ReplayError
-from leaktrace.replay import protocol
+from leaktrace.replay import responses as reading
 from leaktrace.replay.protocol import (
     VERSION,
     Request,
     Response,
-    ResponseReader,
     Share,
     Target,
     Task,
     placed,
     read_request,
-    read_responses,
     tail_of,
     targets_of,
 )
+from leaktrace.replay.responses import ResponseReader, read_responses
 from leaktrace.serialize import decode, encode
 
 
 NODEID = "tests/test_a.py::TestA::test_b[é-\ud800 ::]"
-ORDER = Request(
+REQUEST = Request(
     files=("tests/test_a.py", NODEID),
     args=("-x", "tests/"),
     sys_path=("/somewhere", ""),
@@ -96,10 +95,10 @@ def put(path: Path, *lines: object, end: bytes = b"\n") -> None:
     path.write_bytes(b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines) + end)
 
 
-def test_an_order_is_read_as_it_was_written(path: Path) -> None:
-    ORDER.write(path)
+def test_a_request_is_read_as_it_was_written(path: Path) -> None:
+    REQUEST.write(path)
 
-    assert read_request(path) == ORDER
+    assert read_request(path) == REQUEST
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -123,15 +122,15 @@ def test_what_is_no_order_is_refused_with_its_name(path: Path, content: bytes) -
     [{"files": 5}, {"files": [1]}, {"channel": "5"}, {"args": None}],
 )
 def test_a_request_that_does_not_fit_is_refused(path: Path, change: dict[str, Any]) -> None:
-    ORDER.write(path)
+    REQUEST.write(path)
     path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **change}), encoding="utf-8")
 
     with pytest.raises(ReplayError, match="holds no replay request"):
         read_request(path)
 
 
-def test_an_order_of_another_version_is_refused(path: Path) -> None:
-    ORDER.write(path)
+def test_a_request_of_another_version_is_refused(path: Path) -> None:
+    REQUEST.write(path)
     path.write_text(
         path.read_text(encoding="utf-8").replace(f'"version": {VERSION}', '"version": 99'), encoding="utf-8"
     )
@@ -257,7 +256,7 @@ def test_a_line_that_is_not_whole_yet_is_no_gap(path: Path) -> None:
 
 
 def test_no_more_of_an_answer_is_read_than_its_bound(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(protocol, "MAX_RESPONSE_BYTES", 10_000)
+    monkeypatch.setattr(reading, "MAX_RESPONSE_BYTES", 10_000)
     put(path, *EVENTS[:2], *[EVENTS[2]] * 1000)
 
     responses = read(path)
@@ -327,6 +326,6 @@ def test_reading_a_short_answer_takes_little_memory(path: Path) -> None:
 def test_an_answer_longer_than_what_is_read_at_once_is_read_whole(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [json.dumps({"event": "end", "task": number}).encode() for number in range(50)]
     path.write_bytes(b"\n".join([*lines, b""]))
-    monkeypatch.setattr(protocol, "READ_BYTES", 7)
+    monkeypatch.setattr(reading, "READ_BYTES", 7)
 
     assert len(read_responses(path)) == 50

@@ -12,7 +12,7 @@ import pytest
 
 from leaktrace.files import write_private
 from leaktrace.plugin import resolve_options
-from leaktrace.plugin.shared import base_folder
+from leaktrace.plugin.run_folder import base_folder
 from leaktrace.replay.collection import Collected
 from leaktrace.replay.protocol import REQUEST_VARIABLE, Target, read_request, tail_of
 from leaktrace.serialize import encode

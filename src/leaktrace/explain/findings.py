@@ -10,7 +10,8 @@ from types import FrameType
 
 from leaktrace.explain import outside_python, proof
 from leaktrace.explain.budget import Notes
-from leaktrace.explain.holder import Candidate, Chain, candidates, describe, from_survivors
+from leaktrace.explain.candidates import Candidate, candidates, describe
+from leaktrace.explain.chains import Chain, from_survivors
 from leaktrace.explain.leaked_objects import is_innards, is_interesting_type
 from leaktrace.explain.model import Holder, Hop
 from leaktrace.explain.observe import Observation

@@ -58,7 +58,7 @@ class Observation:
 
     Attributes:
         growers: containers that rose in the first batch and after it.
-        adders: stacks of the lines that added, by identity of the container, with how often.
+        adding_stacks: stacks of the lines that added, by identity of the container, with how often.
         watched_runs: runs after the batches, in which those lines were looked for.
         survivors: newborn objects and counts of their types.
         before, after: living allocations around the last batch.
@@ -70,7 +70,7 @@ class Observation:
     """
 
     growers: list[Grower] = field(default_factory=list)
-    adders: dict[int, dict[Stack, int]] = field(default_factory=dict)
+    adding_stacks: dict[int, dict[Stack, int]] = field(default_factory=dict)
     watched_runs: int = 0
     survivors: Survivors = field(default_factory=Survivors)
     before: Live = field(default_factory=dict)
@@ -243,12 +243,12 @@ def _watch_lines(seen: Observation, inquiry: Inquiry) -> None:
             if all(watch.found) or budget.left_s() < enough_s:
                 break
         for grower, found in zip(watched, watch.found, strict=True):
-            seen.adders[id(grower.container)] = found
+            seen.adding_stacks[id(grower.container)] = found
 
 
 def _our_ids(seen: Observation, ours: frozenset[int]) -> frozenset[int]:
     """What we made ourselves since the collector was frozen."""
-    made: list[object] = [seen.growers, seen.before, seen.after, seen.preferred, seen.batches, seen.adders]
+    made: list[object] = [seen.growers, seen.before, seen.after, seen.preferred, seen.batches, seen.adding_stacks]
     made += [seen.survivors.counts, seen.survivors.types, *seen.survivors.counts, *seen.growers]
     made += [seen.origins, *seen.origins.values()]
     made += [*seen.preferred, *(frame for stack in seen.preferred for frame in stack)]

@@ -188,7 +188,7 @@ def _adding_stacks(finding: HolderFound | None, inquiry: Inquiry, seen: Observat
         inquiry.run()
         return {finding.raised(): 1}
     if finding.changes is None:
-        return seen.adders.get(finding.container, {})
+        return seen.adding_stacks.get(finding.container, {})
     budget, places = inquiry.budget, inquiry.places
     if budget.left_s() < seen.run_s * LINE_TRACE_SLOWDOWN:
         return {}

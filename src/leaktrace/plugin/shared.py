@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from leaktrace import pristine
-from leaktrace.files import private_folder, read_bounded, remove_tree, temporary_folder
+from leaktrace.files import read_bounded, remove_tree
 from leaktrace.options import Mode, Options, Source, refused
 from leaktrace.output import check_folder, check_output
+from leaktrace.plugin.run_folder import base_folder, run_folder
 from leaktrace.plugin.start_state import Start
 from leaktrace.plugin.watch import PhasePlugin, WatchPlugin
 from leaktrace.recording.factory import open_recorder
 from leaktrace.recording.journal import Journal
-from leaktrace.recording.runs import prune
 from leaktrace.snapshot import Snapshot
 
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:  # what only a report or a hunt needs stays out of the process
     from leaktrace.suspects.model import Suspect
 
 
-WORKER_KEY = "leaktrace"
 SNAPSHOT = pytest.StashKey[Snapshot]()
 MAX_KNOWN_BYTES = 1 << 20
 
@@ -142,16 +140,16 @@ def register_plugins(config: pytest.Config, options: Options) -> None:
     start = Start(config, config.stash.get(SNAPSHOT, None) or Snapshot())
     given = config.hook.pytest_leaktrace_probes(config=config)
     with start.restored():
-        _open_doors(config, options, start, given)
+        _register(config, options, start, given)
 
 
-def _open_doors(config: pytest.Config, options: Options, start: Start, given: Sequence[Any]) -> None:
+def _register(config: pytest.Config, options: Options, start: Start, given: Sequence[Any]) -> None:
     worker_input: dict[str, Any] | None = getattr(config, "workerinput", None)
     if worker_input is None:
         check_paths(config, options)
     warnings: list[str] = []
     known = _known(config, options)
-    folder, temporary = _folder(config, options, worker_input, warnings.append)
+    folder, temporary = run_folder(config, options, worker_input, warnings.append)
     shared = Shared(
         options=options,
         folder=folder,
@@ -224,64 +222,6 @@ def _watch(config: pytest.Config, shared: Shared, given: Sequence[Any]) -> None:
     config.pluginmanager.register(shared.watch, "leaktrace-watch")
     if recorder.detailed:
         config.pluginmanager.register(PhasePlugin(shared.watch), "leaktrace-phases")
-
-
-def _folder(
-    config: pytest.Config, options: Options, worker_input: dict[str, Any] | None, complain: Callable[[str], None]
-) -> tuple[Path, bool]:
-    """The run's own folder, and whether it goes with the run.
-
-    It is the controller's for a worker, else a new one below `--leaktrace-dir` or the cache, else a temporary one.
-    """
-    if worker_input is not None and WORKER_KEY in worker_input:
-        return Path(worker_input[WORKER_KEY]), False
-    base = base_folder(config, options)
-    if base is None and getattr(config, "cache", None) is not None:
-        complain("the journal lies among the temporary files: pytest's cache folder cannot be written")
-    if base is not None:
-        with suppress(OSError):  # what cannot be removed stays
-            prune(base / "runs", options.keep - 1)
-        try:
-            return _new_run(base / "runs"), False
-        except OSError as exc:
-            # A read-only checkout, a full disk: the journal of a killed run matters more than where it lies.
-            complain(f"the journal lies among the temporary files: {base} cannot be written ({exc})")
-    try:
-        return temporary_folder(), True
-    except OSError:
-        return _nowhere(base), False
-
-
-def _new_run(runs: Path) -> Path:
-    """A folder for this run alone, whatever else has begun in this second and process.
-
-    Raises:
-        OSError: it cannot be made.
-    """
-    now = time.time()
-    for later in range(10):
-        folder = runs / f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(now + later))}-{os.getpid()}"
-        if not os.path.lexists(folder):
-            return private_folder(folder)
-    raise FileExistsError(f"{runs} has a folder of each name that this run could have")
-
-
-def _nowhere(base: Path | None) -> Path:
-    """A folder that cannot be made: the journal says why, and the run goes on without one."""
-    return (Path(os.curdir) if base is None else base) / "runs" / str(os.getpid())
-
-
-def base_folder(config: pytest.Config, options: Options) -> Path | None:
-    """The folder that the runs' folders lie in; None where pytest keeps no cache, or may not write it."""
-    if options.dir_path is not None:
-        return Path(config.invocation_params.dir, options.dir_path)
-    cache: pytest.Cache | None = getattr(config, "cache", None)
-    if cache is None:
-        return None
-    try:
-        return Path(cache.mkdir("leaktrace"))
-    except OSError:
-        return None
 
 
 def check_paths(config: pytest.Config, options: Options) -> None:

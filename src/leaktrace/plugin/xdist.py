@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from leaktrace.plugin.report import ReportPlugin
-from leaktrace.plugin.shared import WORKER_KEY, Shared, confirms
+from leaktrace.plugin.run_folder import WORKER_KEY
+from leaktrace.plugin.shared import Shared, confirms
 from leaktrace.recording.journal import read_journal
 from leaktrace.recording.reader import gap_of
 

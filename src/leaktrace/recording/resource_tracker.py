@@ -7,38 +7,23 @@ they came to be during its setup. What has gone by the end of the run is taken o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Sequence
 
 from leaktrace.pristine import sys, time
 from leaktrace.probes.model import Probe, Thing, Value
-from leaktrace.probes.settle import collect
-from leaktrace.probes.waiting import wait_for_fall
+from leaktrace.recording.left_things import LeftThings, Things, TrackedReads
 from leaktrace.recording.model import FixtureAccount, Recording
 from leaktrace.recording.tracked_probe import GRACE_S, LookingTime, TrackedProbe, stand_in
 
 
 YOUNG_S = 0.3
 """Time in which a new thing may yet go, and by going hide the next one."""
-LAST_GRACE_S = 0.5
-"""Wait for what is on its way out at the end of the run, where nothing comes after."""
 DEAR_S = 250e-6
 """A count that always takes longer than this is not taken in a watch, unless it was asked for by name."""
 TRIES = 20
 """Counts that may be interrupted, or slowed down by a neighbour, before one is called dear."""
 LARGE_BYTES = 1 << 20
 """Growth of a counter of bytes that is worth a look."""
-
-_Born = dict[tuple[int, Hashable], Thing]
-
-
-@dataclass(slots=True, eq=False, repr=False)
-class _Left:
-    """What somebody left, until the end of the run tells whether it is still there."""
-
-    row: int
-    account: FixtureAccount | None
-    things: _Born
 
 
 class ResourceTracker:
@@ -63,28 +48,21 @@ class ResourceTracker:
         clock: Callable[[], float] = time.perf_counter,
         cpu_s: Callable[[], float] = time.process_time,
     ) -> None:
-        self._probes, self._third_party, self._unwanted, self._clock, self._cpu_s = (
-            probes,
-            third_party,
-            unwanted,
-            clock,
-            cpu_s,
-        )
+        self._probes, self._third_party, self._unwanted = probes, third_party, unwanted
+        self._clock, self._cpu_s = clock, cpu_s
         self._frugal, self._complain = frugal, complain
         self._tracked: list[TrackedProbe] = []
-        self._reads: tuple[tuple[TrackedProbe, Callable[[], Value]], ...] = ()
-        self._always_there: tuple[tuple[TrackedProbe, Callable[[], Value]], ...] = ()
+        self._reads: TrackedReads = ()
+        self._always_there: TrackedReads = ()
         self._modules = 0
-        self._test: _Born = {}
-        self._setups: list[_Born] = []
-        self._loans: dict[int, _Born] = {}
-        self._closed: list[tuple[FixtureAccount, _Born]] = []
+        self._test: Things = {}
+        self._setups: list[Things] = []
+        self._loans: dict[int, Things] = {}
+        self._closed: list[tuple[FixtureAccount, Things]] = []
         self._before: list[Value] = []
-        self._held: set[tuple[int, Hashable]] = set()
         self._serial = 0
-        self._left: list[_Left] = []
         self._looking = LookingTime(third_party, clock, cpu_s)
-        self._at_the_end: dict[int, Mapping[Hashable, Thing]] = {}
+        self._left = LeftThings(self._looking, clock)
 
     def begin(self, recording: Recording) -> None:
         """The run begins: count and list what is there before the first test."""
@@ -100,6 +78,7 @@ class ResourceTracker:
             tracked.known = self._looking.listed(tracked) or {}
             self._tracked.append(tracked)
         self._reads = tuple((tracked, tracked.probe.read) for tracked in self._tracked)
+        self._left.reads = self._reads
         self._modules = len(sys.modules)
         self._wake()
         self._looking.reset()
@@ -142,13 +121,9 @@ class ResourceTracker:
         return looked
 
     def closing(self, account: FixtureAccount) -> None:
-        """A wider fixture's finalizer begins: amounts are read, for nothing but their fall tells what is given back.
-
-        What was left and is there when the session's fixtures begin to end was held for the whole run, even if it goes
-        with one of them: with its server, with its pool.
-        """
-        if account.scope == "session" and not self._held:
-            self._held = self._still_here()
+        """A wider fixture's finalizer begins: amounts are read, for nothing but their fall tells what is given back."""
+        if account.scope == "session":
+            self._left.hold(loan for _account, loan in self._closed)
         if id(account) in self._loans:
             self._before = [read() if tracked.floor else 0 for tracked, read in self._reads]
 
@@ -167,16 +142,7 @@ class ResourceTracker:
         for number, _key in loan:  # what is given back hides what the test leaves
             self._reads[number][0].young = True
 
-    def _still_here(self) -> set[tuple[int, Hashable]]:
-        left = {key for each in self._left for key in each.things}
-        left.update(key for _account, loan in self._closed for key in loan)
-        here: set[tuple[int, Hashable]] = set()
-        for number, tracked in enumerate(self._tracked):
-            if not tracked.floor and any(of == number for of, _key in left):
-                here.update((number, key) for key in self._looking.listed(tracked) or ())
-        return left & here
-
-    def _repay(self, loan: _Born, number: int, fall: int) -> None:
+    def _repay(self, loan: Things, number: int, fall: int) -> None:
         """Take what was given back of an amount off a loan; less than what is worth a look is forgiven."""
         for key, thing in list(loan.items()):
             if key[0] == number and thing.amount <= fall + self._reads[number][0].floor:
@@ -200,13 +166,13 @@ class ResourceTracker:
             self._wake()
         self._setups.clear()
         for account, loan in self._closed:
-            held = {key: thing for key, thing in loan.items() if key in self._held}
-            self._keep(row, account, held | self._unpaid(loan))
+            held = {key: thing for key, thing in loan.items() if key in self._left.held}
+            self._left.keep(row, account, held | self._unpaid(loan))
         self._closed.clear()
         born, self._test = self._test, {}
         self._take(born, waiting=True)
         born = {key: thing for key, thing in born.items() if self._is_here(key)}
-        self._keep(row, None, born)
+        self._left.keep(row, None, born)
         return tuple(born.values())
 
     def _is_here(self, key: tuple[int, Hashable]) -> bool:
@@ -214,13 +180,9 @@ class ResourceTracker:
         tracked = self._tracked[key[0]]
         return bool(tracked.floor) or key[1] is None or key[1] in tracked.known
 
-    def _keep(self, row: int, account: FixtureAccount | None, things: _Born) -> None:
-        if things:
-            self._left.append(_Left(row, account, things))
-
-    def _unpaid(self, loan: _Born) -> _Born:
+    def _unpaid(self, loan: Things) -> Things:
         """What of a loan is still there, once it has had its time; the probes' own lists are left as they are."""
-        unpaid: _Born = {}
+        unpaid: Things = {}
         for number, (tracked, read) in enumerate(self._reads):
             lent = {key: thing for (of, key), thing in loan.items() if of == number}
             if tracked.floor:
@@ -240,7 +202,7 @@ class ResourceTracker:
             unpaid.update({(number, key): thing for key, thing in lent.items() if here and key in here})
         return unpaid
 
-    def _take(self, owner: _Born, *, waiting: bool = False) -> bool:
+    def _take(self, owner: Things, *, waiting: bool = False) -> bool:
         """Give what is new to `owner`; whether anything had to be listed."""
         looked = False
         for number, (tracked, read) in enumerate(self._reads):
@@ -273,62 +235,9 @@ class ResourceTracker:
     # --- the end -------------------------------------------------------------------------------------------------
 
     def tests_over(self) -> None:
-        """The last test has ended: what the runner puts back before the run ends can be listed now, and not later."""
-        of_shelves = {number for left in self._left for number, _key in left.things}
-        for number in of_shelves:
-            tracked = self._tracked[number]
-            if getattr(tracked.probe, "put_back", False) and (here := self._looking.listed(tracked)) is not None:
-                self._at_the_end[number] = here
+        """The last test has ended."""
+        self._left.tests_over()
 
     def finish(self, recording: Recording) -> None:
-        """The run is over: put what is still there into the recording, as the tests' and the fixtures'.
-
-        What has gone meanwhile, closed by a later finalizer or as garbage, is kept apart.
-        """
-        if not self._left:
-            return
-        collect()
-        alive = self._alive_at_last()
-        for left in self._left:
-            kept = tuple(alive[key] for key in left.things if key in alive)
-            gone = tuple(thing for key, thing in left.things.items() if key not in alive)
-            held = tuple(thing for key, thing in left.things.items() if key in self._held and key not in alive)
-            if left.account is not None:
-                left.account.things += kept
-                left.account.held += held
-                continue
-            recording.things.pop(left.row, None)
-            for of_rows, things in ((recording.things, kept), (recording.gone, gone), (recording.held, held)):
-                if things:
-                    of_rows[left.row] = things
-
-    def _alive_at_last(self) -> _Born:
-        """Those of all things left that are still there, as they are now, and in every detail."""
-        suspected = {key: thing for left in self._left for key, thing in left.things.items()}
-        alive: _Born = {}
-        deadline_s = self._clock() + LAST_GRACE_S
-        for number, (tracked, read) in enumerate(self._reads):
-            keys = {key for of, key in suspected if of == number}
-            if not keys:
-                continue
-            if number in self._at_the_end:
-                last = self._at_the_end[number]
-                alive.update({(number, key): last[key] for key in keys & last.keys()})
-                continue
-            if hasattr(tracked.probe, "deep"):
-                tracked.probe.deep = True
-            if tracked.floor:
-                now = read()
-                rise = now - (tracked.first if isinstance(tracked.first, int) else 0) if isinstance(now, int) else 0
-                amounts = {key: suspected[number, key] for key in keys}
-                alive.update({(number, k): each for k, each in amounts.items() if each.amount <= rise + tracked.floor})
-                continue
-            here, now = self._looking.listed(tracked), read()
-            still = keys & here.keys() if here is not None else keys
-            left_s = deadline_s - self._clock()
-            if still and isinstance(now, int):
-                wait_for_fall(read, max(0, now - len(still)), max(0.0, left_s))
-                here = self._looking.listed(tracked)
-                still = keys & here.keys() if here is not None else keys
-            alive.update({(number, key): (here or {}).get(key, suspected[number, key]) for key in still})
-        return alive
+        """The run is over: put what is still there into the recording, as the tests' and the fixtures'."""
+        self._left.finish(recording)

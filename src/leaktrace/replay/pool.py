@@ -12,7 +12,8 @@ from leaktrace.errors import ReplayError
 from leaktrace.files import remove_tree, temporary_name
 from leaktrace.replay.base import Base
 from leaktrace.replay.process import wait_for
-from leaktrace.replay.protocol import Request, ResponseReader, Settings, Share, Task
+from leaktrace.replay.protocol import Request, Settings, Share, Task
+from leaktrace.replay.responses import ResponseReader
 from leaktrace.replay.restore import restore
 
 
