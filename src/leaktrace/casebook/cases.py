@@ -26,6 +26,8 @@ from leaktrace.verdict.rules import Rules
 
 
 DEFAULT_LIMIT_BYTES = 10_000_000
+MOST_OF_IT = 0.7
+"""Of a suspect's growth: what is explained when so much of it is."""
 MAPPED = ("shared memory", "memfd")
 """Things whose bytes count as resident in who maps them, and are no heap."""
 OF_A_TRACE = Bounds(longest=10_000, most=1_000)
@@ -113,7 +115,13 @@ def _judged(case: Case, response: Response) -> Case:
     if group_of(case.suspect.kind) == "memory":
         exhibit = _exhibit(response)
         said = outcome.of_memory(
-            case.suspect, record, ruling, exhibit.holder, share=share, quiet_runs=exhibit.quiet_runs
+            case.suspect,
+            record,
+            ruling,
+            exhibit.holder,
+            proved=exhibit.proof.status == "proved",
+            share=share,
+            quiet_runs=exhibit.quiet_runs,
         )
     else:
         exhibit = _exhibit_of(case, things)
@@ -143,8 +151,7 @@ def _by_cause(case: Case, ruling: Ruling) -> Case:
         if holder is None:
             continue
         said = outcome.of_cause(ruling, holder, proved=exhibit.proof.status == "proved")
-        sizes = (holder.retained_bytes_per_run, holder.shared_bytes_per_run)
-        size_bytes = sum(size for size in sizes if size is not None)
+        size_bytes = _held_bytes(exhibit)
         rates = {HEAP_BYTES.name: Rate(estimate=size_bytes, low=size_bytes, high=size_bytes)}
         own = concluded(replace(case, exhibit=replace(exhibit, beside=())), said)
         cases.append(replace(own, per_run=rates, counter=HEAP_BYTES.name) if size_bytes else own)
@@ -241,6 +248,30 @@ def with_native(case: Case, response: Response) -> Case:
     mark = known.fingerprint or of_site(next(iter(seen.sites), None), ())
     notes = (*known.notes, *seen.notes)
     return replace(case, exhibit=replace(known, sites=(*seen.sites, *known.sites), notes=notes, fingerprint=mark))
+
+
+def is_decided(case: Case) -> bool:
+    """Whether each cause that was found has a verdict, and together they are most of what grows."""
+    cases = (case, *case.beside)
+    if any(each.verdict is Verdict.UNDECIDED for each in cases):
+        return False
+    held = sum(_held_bytes(each.exhibit) for each in cases)
+    return case.exhibit.quiet_runs > 0 or held >= MOST_OF_IT * _grown_bytes_per_run(case)
+
+
+def _held_bytes(exhibit: Exhibit) -> float:
+    """What the holder's new entries of a run keep alive; 0 where that is not known."""
+    holder = exhibit.holder
+    if holder is None:
+        return 0.0
+    return (holder.retained_bytes_per_run or 0.0) + (holder.shared_bytes_per_run or 0.0)
+
+
+def _grown_bytes_per_run(case: Case) -> float:
+    """By how much the heap grew with each run after the warm-ups; 0 where that was not read."""
+    read = [value for value in case.readings.get(HEAP_BYTES.name, ())[case.warmups :] if not isinstance(value, Unread)]
+    runs = case.batch_runs * (len(read) - 1)
+    return (read[-1] - read[0]) / runs if runs > 0 else 0.0
 
 
 def flattened(cases: Iterable[Case]) -> list[Case]:

@@ -28,7 +28,7 @@ from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.probes.settle import collect
 from leaktrace.probes.third_party import third_party
 from leaktrace.replay.protocol import Share, Target, Task, function_of
-from leaktrace.verdict.judge import group_of, judge_kinds, still_grows
+from leaktrace.verdict.judge import group_of, grows_evenly, judge_kinds, still_grows
 from leaktrace.verdict.model import Record, Ruling, Verdict
 
 
@@ -135,7 +135,10 @@ class Jobs:
         suspected = {group_of(kind) for kind in task.kinds}
 
         def wants_more(readings: Readings, spent: str | None) -> int:
-            rulings = judge_kinds(_record(task, readings, spent))
+            record = _record(task, readings, spent)
+            if task.apart and self._trace and grows_evenly(record):
+                return 0
+            rulings = judge_kinds(record)
             return max((ruling.more for kind, ruling in rulings.items() if kind in suspected), default=0)
 
         readings, explained = measure(task, run, probes, wants_more, tell, unread=unread), False

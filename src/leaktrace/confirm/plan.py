@@ -15,6 +15,7 @@ from leaktrace.probes.model import REFS, RSS_BYTES
 from leaktrace.replay.protocol import Task, targets_of
 from leaktrace.suspects.groups import group_names
 from leaktrace.suspects.model import Suspect
+from leaktrace.verdict.judge import group_of
 
 
 PARKED_BYTES = 4_000_000
@@ -61,6 +62,7 @@ def plans(
             plan(first, suspect, paths, options, side_by_side),
             kinds=tuple({each.kind for _number, each in several}),
             references=any(_by_references(each, found) for _number, each in several),
+            apart=all(group_of(each.kind) == "memory" for _number, each in several),
         )
         tasks.update(dict.fromkeys((number for number, _each in several), task))
     return tasks

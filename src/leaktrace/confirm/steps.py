@@ -7,10 +7,19 @@ so. What a budget or an interruption leaves out is listed, never dropped.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from leaktrace.casebook.cases import as_known, case_of, flattened, folded, is_allowed, with_rates, with_runnable_command
+from leaktrace.casebook.cases import (
+    as_known,
+    case_of,
+    flattened,
+    folded,
+    is_allowed,
+    is_decided,
+    with_rates,
+    with_runnable_command,
+)
 from leaktrace.casebook.model import Case
 from leaktrace.confirm.after_others import Ask, Replayed, heard_again
 from leaktrace.confirm.memray import followed
@@ -128,10 +137,27 @@ class Steps:
         side_by_side = self._jobs + self._context.beside
         tasks = plans(open_ones, self._paths, self._options, self._screened, side_by_side)
         self._outcome = self._passes.run("replaying", soonest_first(distinct(tasks), self._suspects))
+        self._judge(tasks)
+        self._follow(tasks)
+
+    def _judge(self, tasks: Mapping[int, Task]) -> None:
+        """What came of these suspects' replays."""
         for number, task in tasks.items():
             heard = _heard(self._suspects[number], task, self._outcome, self._options, self._passes)
             if heard is not None:
                 self._heard[number] = heard
+
+    def _follow(self, tasks: Mapping[int, Task]) -> None:
+        """Follow to the end what was taken apart, and is not decided by what holds it."""
+        longer = {
+            number: replace(task, apart=False)
+            for number, task in tasks.items()
+            if task.apart and number in self._heard and not is_decided(self._heard[number].case)
+        }
+        outcome = self._passes.run("following", soonest_first(distinct(longer), self._suspects))
+        self._outcome.responses.update(outcome.responses)
+        self._outcome.left_out += outcome.left_out
+        self._judge({number: task for number, task in longer.items() if task.ident in outcome.responses})
 
     def hear_after_others(self) -> None:
         """Who is steady alone is heard again after the tests that ran before."""

@@ -12,6 +12,7 @@ from leaktrace.explain import outside_python, proof
 from leaktrace.explain.budget import Notes
 from leaktrace.explain.candidates import Candidate, candidates, describe
 from leaktrace.explain.chains import Chain, from_survivors
+from leaktrace.explain.endless import never_repeats
 from leaktrace.explain.leaked_objects import is_innards, is_interesting_type
 from leaktrace.explain.model import Holder, Hop
 from leaktrace.explain.observe import Observation
@@ -42,6 +43,7 @@ class HolderFound:
         falls: whether that number also falls again on the way, as a reference count does.
         raised: tells the stack of the last raise, where a traceback grows with each; or None.
         origins: stacks of what it holds, where they are known.
+        new_each_run: whether every run must add to it.
     """
 
     holder: Holder
@@ -54,6 +56,7 @@ class HolderFound:
     falls: bool = False
     raised: Callable[[], Stack] | None = None
     origins: AbstractSet[Stack] = frozenset()
+    new_each_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,10 @@ def _of_container(best: Candidate, reached: Sequence[Candidate], seen: Observati
     holder, leaked, label = describe(best, seen.survivors.ids, runs=seen.runs, fresh_runs=fresh_runs)
     key = id(best.grower.container)
     finding = HolderFound(holder, label, container=key, origins=seen.origins.get(key, frozenset()))
+    grew = best.grower.lengths[-1] - best.grower.lengths[0]
+    entries = best.fresh(seen.survivors.ids)
+    finding.new_each_run = never_repeats(best.grower.container, entries, seen.survivors.ids, grew=grew)
+    del entries
     if holder.kind == "thread":
         finding.untried = "a running thread cannot be taken out"
         return finding

@@ -68,12 +68,13 @@ def are_lost(container: object, newborn: AbstractSet[int], *, grew: int) -> bool
     if not safe.inherits(container, dict) or grew < 1:
         return False
     keys: list[object] = list(dict.keys(container))[-min(grew, _KEYS_LOOKED_AT) :]  # type: ignore[arg-type]
-    return all(any(id(part) in newborn and _is_but_itself(type(part)) for part in _parts_of(key)) for key in keys)
+    return all(any(id(part) in newborn and is_but_itself(type(part)) for part in _parts_of(key)) for key in keys)
 
 
 def _parts_of(key: object) -> list[object]:
     return [key, *tuple.__iter__(key)] if safe.inherits(key, tuple) else [key]  # type: ignore[arg-type]
 
 
-def _is_but_itself(cls: type) -> bool:
+def is_but_itself(cls: type) -> bool:
+    """Whether instances of a class equal nothing but themselves."""
     return safe.class_attribute(cls, "__hash__") is object.__hash__ and not issubclass(cls, type)

@@ -46,6 +46,8 @@ class Holder:
         filled: how many it holds now, when it has a bound.
         dead: whether the new entries are dead in its owner's own terms, so that it sweeps them when they are many.
         steady: whether it grew in every batch of runs.
+        endless: whether nothing can end its growth: no bound, no key that may repeat, no code that throws away where it
+            is added to.
     """
 
     name: str
@@ -58,6 +60,7 @@ class Holder:
     filled: int | None = None
     dead: bool = False
     steady: bool = True
+    endless: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

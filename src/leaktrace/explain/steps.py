@@ -8,6 +8,7 @@ from functools import partial
 
 from leaktrace.explain import fingerprint, forgotten_references, proof
 from leaktrace.explain.budget import Budget, Notes
+from leaktrace.explain.endless import throws_away
 from leaktrace.explain.findings import HolderFound, Scope, find, search_of
 from leaktrace.explain.fix import fix_for
 from leaktrace.explain.inquiry import Inquiry
@@ -36,6 +37,7 @@ class _Answer:
     types: tuple[tuple[str, float], ...] = ()
     native: bool = False
     quiet_runs: int = 0
+    endless: bool = False
     beside: list[_Answer] = field(default_factory=list)
     proof: Proof = field(
         default_factory=lambda: Proof(status="untried", detail="nothing was found that could be taken out")
@@ -119,6 +121,7 @@ def _find_all(answer: _Answer, inquiry: Inquiry, seen: Observation, scope: Scope
     for each in (answer, *answer.beside):
         with part("the adding line"):
             each.adding = _adding(_adding_stacks(each.finding, inquiry, seen), inquiry)
+            each.endless = _is_endless(each, inquiry)
     if answer.beside:
         with part("the allocating lines of each cause"):
             for each in (answer, *answer.beside):
@@ -158,6 +161,14 @@ def _find_sites(answer: _Answer, inquiry: Inquiry, seen: Observation, places: Pl
     if seen.after and growth_bytes_per_run is not None and growth_bytes_per_run >= _LEAST_NATIVE_BYTES:
         python_bytes = bytes_between(seen.before, seen.after, runs=runs, places=places)
         answer.native = python_bytes < growth_bytes_per_run / 2
+
+
+def _is_endless(answer: _Answer, inquiry: Inquiry) -> bool:
+    finding = answer.finding
+    if finding is None or not finding.new_each_run or finding.holder.bound is not None or finding.holder.dead:
+        return False
+    adding = next(iter(answer.adding), None)
+    return finding.holder.steady and not throws_away(finding.holder.name, adding, inquiry.sources)
 
 
 def _keep_own_sites(answer: _Answer, inquiry: Inquiry, seen: Observation) -> None:
@@ -244,7 +255,7 @@ def _prove(answer: _Answer, settle: Callable[[], object]) -> None:
 
 
 def _exhibit(answer: _Answer, notes: Notes) -> Exhibit:
-    holder = answer.finding.holder if answer.finding is not None else None
+    holder = replace(answer.finding.holder, endless=answer.endless) if answer.finding is not None else None
     best = next(iter(answer.made), None)
     if answer.quiet_runs:
         return Exhibit(quiet_runs=answer.quiet_runs, types_per_run=answer.types, notes=tuple(notes.lines))

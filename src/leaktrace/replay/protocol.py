@@ -54,6 +54,7 @@ class Task:
         screening: whether a few runs are only to tell whether it is worth a closer look; such tasks share a worker.
         duration_s: how long its test took in the suite.
         heavy: whether what each run keeps is moved out of memory behind it.
+        apart: whether even growth is taken apart after a few runs: what holds it may decide, where numbers cannot yet.
     """
 
     ident: int
@@ -71,6 +72,7 @@ class Task:
     screening: bool = False
     duration_s: float = 0.0
     heavy: bool = False
+    apart: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

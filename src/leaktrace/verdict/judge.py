@@ -187,6 +187,19 @@ def still_grows(record: Record, ruling: Ruling) -> bool:
     return 2 * rises > LATE
 
 
+def grows_evenly(record: Record, rules: Rules | None = None) -> bool:
+    """Whether an exact count of memory rose in each of enough batches, so that what holds it can be asked for."""
+    enough = (rules or Rules()).apart_batches
+    for series in record.series.values():
+        if group_of(series.counter.kind) != "memory" or not series.counter.exact:
+            continue
+        values = series.values[record.warmups :]
+        read = [value for value in values if not isinstance(value, Unread)]
+        if len(read) == len(values) > enough and all(later > earlier for earlier, later in pairwise(read)):
+            return True
+    return False
+
+
 def is_suspicious(ruling: Ruling) -> bool:
     """Whether growth has not stopped, so that it is worth a closer look."""
     return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)

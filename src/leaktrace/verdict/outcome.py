@@ -64,6 +64,10 @@ class HolderSeen(Protocol):
     def steady(self) -> bool:
         """Whether it grew in every batch."""
 
+    @property
+    def endless(self) -> bool:
+        """Whether nothing can end its growth."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -88,7 +92,14 @@ def harmless(class_name: str, why: str) -> Outcome:
 
 
 def of_memory(
-    suspect: Suspect, record: Record, ruling: Ruling, holder: HolderSeen | None, *, share: int = 1, quiet_runs: int = 0
+    suspect: Suspect,
+    record: Record,
+    ruling: Ruling,
+    holder: HolderSeen | None,
+    *,
+    proved: bool = False,
+    share: int = 1,
+    quiet_runs: int = 0,
 ) -> Outcome:
     """What is said of growing memory.
 
@@ -97,10 +108,15 @@ def of_memory(
         record: the readings of its replay.
         ruling: what these say.
         holder: what keeps it alive, where that was found.
+        proved: whether taking the new entries out of it released them.
         quiet_runs: so many runs after the replay left nothing behind.
         share: how many tests were run in each run, so that the suite's growth is that of so many.
     """
-    return _by_size(suspect, record, ruling, share) or _unless_stopped(ruling, quiet_runs) or _by_holder(ruling, holder)
+    return (
+        _by_size(suspect, record, ruling, share)
+        or _unless_stopped(ruling, quiet_runs)
+        or _by_holder(ruling, holder, proved=proved)
+    )
 
 
 def _unless_stopped(ruling: Ruling, quiet_runs: int) -> Outcome | None:
@@ -115,6 +131,8 @@ def of_cause(ruling: Ruling, holder: HolderSeen, *, proved: bool) -> Outcome:
     """What is said of one of several causes: numbers tell that the suspect grows, and not which of them it is."""
     if holder.bound is not None or holder.dead:
         return _bounded(ruling, holder)
+    if ruling.verdict is not Verdict.LEAK and holder.endless and proved:
+        return _endless(ruling, holder)
     if ruling.verdict in ACCUSED:
         return Outcome(ruling.verdict, ruling.reason)
     if holder.steady and proved:
@@ -151,7 +169,7 @@ def _by_size(suspect: Suspect, record: Record, ruling: Ruling, share: int) -> Ou
     return Outcome(Verdict.STEADY, f"its growth, {rest}, does not explain the {size(accused)} of the suite")
 
 
-def _by_holder(ruling: Ruling, holder: HolderSeen | None) -> Outcome:
+def _by_holder(ruling: Ruling, holder: HolderSeen | None, *, proved: bool) -> Outcome:
     """Statistics tell growth; the holder tells leak from cache, and from references that keep nothing alive."""
     if ruling.verdict is Verdict.LEAK and ruling.counter == REFS.name:
         if holder is None:
@@ -161,7 +179,15 @@ def _by_holder(ruling: Ruling, holder: HolderSeen | None) -> Outcome:
             return _keeps_nothing(f"{holder.name} {ruling.reason}")
     if ruling.verdict in ACCUSED and holder is not None and (holder.bound is not None or holder.dead):
         return _bounded(ruling, holder)
+    if ruling.verdict is Verdict.UNDECIDED and holder is not None and holder.endless and proved:
+        return _endless(ruling, holder)
     return Outcome(ruling.verdict, ruling.reason)
+
+
+def _endless(ruling: Ruling, holder: HolderSeen) -> Outcome:
+    """What is said of a holder to which every run adds: more runs tell nothing more."""
+    grew = ruling.reason.partition(";")[0]
+    return Outcome(Verdict.LEAK, f"{grew}; {holder.name} gets more with each run, and nothing bounds it")
 
 
 def _bounded(ruling: Ruling, holder: HolderSeen) -> Outcome:

@@ -36,6 +36,7 @@ class Rules:
         large_bytes_per_run: growth a run for which that does not hold.
         steady_runs: runs of steady growth that convict what grew faster before them.
         max_runs: runs after which the judge stops asking, decided or not.
+        apart_batches: batches of even growth after which what holds it is asked for.
         sure_bytes_per_run: growth a run that is too expensive to follow; it convicts after `sure_batches`.
         sure_batches: batches that such growth must show.
         sure_spread: how far these batches' rates may lie from their mean, as a share of it.
@@ -68,6 +69,7 @@ class Rules:
     large_bytes_per_run: int = 100_000
     steady_runs: int = 120
     max_runs: int = 400
+    apart_batches: int = 4
     sure_bytes_per_run: int = MiB
     sure_batches: int = 3
     sure_spread: float = 0.10
