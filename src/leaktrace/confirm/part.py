@@ -9,7 +9,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ class Part:
         warnings: what went wrong in it.
         paths: each test's file.
         limits: what is suspicious in it; markers make a difference.
+        users: in a hunt, some of the tests that use each wider fixture, by its name.
     """
 
     recording: Recording
@@ -51,6 +52,7 @@ class Part:
     warnings: tuple[str, ...] = ()
     paths: Mapping[str, str] = field(default_factory=dict)
     limits: Limits = field(default_factory=lambda: Limits(test_bytes=0))
+    users: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +117,10 @@ def examine(
     paths: Mapping[str, str],
     warnings: Sequence[str] = (),
     fixtures: Callable[[str], Iterable[str]] = lambda _nodeid: (),
+    users: Callable[[Collection[str]], Mapping[str, tuple[str, ...]]] = lambda _names: {},
 ) -> Part:
-    """Recording → suspects, of one process; `fixtures` tells the names of those that a test uses."""
+    """Recording → suspects, of one process; `fixtures` tells the names of those that a test uses, `users` its users."""
+    hunting = options.mode is Mode.HUNT
     accused = [with_common(each, fixtures) for each in accuse(recording, limits)]
     found = [*accused, *(doubtful(recording, limits) if limits.confirming else ())]
     return Part(
@@ -128,6 +132,7 @@ def examine(
         warnings=tuple(warnings),
         paths=paths,
         limits=limits,
+        users=users({account.name for account in recording.fixtures if account.wide}) if hunting else {},
     )
 
 
@@ -246,6 +251,7 @@ def part_to_wire(part: Part) -> dict[str, Any]:
         "warnings": list(part.warnings),
         "paths": dict(part.paths),
         "limits": {**encode(limits), "left_out": sorted(limits.left_out)},
+        "users": {name: list(tests) for name, tests in part.users.items()},
     }
 
 
@@ -259,6 +265,7 @@ def part_from_wire(data: Mapping[str, Any]) -> Part:
         warnings=tuple(data["warnings"]),
         paths=data["paths"],
         limits=replace(decode(Limits, data["limits"]), left_out=frozenset(left_out)),
+        users={name: tuple(tests) for name, tests in data["users"].items()},
     )
 
 

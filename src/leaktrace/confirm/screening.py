@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from leaktrace.casebook.cases import case_of, concluded
 from leaktrace.casebook.model import Case
-from leaktrace.probes.model import REFS, RSS_BYTES
+from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES
 from leaktrace.recording.model import OUTCOMES, Recording
 from leaktrace.replay.protocol import Response, Task, targets_of
 from leaktrace.suspects.groups import group_names
@@ -172,6 +172,31 @@ def hunted(found: Screened) -> list[Suspect]:
         for nodeid, (worker, why) in found.failed.items()
     ]
     return [*sorted(suspects, key=lambda suspect: -suspect.grew_by), *failed]
+
+
+def fixtures_hunted(recording: Recording, users: Mapping[str, Sequence[str]], found: Screened) -> list[Suspect]:
+    """The wider fixtures that ended, each with a test that uses it and grows by nothing itself."""
+    suspects = []
+    for account in recording.fixtures:
+        clean = next((nodeid for nodeid in users.get(account.name, ()) if nodeid in found.clean), None)
+        if account.wide and account.closings and clean is not None:
+            suspects.append(
+                Suspect(
+                    subject="fixture",
+                    name=account.name,
+                    kind="memory",
+                    counter=HEAP_BYTES.name,
+                    grew_by=0,
+                    why="a hunt sets up and ends every wider fixture",
+                    nodeids=(clean,),
+                    worker=recording.worker,
+                    scope=account.scope,
+                    where=account.where,
+                    tests=account.setups,
+                    duration_s=recording.span(recording.nodeids.index(clean)).duration_s,
+                )
+            )
+    return suspects
 
 
 def decided(suspects: Sequence[Suspect], found: Screened, *, limit_bytes: int) -> dict[int, Case]:

@@ -35,7 +35,7 @@ from leaktrace.confirm.part import (
 )
 from leaktrace.confirm.passes import Deadline, Passes
 from leaktrace.confirm.plan import distinct, jobs_of, plans, soonest_first
-from leaktrace.confirm.screening import Screened, decided, hunted, screened, screenings, variants_last
+from leaktrace.confirm.screening import Screened, decided, fixtures_hunted, hunted, screened, screenings, variants_last
 from leaktrace.confirm.state import credited
 from leaktrace.explain.known_leaks import installed, table
 from leaktrace.options import Mode, Options, Source
@@ -115,10 +115,18 @@ class Steps:
             Screened(left_out=screenable(self._parts)),
         )
         nobody: list[Suspect] = []
-        more = passes.part("accusing what was screened", lambda: hunted(self._screened), nobody)
+        more = passes.part("accusing what was screened", self._hunted, nobody)
         self._suspects += _beyond(self._suspects, [each for each in more if is_wanted(each.kind, options)])
         if options.origin.get("budget_s", Source.DEFAULT) is Source.DEFAULT:
             passes.within(Deadline(options.budget_s, self._clock, self._clock()))
+
+    def _hunted(self) -> list[Suspect]:
+        """What grew when it was screened, and every wider fixture, each once."""
+        fixtures: dict[tuple[str, ...], Suspect] = {}
+        for part in self._parts:
+            for each in fixtures_hunted(part.recording, part.users, self._screened):
+                fixtures.setdefault(each.key, each)
+        return [*hunted(self._screened), *fixtures.values()]
 
     def acquit(self) -> None:
         """Of some suspects the screening has seen enough."""
@@ -279,8 +287,8 @@ def _screen(
 
 def _beyond(watched: Sequence[Suspect], found: Sequence[Suspect]) -> list[Suspect]:
     """What the screening found beyond the watch."""
-    known = {(each.name, group_of(each.kind)) for each in watched if each.subject == "test"}
-    return [each for each in found if (each.name, group_of(each.kind)) not in known]
+    known = {(*each.key[:3], group_of(each.kind)) for each in watched}
+    return [each for each in found if (*each.key[:3], group_of(each.kind)) not in known]
 
 
 def with_known(cases: Sequence[Case], context: Context) -> list[Case]:

@@ -79,6 +79,7 @@ class Shared:
             paths={item.nodeid: str(item.path) for item in (watch.items if watch is not None else ())},
             warnings=self.warnings if self.worker != "main" else (),
             fixtures=watch.fixtures_of if watch is not None else lambda _nodeid: (),
+            users=watch.users_of if watch is not None else lambda _names: {},
         )
 
     def look_for_journal(self) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ from leaktrace.recording.recorder import Recorder
 
 
 MOST_WARNINGS = 1000
+MOST_USERS = 40
+"""Tests of a wider fixture among which a hunt looks for one that grows by nothing itself."""
 
 
 class WatchPlugin:
@@ -210,6 +212,15 @@ class WatchPlugin:
         return recorder.account(
             name=plain_name(fixturedef.argname), scope=fixturedef.scope, where=where_of(fixturedef.func, self._rootpath)
         )
+
+    def users_of(self, names: Collection[str]) -> dict[str, tuple[str, ...]]:
+        """Some of the tests that use each of these fixtures, by its name."""
+        users: dict[str, tuple[str, ...]] = {}
+        for item in self.items:
+            for name in getattr(item, "fixturenames", ()):
+                if name in names and self._is_own(name) and len(users.get(name, ())) < MOST_USERS:
+                    users[name] = (*users.get(name, ()), item.nodeid)
+        return users
 
     def fixtures_of(self, nodeid: str) -> tuple[str, ...]:
         """Names of the suite's own fixtures that a test uses; those of plugins are every test's."""

@@ -53,7 +53,7 @@ def _is_trifle(case: Case, limit_bytes: int) -> bool:
     small = case.suspect.grew_by < limit_bytes or not case.suspect.counter.endswith("_bytes")
     return (
         case.verdict in (Verdict.STEADY, Verdict.ONE_TIME)
-        and case.suspect.subject == "test"
+        and (case.suspect.subject == "test" or not case.suspect.grew_by)
         and small
         and not case.things
     )
