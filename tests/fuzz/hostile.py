@@ -32,7 +32,7 @@ from leaktrace.replay.collection import Collected, read_collected  # noqa: E402
 from leaktrace.replay.protocol import Request, Target, Task, read_request, read_responses, targets_of  # noqa: E402
 from leaktrace.replay.restore import restore  # noqa: E402
 from leaktrace.replay.saved import UNDO, describe, record_of  # noqa: E402
-from leaktrace.report import terminal  # noqa: E402
+from leaktrace.report import story, terminal  # noqa: E402
 from leaktrace.serialize import encode  # noqa: E402
 from leaktrace.suspects.accuse import accuse, doubtful, notes  # noqa: E402
 from leaktrace.suspects.model import Limits  # noqa: E402
@@ -270,7 +270,7 @@ def reads_casebook(path):
 
 
 def reports(told, peaks):
-    text = "\n".join([terminal.title(told), terminal.one_line(told, 3), *terminal.lines(told, peaks)])
+    text = "\n".join([story.title(told), *terminal.lines(told, peaks)])
     assert "\x1b" not in text
     text.encode()
 
