@@ -14,7 +14,7 @@ LABEL = 14
 AMOUNT = 8
 HANGING = " " * 4
 CALLER = " " * 3
-"""What hangs below a place that stands below another one."""
+"""A place that stands below another one hangs by this."""
 HOP = " " * 6
 
 
