@@ -28,7 +28,7 @@ from leaktrace.replay.protocol import Request, Target, read_request, targets_of
 from leaktrace.replay.responses import read_responses
 from leaktrace.replay.restore import restore
 from leaktrace.replay.saved import UNDO, describe, record_of
-from leaktrace.report import terminal
+from leaktrace.report import story, terminal
 from leaktrace.serialize import encode
 from leaktrace.suspects.accuse import accuse, doubtful, notes
 from leaktrace.suspects.model import Limits
@@ -266,7 +266,7 @@ def reads_casebook(path: Path) -> None:
 
 
 def reports(told: Casebook, peaks: Sequence[Any]) -> None:
-    text = "\n".join([terminal.title(told), terminal.one_line(told, 3), *terminal.lines(told, peaks)])
+    text = "\n".join([story.title(told), *terminal.lines(told, peaks)])
     assert "\x1b" not in text
     text.encode()
 

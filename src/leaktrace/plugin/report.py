@@ -171,13 +171,13 @@ class ReportPlugin:
     def write(self, reporter: Any) -> None:
         """Write the report."""
         loud = self._config.option.verbose > -2  # noqa: PLR2004 - -qq asks for silence
-        if self._well is not None:
-            from leaktrace.report.quiet import all_well  # noqa: PLC0415 - only at the end
+        from leaktrace.report.quiet import all_well  # noqa: PLC0415 - only at the end
 
+        if self._well is not None:
             if self._well and loud:
                 reporter.write_line(all_well(self._well, self.shared.options.limit_bytes))
             return
-        from leaktrace.report import terminal  # noqa: PLC0415
+        from leaktrace.report import story  # noqa: PLC0415
 
         book = self.book
         if book is None:
@@ -185,11 +185,11 @@ class ReportPlugin:
                 reporter.write_line(escaped(f"leaktrace: warning: {text}"))
             return
         tests = sum(len(part.recording) for part in self.parts)
-        if terminal.is_quiet(book):
+        if story.is_quiet(book):
             if tests and loud:
-                reporter.write_line(terminal.one_line(book, tests))
+                reporter.write_line(all_well(tests, book.limit_bytes))
             return
-        write_section(reporter, terminal.title(book), list(self._lines(book)))
+        write_section(reporter, story.title(book), list(self._lines(book)))
 
     def _lines(self, book: Casebook) -> Iterator[str]:
         from leaktrace.casebook.accounts import merged_peaks  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""What was left behind, as lines for a terminal: one sentence a thing, in the words of whoever made it."""
+"""What was left behind: one sentence a thing, in the words of whoever made it."""
 
 from __future__ import annotations
 
@@ -7,30 +7,11 @@ from collections.abc import Iterator, Sequence
 from leaktrace.casebook.model import Case
 from leaktrace.probes.model import Thing
 from leaktrace.probes.words import sentence, wording
-from leaktrace.suspects.model import Suspect
+from leaktrace.report.model import Place, Row
 from leaktrace.verdict.model import Verdict
-from leaktrace.words import count, wrapped
 
 
-WIDTH = 80
-INDENT = "  "
-SHOWN = 3
-
-
-def left_open(suspect: Suspect) -> Iterator[str]:
-    """`LEFT OPEN socket 127.0.0.1:41234 by tests/test_db.py::test_query`, and the like for what cannot be open."""
-    if suspect.subject == "fixture":
-        whom = f"fixture {suspect.name} ({suspect.scope} scope, {suspect.where})"
-    else:
-        whom = suspect.name
-    for thing in suspect.things[:SHOWN]:
-        text = f"{head(thing)} {named(thing)} by {f'{thing.owner} of {whom}' if thing.owner else whom}"
-        yield from wrapped(text, first="", indent=INDENT * 2, width=WIDTH)
-    more = len(suspect.things) - SHOWN
-    if more > 0:
-        yield f"{INDENT}and {count(more, 'thing')} more like these"
-    if suspect.imports:
-        yield f"{INDENT}it imported {', '.join(suspect.imports[:5])}, which may have left it there once"
+SHOWN_THINGS = 3
 
 
 def is_moot(case: Case) -> bool:
@@ -56,11 +37,11 @@ def named(thing: Thing) -> str:
     return f"{thing.noun} {thing.name}".rstrip() + detail
 
 
-def thing_lines(case: Case, width: int) -> Iterator[str]:
+def thing_rows(case: Case) -> Iterator[Row]:
     """A sentence for each kind of thing of a case, with what to do; first those whose line is known."""
-    for thing in sorted(distinct(case.things), key=lambda thing: not thing.where)[:SHOWN]:
+    for thing in sorted(distinct(case.things), key=lambda thing: not thing.where)[:SHOWN_THINGS]:
         owner, fixture = owner_of(case, thing)
-        yield from wrapped(sentence(thing, owner=owner, fixture=fixture), indent=INDENT, width=width)
+        yield Row("", (Place(sentence(thing, owner=owner, fixture=fixture), thing.where or ""),))
 
 
 def distinct(things: Sequence[Thing]) -> list[Thing]:
