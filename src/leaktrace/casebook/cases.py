@@ -274,6 +274,15 @@ def _grown_bytes_per_run(case: Case) -> float:
     return (read[-1] - read[0]) / runs if runs > 0 else 0.0
 
 
+def regrown_bytes(case: Case) -> float:
+    """The most by which the heap, or else resident memory, was larger in the replay than before its first run."""
+    for name in (HEAP_BYTES.name, RSS_BYTES.name):
+        read = [value for value in case.readings.get(name, ()) if not isinstance(value, Unread)]
+        if read:
+            return max(read) - read[0]
+    return 0.0
+
+
 def flattened(cases: Iterable[Case]) -> list[Case]:
     """The cases, each followed by those of its suspect's other causes."""
     return [one for case in cases for one in (replace(case, beside=()), *case.beside)]
