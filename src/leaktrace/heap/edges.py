@@ -7,29 +7,12 @@ import types
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from leaktrace.heap import safe
+from leaktrace.heap.attributes import Edge, instance_edge, key_of, storage_edge
 from leaktrace.heap.containers import lru_caches
 from leaktrace.pristine import threading
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """One reference by name.
-
-    Attributes:
-        text: what follows the name so far; "" where the name stays.
-        kind: the kind of holder that this reference makes, or "".
-        takes: how many objects of the path it covers.
-        whole: a name that replaces all before, for what has a name of its own.
-    """
-
-    text: str
-    kind: str = ""
-    takes: int = 1
-    whole: str = ""
 
 
 Namer = Callable[[Any, Sequence[Any]], "Edge | None"]
@@ -104,22 +87,7 @@ def _module(parent: Any, rest: Sequence[Any]) -> Edge:
     if rest[0] is not globals_:
         name = (globals_ or {}).get("__name__")
         return Edge(f" (inside C module {name!r})" if type(name) is str else " (inside a C module)", "c-code")
-    return _storage(globals_, rest, "module-container") if len(rest) > 1 else Edge(".__dict__", "module-container")
-
-
-def _storage(names: Any, rest: Sequence[Any], kind: str) -> Edge:
-    """A namespace between an owner and its attribute: `rest[0]` is the namespace, `rest[1]` the attribute."""
-    name = _key_of(names, rest[1])
-    if type(name) is str:
-        return Edge(f".{name}" if name.isidentifier() else f".__dict__[{name!r}]", kind, 2)
-    return Edge(".__dict__", kind)
-
-
-def _key_of(mapping: dict[Any, Any], child: Any) -> Any:
-    for key, value in dict.items(mapping):
-        if value is child:
-            return key
-    return None
+    return storage_edge(globals_, rest, "module-container") if len(rest) > 1 else Edge(".__dict__", "module-container")
 
 
 def _mapping(parent: dict[Any, Any], rest: Sequence[Any]) -> Edge | None:
@@ -168,7 +136,7 @@ def _class(parent: type, rest: Sequence[Any]) -> Edge:
     whole = safe.class_name(parent)
     child = rest[0]
     if type(child) is dict:
-        inner = _storage(child, rest, "class-container") if len(rest) > 1 else Edge(".__dict__", "class-container")
+        inner = storage_edge(child, rest, "class-container") if len(rest) > 1 else Edge(".__dict__", "class-container")
         return Edge(inner.text, inner.kind, inner.takes, whole)
     for attribute in ("__bases__", "__mro__"):
         if child is type.__dict__[attribute].__get__(parent):
@@ -181,7 +149,9 @@ def _function(parent: Any, rest: Sequence[Any]) -> Edge:
     whole = safe.function_name(parent)
     if child is parent.__globals__:
         module = child.get("__name__")
-        inner = _storage(child, rest, "module-container") if len(rest) > 1 else Edge(".__dict__", "module-container")
+        inner = (
+            storage_edge(child, rest, "module-container") if len(rest) > 1 else Edge(".__dict__", "module-container")
+        )
         return Edge(inner.text, inner.kind, inner.takes, module if type(module) is str else f"{whole}.__globals__")
     if child is parent.__closure__ and len(rest) > 1:
         takes = 3 if len(rest) > 2 and type(rest[1]) is types.CellType else 2  # noqa: PLR2004 - tuple, cell, value
@@ -195,9 +165,9 @@ def _function(parent: Any, rest: Sequence[Any]) -> Edge:
             if value is rest[1]:
                 return Edge(f" (default of {name!r})", "default-argument", 2, whole)
     if child is parent.__kwdefaults__ and len(rest) > 1:
-        return Edge(f" (default of {_key_of(child, rest[1])!r})", "default-argument", 2, whole)
+        return Edge(f" (default of {key_of(child, rest[1])!r})", "default-argument", 2, whole)
     if type(child) is dict:
-        inner = _storage(child, rest, "function-attribute") if len(rest) > 1 else Edge(".__dict__")
+        inner = storage_edge(child, rest, "function-attribute") if len(rest) > 1 else Edge(".__dict__")
         return Edge(inner.text, "function-attribute", inner.takes, whole)
     return Edge(" (inside the function)", "", 1, whole)
 
@@ -217,7 +187,7 @@ def _partial(parent: Any, rest: Sequence[Any]) -> Edge | None:
 def _lru_cache(parent: Any, rest: Sequence[Any]) -> Edge | None:
     names = safe.instance_namespace(parent)
     if rest[0] is names:
-        return _storage(rest[0], rest, "function-attribute") if len(rest) > 1 else Edge(".__dict__")
+        return storage_edge(rest[0], rest, "function-attribute") if len(rest) > 1 else Edge(".__dict__")
     wrapped = (names or {}).get("__wrapped__")
     if rest[0] is wrapped:
         return Edge(".__wrapped__")
@@ -239,7 +209,7 @@ def _local(frame: types.FrameType | None, child: Any) -> str | None:
     if frame is None:
         return None
     held = frame.f_locals
-    name = _key_of(dict(held), child) if type(held) is dict or type(held).__name__ == "FrameLocalsProxy" else None
+    name = key_of(dict(held), child) if type(held) is dict or type(held).__name__ == "FrameLocalsProxy" else None
     return name if type(name) is str else None
 
 
@@ -264,42 +234,7 @@ def _exception(parent: BaseException, rest: Sequence[Any]) -> Edge | None:
 def _thread_local(_parent: Any, rest: Sequence[Any]) -> Edge:
     for depth, link in enumerate(rest):
         if type(link) is dict and depth + 1 < len(rest):
-            name = _key_of(link, rest[depth + 1])
+            name = key_of(link, rest[depth + 1])
             if type(name) is str:
                 return Edge(f".{name}", "thread-local", depth + 2)
     return Edge(" (its values)", "thread-local", len(rest))
-
-
-def instance_edge(parent: Any, rest: Sequence[Any]) -> Edge | None:
-    """An attribute of an instance: in a slot, in its dict, or inline."""
-    child = rest[0]
-    if child is type(parent):
-        return Edge("", "", 1, safe.class_name(child))
-    names = safe.instance_namespace(parent)
-    if names is not None:
-        if child is names:
-            inner = _storage(names, rest, "instance-container") if len(rest) > 1 else Edge(".__dict__")
-            return _of_class(parent, rest[inner.takes - 1], inner) or _unwrapped(parent, inner)
-        name = _key_of(names, child)
-        if type(name) is str:
-            inner = Edge(f".{name}", "instance-container")
-            return _of_class(parent, child, inner) or _unwrapped(parent, inner)
-    for name, value in safe.member_values(parent):
-        if value is child:
-            return Edge(f".{name}", "instance-container")
-    return None
-
-
-def _of_class(parent: Any, child: Any, edge: Edge) -> Edge | None:
-    """What an instance shares with its class is the class's: which of the instances was met first is chance."""
-    for base in safe.mro(type(parent)):
-        if safe.namespace(base).get(edge.text.removeprefix(".")) is child:
-            return Edge(edge.text, "class-container", edge.takes, safe.class_name(base))
-    return None
-
-
-def _unwrapped(parent: Any, edge: Edge) -> Edge:
-    """The data of a wrapper around a container is the container, to a user."""
-    wrappers = ("weakref", "_weakrefset", "collections")
-    wraps = any(safe.module_of(cls) in wrappers for cls in safe.mro(type(parent)))
-    return Edge("", "", edge.takes) if edge.text == ".data" and wraps else edge

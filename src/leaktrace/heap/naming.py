@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaktrace.heap import safe
-from leaktrace.heap.edges import Edge, edge_between
+from leaktrace.heap.attributes import Edge
+from leaktrace.heap.edges import edge_between
 from leaktrace.heap.roots import Root, thread_name
 from leaktrace.pristine import sys, threading
 
