@@ -31,7 +31,7 @@ def case_section(case: Case, others: Sequence[Case] = ()) -> Section:
     """One case, with the others of the same cause."""
     headline: Text | Place = Text(case.suspect.name, whole=True)
     if case.suspect.subject == "fixture":
-        headline = Place(fixture_named(case.suspect.name, case.suspect.scope, case.suspect.where), case.where)
+        headline = Place(fixture_named(case.suspect.name, case.suspect.scope, case.suspect.where), case.suspect.where)
     rows = (*_judgement(case), *_explanation(case), *_also(case, others), *_to_see_it(case))
     return Section(kind="case", heading=case.verdict.value, headline=headline, rows=rows)
 
