@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from builders import MB
+from builders import MB, of_suspect
 from leaktrace.casebook.model import Casebook, Fixture
 from leaktrace.probes.model import Thing, Unread
 from leaktrace.report.model import Amounts, Command, Place, Row, Section, Text
@@ -144,6 +144,19 @@ def test_a_hunt_says_nothing_of_what_it_acquits_of_next_to_nothing(verdict: Verd
     assert not is_quiet(confirmed(large, mode="hunt"))
     assert not is_quiet(confirmed(small))
     assert title(book(mode="hunt", cases=(small, case()))) == "leaktrace: 1 LEAK"
+
+
+@pytest.mark.parametrize("subject", ["fixture", "group"])
+@pytest.mark.parametrize("verdict", [Verdict.STEADY, Verdict.ONE_TIME])
+def test_a_hunt_says_nothing_of_a_fixture_or_group_that_grew_by_nothing(verdict: Verdict, subject: str) -> None:
+    still = case(subject=subject, verdict=verdict, reason="no", suspect_counter="heap_bytes", grew_by=0)
+
+    assert is_quiet(confirmed(still, mode="hunt"))
+    assert findings(confirmed(still, case(), mode="hunt")) == findings(confirmed(case(), mode="hunt"))
+    assert not is_quiet(confirmed(of_suspect(still, grew_by=1), mode="hunt"))
+    assert not is_quiet(confirmed(replace(still, verdict=Verdict.UNDECIDED), mode="hunt"))
+    assert not is_quiet(confirmed(replace(still, things=things("1")), mode="hunt"))
+    assert not is_quiet(confirmed(still))
 
 
 def test_a_run_that_judged_nothing_is_never_quiet() -> None:
