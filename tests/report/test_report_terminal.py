@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from collections.abc import Sequence
+from typing import Any
 
 import pytest
-from report_scenarios import LONG, MB, NODEID, book, case, confirmed, exhibit, suspect
 
-from leaktrace.casebook.model import Fixture, Known
+from builders import MB
+from leaktrace.casebook.model import Case, Casebook, Fixture, Known
 from leaktrace.probes.model import Thing
 from leaktrace.report import terminal
 from leaktrace.suspects.model import Note
 from leaktrace.verdict.model import Verdict
+from report.report_scenarios import NODEID, book, case, confirmed, exhibit, suspect
 
+
+LONG = "tests/integration/payments/test_refunds_of_partially_shipped_orders.py::TestRefund::test_it[euro-1]"
 
 WATCHED = """\
 LEAKED 712MB in tests/test_service.py::test_connection
@@ -91,11 +95,11 @@ warning: something long was not to be had something long was not to be had
 """
 
 
-def lines(given, peaks=()):
+def lines(given: Casebook, peaks: Sequence[tuple[str, int]] = ()) -> list[str]:
     return [line for each in terminal.lines(given, peaks) for line in each.split("\n")]
 
 
-def eventful(*cases, **changes):
+def eventful(*cases: Case, **changes: Any) -> Casebook:
     """A book in which everything has something to say."""
     return confirmed(
         *cases,
@@ -111,7 +115,7 @@ def eventful(*cases, **changes):
     )
 
 
-def test_a_watch_is_shown_as_ever():
+def test_a_watch_is_shown_as_ever() -> None:
     left = tuple(Thing(kind="sockets", noun="socket", name=f"127.0.0.1:{n}") for n in range(5))
     given = book(
         suspects=(
@@ -125,9 +129,9 @@ def test_a_watch_is_shown_as_ever():
     assert "\n".join(lines(given, [(NODEID, 90 * MB)])) + "\n" == WATCHED
 
 
-def test_verdicts_are_shown_as_ever():
+def test_verdicts_are_shown_as_ever() -> None:
     known = Known(id="lib-pool", package="lib", version="2.1", blame="lib keeps each request", remedy="upgrade")
-    marked = replace(exhibit(), fingerprint="0badcafe")
+    marked = exhibit(fingerprint="0badcafe")
     given = eventful(
         case(exhibit=marked),
         case(exhibit=marked, nodeid="tests/test_a.py::test_other"),
@@ -140,7 +144,7 @@ def test_verdicts_are_shown_as_ever():
 
 @pytest.mark.parametrize("verdict", list(Verdict))
 @pytest.mark.parametrize("subject", ["test", "fixture", "group"])
-def test_no_line_of_a_case_is_wider_than_80_columns_or_shows_an_address(verdict, subject):
+def test_no_line_of_a_case_is_wider_than_80_columns_or_shows_an_address(verdict: Verdict, subject: str) -> None:
     given = eventful(case(verdict=verdict, subject=subject, where="tests/conftest.py:7", imports=("pandas", "numpy")))
 
     shown = lines(given, [(NODEID, 90 * MB)])
@@ -150,32 +154,32 @@ def test_no_line_of_a_case_is_wider_than_80_columns_or_shows_an_address(verdict,
     assert [line for line in shown if line != line.rstrip()] == []
 
 
-def test_a_name_longer_than_a_line_stands_whole():
+def test_a_name_longer_than_a_line_stands_whole() -> None:
     shown = lines(confirmed(case(nodeid=LONG, reproduce=f"pytest {LONG}")))
 
     assert shown[0] == f"LEAK  {LONG}"
     assert f"{'':16}{LONG}" in shown
 
 
-def test_an_empty_line_follows_a_case_and_parts_the_findings_from_the_run():
+def test_an_empty_line_follows_a_case_and_parts_the_findings_from_the_run() -> None:
     shown = lines(confirmed(case(verdict=Verdict.ONE_TIME, reason="no"), warnings=("x",), processes=()))
 
     assert shown == [f"ONE_TIME {NODEID}", "  no", "", "", "warning: x"]
     assert list(terminal.block(case(verdict=Verdict.ONE_TIME, reason="no"))) == [f"ONE_TIME {NODEID}", "  no", ""]
 
 
-def test_a_suspect_is_shown_alone_before_it_is_judged():
+def test_a_suspect_is_shown_alone_before_it_is_judged() -> None:
     assert list(terminal.leaked(suspect())) == [f"LEAKED 712MB in {NODEID}"]
 
 
 @pytest.mark.parametrize("width", [60, 100])
-def test_another_width_is_kept_to(width):
+def test_another_width_is_kept_to(width: int) -> None:
     shown = list(terminal.lines(eventful(case(), left_out=()), width=width))
 
     assert 10 < max(len(line) for line in shown if NODEID not in line) <= width
 
 
-def test_a_name_moves_no_cursor_wherever_it_stands():
+def test_a_name_moves_no_cursor_wherever_it_stands() -> None:
     odd = "a\x1b[31m\n.py::b"
     seen = (suspect(name=odd, things=(Thing(kind="sockets", noun="socket", name=odd),)), suspect(name=odd))
     shown = [
