@@ -9,6 +9,9 @@ from leaktrace.casebook.model import Case
 from leaktrace.verdict.model import Verdict
 
 
+SCOPES = ("function", "class", "module", "package", "session")
+
+
 def causes(cases: Iterable[Case]) -> list[tuple[Case, ...]]:
     """The cases by cause, in the order in which each comes first: leaks of one kind with equal fingerprints share one.
 
@@ -34,6 +37,30 @@ def made_at(case: Case) -> str | None:
     """The line that made what a case is about, if it is one line and known."""
     places = {thing.where for thing in case.things}
     return places.pop() if len(places) == 1 else None
+
+
+def of_their_makers(cases: Iterable[Case]) -> list[Case]:
+    """The cases without those of fixtures that were only set up beside the one that leaks.
+
+    A run that ends a module's fixtures ends all of them, so that each of them seems to leak. A cause is that fixture's
+    whose function its lines name, else the narrowest one's.
+    """
+    kept = list(cases)
+    leaks: dict[str, list[Case]] = {}
+    for case in kept:
+        if case.suspect.subject == "fixture" and case.verdict is Verdict.LEAK and case.exhibit.fingerprint:
+            leaks.setdefault(case.exhibit.fingerprint, []).append(case)
+    for several in leaks.values():
+        several.sort(key=lambda case: (not _made_it(case), SCOPES.index(case.suspect.scope)))
+        beside = {case.suspect.key for case in several[1:] if not _made_it(case)}
+        kept = [case for case in kept if case not in several or case.suspect.key not in beside]
+    return kept
+
+
+def _made_it(case: Case) -> bool:
+    """Whether a line of the cause lies in the fixture's own function."""
+    stacks = ((site.function, *(frame.function for frame in site.stack)) for site in case.exhibit.sites)
+    return any(case.suspect.name in function.split(".") for functions in stacks for function in functions)
 
 
 def _marks(case: Case) -> list[str]:

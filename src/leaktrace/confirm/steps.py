@@ -20,6 +20,7 @@ from leaktrace.casebook.cases import (
     with_rates,
     with_runnable_command,
 )
+from leaktrace.casebook.causes import of_their_makers
 from leaktrace.casebook.model import Case
 from leaktrace.confirm.after_others import Ask, Replayed, heard_again
 from leaktrace.confirm.memray import followed
@@ -214,7 +215,7 @@ class Steps:
         """Cases of one subject are folded, those that are known leaks of others named so."""
         rates = {name: each.rates for name, each in self._screened.grown.items()}
         rated = [with_rates(case, rates.get(case.suspect.name, {})) for case in self._cases]
-        cases = folded([*rated, *self._acquitted.values()])
+        cases = folded(of_their_makers([*rated, *self._acquitted.values()]))
         self._cases = self._passes.part("comparing with known leaks", lambda: with_known(cases, self._context), cases)
 
     def findings(self) -> Findings:

@@ -26,6 +26,8 @@ from leaktrace.lines.model import Site
 _MOST_TYPES = 3
 _MOST_ALSO = 3
 _MOST_CAUSES = 6
+_LIGHT_ENTRY = 100
+"""Bytes of an entry that may be no more than the key of something else."""
 
 
 @dataclass(slots=True)
@@ -87,12 +89,19 @@ def _distinct(reached: Sequence[Candidate], newborn: set[int]) -> list[Candidate
     claimed: set[int] = set()
     for candidate in reached:
         own = candidate.kept.objects or set(map(id, candidate.fresh(newborn)))
-        if not causes or (candidate.grower.steady and own and 2 * len(own & claimed) < len(own)):
+        alone = candidate.grower.steady and own and 2 * len(own & claimed) < len(own)
+        if not causes or (alone and not any(_is_index_of(candidate, cause) for cause in causes)):
             causes.append(candidate)
             claimed |= own
         if len(causes) == _MOST_CAUSES:
             break
     return causes
+
+
+def _is_index_of(candidate: Candidate, cause: Candidate) -> bool:
+    """Whether a container of plain values grows in step with another one: it says what that one holds, and no more."""
+    light = candidate.kept.bytes_total <= _LIGHT_ENTRY * candidate.entries
+    return light and not candidate.kept.objects and candidate.grower.rises == cause.grower.rises
 
 
 def _other(seen: Observation, scope: Scope, ranked: list[Candidate], sites: Sequence[Site]) -> HolderFound | None:

@@ -42,6 +42,11 @@ class Grower:
         return all(later > earlier for earlier, later in itertools.pairwise(self.lengths))
 
     @property
+    def rises(self) -> list[int]:
+        """By how many entries it rose in each batch."""
+        return [later - earlier for earlier, later in itertools.pairwise(self.lengths)]
+
+    @property
     def rose(self) -> bool:
         """Whether it rose over all batches after the first, too."""
         return self.lengths[-1] > self.lengths[1 if len(self.lengths) > 2 else 0]  # noqa: PLR2004 - before, first, more
