@@ -122,6 +122,7 @@ def _judged(case: Case, response: Response) -> Case:
             proved=exhibit.proof.status == "proved",
             share=share,
             quiet_runs=exhibit.quiet_runs,
+            native=exhibit.native,
         )
     else:
         exhibit = _exhibit_of(case, things)

@@ -40,6 +40,10 @@ FIXES: Mapping[str, str] = MappingProxyType(
         "signal": "Put back the former signal handler in a finally clause or a fixture's teardown.",
         "logging": "Remove the handler or filter from {holder} in a fixture's teardown"
         " (logger.removeHandler(handler); handler.close()).",
+        "logger-names": "Ask logging.getLogger for a name that repeats: {holder} keeps a logger for each name, and"
+        " loggers are never dropped.",
+        "timer": "Cancel the timer when its owner is closed (handle.cancel()): {holder} keeps the {leaked} until it is"
+        " due.",
         "sys-hook": "Put back the former value of {holder} in a finally clause or a fixture's teardown.",
         "gc-callbacks": "Remove the callback from gc.callbacks in a fixture's teardown.",
         "mock": "Stop the patch in a teardown (patcher.stop(), or use it as a context manager).",

@@ -18,6 +18,7 @@ _BY_NAME = (
     ("os.environ", "environ"),
     ("gc.callbacks", "gc-callbacks"),
     ("unittest.mock._patch._active_patches", "mock"),
+    ("logging.Logger.manager.loggerDict", "logger-names"),
     ("logging.", "logging"),
     ("threading._active", "thread"),
     ("threading._limbo", "thread"),
@@ -36,18 +37,26 @@ def kind_of(steps: Sequence[Step]) -> str:
     name = steps[-1].name
     if "__warningregistry__" in name:
         return "warnings"
-    for prefix, kind in _BY_NAME:
-        if name.startswith(prefix):
+    by_name = next((kind for prefix, kind in _BY_NAME if name.startswith(prefix)), None)
+    if by_name is not None:
+        return by_name
+    if steps[-1].edge == "._scheduled" and len(steps) > 1 and _is_event_loop(steps[-2]):
+        return "timer"
+    return next((kind for step in reversed(steps) if (kind := _kind_at(step))), "module-container")
+
+
+def _kind_at(step: Step) -> str:
+    """The kind of holder that one step of a path makes, or ""."""
+    for module, classes, kind in _BY_TYPE:
+        if any(safe.qualname_of(c) in classes and safe.is_within(safe.module_of(c), (module,)) for c in _mro(step)):
             return kind
-    for step in reversed(steps):
-        for module, classes, kind in _BY_TYPE:
-            if any(safe.qualname_of(c) in classes and safe.is_within(safe.module_of(c), (module,)) for c in _mro(step)):
-                return kind
-        if any(safe.qualname_of(c) in _TASKS and "asyncio" in safe.module_of(c) for c in _mro(step)):
-            return "task"
-        if step.kind:
-            return step.kind
-    return "module-container"
+    if any(safe.qualname_of(c) in _TASKS and "asyncio" in safe.module_of(c) for c in _mro(step)):
+        return "task"
+    return step.kind
+
+
+def _is_event_loop(step: Step) -> bool:
+    return any(safe.module_of(cls) == "asyncio.base_events" for cls in _mro(step))
 
 
 def _mro(step: Step) -> tuple[type, ...]:

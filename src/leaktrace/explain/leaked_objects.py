@@ -7,7 +7,7 @@ from typing import Any
 
 from leaktrace.heap import safe
 from leaktrace.heap.roots import thread_name
-from leaktrace.pristine import os, sys, threading
+from leaktrace.pristine import os, sys, threading, time
 
 
 _PLUMBING = (
@@ -15,13 +15,21 @@ _PLUMBING = (
     "_weakrefset", "_functools", "_collections", "_collections_abc", "_contextvars", "contextvars", "_typing",
     "operator", "itertools",
 )  # fmt: skip
+_TIMER = ("asyncio.events", "TimerHandle")
 
 
 def is_of_interest(obj: Any) -> bool:
     """Whether an object is a class, or an instance of one, that means something to the user."""
     if safe.inherits(obj, type):
-        return safe.module_of(obj) not in _PLUMBING
+        return safe.module_of(obj) not in _PLUMBING or _is_made_while_running(obj)
     return is_interesting_type(type(obj)) and not safe.inherits(obj, weakref.ref)
+
+
+def _is_made_while_running(cls: type) -> bool:
+    """Whether a class only says that it is of a module: one that calls `ABCMeta` gets the name of `abc`."""
+    module = sys.modules.get(safe.module_of(cls))
+    names = safe.module_namespace(module) if module is not None else None
+    return not names or names.get(safe.qualname_of(cls).partition(".")[0]) is None
 
 
 def is_interesting_type(cls: type) -> bool:
@@ -47,7 +55,17 @@ def label(obj: Any) -> str:
         return f"class {short(obj)}"
     if safe.inherits(obj, threading.Thread):
         return f"thread {thread_name(obj)!r}"
+    if any((safe.module_of(cls), safe.qualname_of(cls)) == _TIMER for cls in safe.mro(type(obj))):
+        return _timer(obj)
     return short(type(obj))
+
+
+def _timer(handle: Any) -> str:
+    """A timer of asyncio's with what it calls, and when."""
+    slots = dict(safe.member_values(handle))
+    called, when = safe.callable_name(slots.get("_callback")), slots.get("_when")
+    due = f", due in {max(0.0, when - time.monotonic()):,.0f} s" if isinstance(when, float) else ""
+    return f"timer for {called.partition('.')[2]}(){due}" if called else f"timer{due}"
 
 
 def short(cls: type) -> str:

@@ -93,9 +93,12 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
     findings = [_unless_gone(examine(curve, rules, record.spent), record) for curve in exact]
     if not rules.screening:
         findings = _unless_mirrored(findings)
-    if all(finding.verdict in SETTLED for finding in findings):
+    # Blocks and references say how many there are, not how large: where no bytes are counted, those of RSS may convict.
+    unweighed = not any(curve.counter.unit == "bytes" for curve in exact)
+    settled = all(finding.verdict in SETTLED for finding in findings)
+    if unweighed or settled:
         alone = (
-            stands_alone(curve, rules, record.spent, others_read=bool(exact))
+            stands_alone(curve, rules, record.spent, others_read=bool(exact) and settled)
             for curve in inexact
             if not _explained(curve, findings)
         )

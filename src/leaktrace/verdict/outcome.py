@@ -100,6 +100,7 @@ def of_memory(
     proved: bool = False,
     share: int = 1,
     quiet_runs: int = 0,
+    native: bool = False,
 ) -> Outcome:
     """What is said of growing memory.
 
@@ -110,12 +111,13 @@ def of_memory(
         holder: what keeps it alive, where that was found.
         proved: whether taking the new entries out of it released them.
         quiet_runs: so many runs after the replay left nothing behind.
+        native: whether it is not Python's memory, so that nobody can be asked for a bound.
         share: how many tests were run in each run, so that the suite's growth is that of so many.
     """
     return (
         _by_size(suspect, record, ruling, share)
         or _unless_stopped(ruling, quiet_runs)
-        or _by_holder(ruling, holder, proved=proved)
+        or _by_holder(ruling, holder, proved=proved, native=native)
     )
 
 
@@ -169,7 +171,7 @@ def _by_size(suspect: Suspect, record: Record, ruling: Ruling, share: int) -> Ou
     return Outcome(Verdict.STEADY, f"its growth, {rest}, does not explain the {size(accused)} of the suite")
 
 
-def _by_holder(ruling: Ruling, holder: HolderSeen | None, *, proved: bool) -> Outcome:
+def _by_holder(ruling: Ruling, holder: HolderSeen | None, *, proved: bool, native: bool) -> Outcome:
     """Statistics tell growth; the holder tells leak from cache, and from references that keep nothing alive."""
     if ruling.verdict is Verdict.LEAK and ruling.counter == REFS.name:
         if holder is None:
@@ -181,7 +183,16 @@ def _by_holder(ruling: Ruling, holder: HolderSeen | None, *, proved: bool) -> Ou
         return _bounded(ruling, holder)
     if ruling.verdict is Verdict.UNDECIDED and holder is not None and holder.endless and proved:
         return _endless(ruling, holder)
+    if ruling.verdict is Verdict.LEAK and native and holder is None and not _is_sure(ruling):
+        reason = f"native memory, which may be a cache that is not full yet; {ruling.reason}"
+        return Outcome(Verdict.LEAK, reason)
     return Outcome(ruling.verdict, ruling.reason)
+
+
+def _is_sure(ruling: Ruling) -> bool:
+    """Whether so much comes with each run that no cache of the usual kind would take it for long."""
+    rates = [rate for name, rate in ruling.rates.items() if name.endswith("_bytes")]
+    return any(rate.low >= SMALL_BYTES for rate in rates)
 
 
 def _endless(ruling: Ruling, holder: HolderSeen) -> Outcome:
