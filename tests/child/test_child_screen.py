@@ -44,6 +44,7 @@ print([readings.value(row, i) - readings.value(row - 1, i) for row in range(6, 1
 """
 
 
+@pytest.mark.reads("heap_bytes")
 def test_a_no_op_reads_zero_on_every_exact_counter_in_a_hundred_of_a_hundred_runs() -> None:
     told = subprocess.run(
         [sys.executable, "-c", NOOP], capture_output=True, text=True, check=True, env={**os.environ, **METER}
@@ -83,10 +84,12 @@ def runs_needed(work: Callable[[int], object], *, batch: int = 4) -> int:
     return min(once() for _ in range(5))
 
 
+@pytest.mark.reads("heap_bytes")
 def test_a_clean_function_is_let_go_after_one_batch() -> None:
     assert runs_needed(lambda _number: None) == 5
 
 
+@pytest.mark.reads("heap_bytes")
 def test_what_replaces_the_run_before_is_let_go_after_one_batch() -> None:
     registry = {}
 
@@ -96,6 +99,7 @@ def test_what_replaces_the_run_before_is_let_go_after_one_batch() -> None:
     assert runs_needed(work) == 5
 
 
+@pytest.mark.reads("heap_bytes")
 def test_a_kept_exception_counts_no_frame_of_ours() -> None:
     def work(_number: int) -> None:
         try:
@@ -107,6 +111,7 @@ def test_a_kept_exception_counts_no_frame_of_ours() -> None:
     assert runs_needed(work) == 5
 
 
+@pytest.mark.reads("heap_bytes")
 def test_a_slow_test_is_let_go_after_one_repeat_that_kept_nothing() -> None:
     assert runs_needed(lambda _number: None, batch=1) == 2
 

@@ -22,6 +22,7 @@ print(beside() in (0, 16), parking.bytes_now() >= 5_000_000, kept.count(b"x"))
 """
 
 
+@pytest.mark.reads("heap_bytes")
 def test_a_large_block_is_found_and_moved_out_of_memory_whichever_way_glibc_counts_its_size() -> None:
     done = subprocess.run(
         [sys.executable, "-c", PARKED], env=os.environ | METER, capture_output=True, text=True, check=True
@@ -44,6 +45,7 @@ else:
 """
 
 
+@pytest.mark.reads("heap_bytes")
 def test_the_guard_of_a_threads_stack_is_passed_over_and_not_read_from() -> None:
     done = subprocess.run(
         [sys.executable, "-c", GUARDED], env=os.environ | METER, capture_output=True, text=True, check=False

@@ -116,6 +116,7 @@ COLLECTOR = """
     """
 
 
+@pytest.mark.reads("heap_bytes")
 def test_one_object_or_a_few_native_bytes_a_run_are_found(example: Example) -> None:
     ran = example.run("--leaktrace-hunt", files={"test_leaks.py": LEAKS}, expect=0)
 
@@ -135,6 +136,7 @@ def test_one_object_or_a_few_native_bytes_a_run_are_found(example: Example) -> N
     assert ran.case("test_leaves_a_descriptor").per_run["fds"].estimate == 1
 
 
+@pytest.mark.reads("heap_bytes")
 def test_what_the_judge_makes_for_itself_is_no_growth_of_the_first_that_it_judges(example: Example) -> None:
     body = """
 import itertools

@@ -63,6 +63,7 @@ def test_the_c_functions_that_allocate_are_named_out_to_the_tests_own_line(suite
     assert not ran.case("test_python").exhibit.native
 
 
+@pytest.mark.reads("heap_bytes")
 def test_without_memray_the_line_that_was_running_is_named_and_how_to_see_more(suite: Example) -> None:
     ran = suite.run("-p", "no_memray", "--leaktrace", "--leaktrace-limit=1MB", "-k", "native", expect=0)
 

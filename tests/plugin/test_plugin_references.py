@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from plugin.plugin_harness import Example
 
 
@@ -27,6 +29,7 @@ FILES = {
 }
 
 
+@pytest.mark.reads("refs")
 def test_a_forgotten_reference_is_a_leak_that_names_the_object_and_the_line(example: Example) -> None:
     ran = example.run("--leaktrace-hunt", files=FILES, expect=0)
 
@@ -41,6 +44,7 @@ def test_a_forgotten_reference_is_a_leak_that_names_the_object_and_the_line(exam
     assert "taken test_a.py:11 in test_forgets take(Thing)" in said
 
 
+@pytest.mark.reads("refs")
 def test_a_forgotten_reference_to_what_lives_anyway_is_no_leak_and_is_in_the_casebook(example: Example) -> None:
     ran = example.run("--leaktrace-hunt", files=FILES, expect=0)
 

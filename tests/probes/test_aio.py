@@ -18,6 +18,9 @@ from leaktrace.probes.model import NamingProbe, Unread
 from probes.probe_readings import count_of, new_things, things_of
 
 
+pytestmark = pytest.mark.reads("tasks")
+
+
 @pytest.fixture
 def probe() -> Iterator[AioProbe]:
     gc.collect()

@@ -19,15 +19,18 @@ def read_all(*mapped: int) -> list[Value]:
     return [probe.read() for _ in mapped]
 
 
+@pytest.mark.reads("heap_bytes")
 def test_bytes_in_use_are_those_of_the_heap_and_of_its_mappings() -> None:
     assert read_all(0, 5 * PAGE) == [100, 100 + 5 * PAGE]
 
 
+@pytest.mark.reads("heap_bytes")
 def test_what_glibc_adds_whenever_a_mapping_is_resized_is_no_growth() -> None:
     drifting = [5 * PAGE + 16 * resizes for resizes in range(1000)]
 
     assert set(read_all(*drifting)) == {100 + 5 * PAGE}
 
 
+@pytest.mark.reads("heap_bytes")
 def test_a_mapping_that_grows_by_pages_grows_though_the_sum_has_drifted() -> None:
     assert read_all(PAGE + 32, 3 * PAGE + 48) == [100 + PAGE, 100 + 3 * PAGE]

@@ -17,6 +17,7 @@ class Thing: ...
 pytestmark = pytest.mark.skipif(hasattr(sys, "gettotalrefcount"), reason="a debug build counts every reference")
 
 
+@pytest.mark.reads("refs")
 def test_a_reference_to_an_old_object_that_a_test_sees_counts() -> None:
     names = {"SHARED": Thing(), "NAME": "a name", "NUMBER": 3}
     held: list[object] = [None] * 5
@@ -29,6 +30,7 @@ def test_a_reference_to_an_old_object_that_a_test_sees_counts() -> None:
     assert min(count_of(probe) for _ in range(3)) - before == 5
 
 
+@pytest.mark.reads("refs")
 def test_references_to_none_that_come_and_go_hide_no_others() -> None:
     held: list[object] = []
     probe = RefsProbe()

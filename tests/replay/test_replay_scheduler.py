@@ -91,6 +91,7 @@ def heap_of(response: Response) -> list[int]:
     return [value for value in heap if value is not None]
 
 
+@pytest.mark.reads("heap_bytes")
 def test_a_child_that_dies_costs_its_own_task_alone(bench: Bench) -> None:
     responses = bench.replay(
         "test_aborts", "test_leaks", "test_exits_hard", "test_gone", "test_segfaults", "test_skips"
@@ -113,6 +114,7 @@ def test_a_child_that_dies_costs_its_own_task_alone(bench: Bench) -> None:
     assert bench.progress == (6, 6)
 
 
+@pytest.mark.reads("heap_bytes")
 def test_what_comes_before_a_test_is_run_once_whatever_comes_of_it_and_before_the_first_reading(bench: Bench) -> None:
     alone = bench.replay("test_is_recorded")["test_is_recorded"]
     after = bench.replay("test_is_recorded", "test_leaks", before=("test_records_from_now_on",))
@@ -274,7 +276,7 @@ def test_a_thread_that_runs_after_collection_takes_the_forks_and_is_named(bench:
 
     assert [responses[name].failure for name in ("test_clean", "test_leaks")] == [None, None]
     assert "died of signal SIGABRT" in why(responses["test_aborts"])
-    [note] = bench.pool.notes
+    [note] = [each for each in bench.pool.notes if "fork" in each]
     assert note.startswith("each share of tests got a process of its own, since a fork was not safe")
     assert "1 thread runs after collection (mine)" in note
 

@@ -90,12 +90,18 @@ def _distinct(reached: Sequence[Candidate], newborn: set[int]) -> list[Candidate
     for candidate in reached:
         own = candidate.kept.objects or set(map(id, candidate.fresh(newborn)))
         alone = candidate.grower.steady and own and 2 * len(own & claimed) < len(own)
-        if not causes or (alone and not any(_is_index_of(candidate, cause) for cause in causes)):
+        follows = _is_of_a_lock(candidate) or any(_is_index_of(candidate, cause) for cause in causes)
+        if not causes or (alone and not follows):
             causes.append(candidate)
             claimed |= own
         if len(causes) == _MOST_CAUSES:
             break
     return causes
+
+
+def _is_of_a_lock(candidate: Candidate) -> bool:
+    """Whether it is where threads wait for each other: the threads are the cause, and must still be woken."""
+    return any(safe.module_of(type(obj)) == "threading" for obj in candidate.path[:-1])
 
 
 def _is_index_of(candidate: Candidate, cause: Candidate) -> bool:
