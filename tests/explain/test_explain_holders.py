@@ -255,7 +255,7 @@ SPECIMENS = [
             logging.getLogger(f"leaktrace.specimen.{next(N)}")
         """,
         "logging.Logger.manager.loggerDict",
-        "logging",
+        "logger-names",
         'logging.getLogger(f"leaktrace.specimen.{next(N)}")',
     ),
     Specimen(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import ctypes
 import functools
 import gc
 import json
@@ -378,10 +379,37 @@ def test_the_allocating_line_comes_with_the_tests_own_line_in_its_stack(load: Lo
 
 
 def test_growth_that_python_does_not_explain_is_native() -> None:
-    exhibit = explain(lambda: None, settle=gc.collect, runs=3, growth_bytes_per_run=100_000.0)
+    malloc = ctypes.CDLL(None).malloc
+
+    exhibit = explain(lambda: malloc(100_000), settle=gc.collect, runs=3, growth_bytes_per_run=100_000.0)
 
     assert exhibit.native
     assert exhibit.fix.startswith("Look at the line")
+
+
+@pytest.mark.reads("heap_bytes")
+def test_growth_that_has_stopped_is_told_as_that() -> None:
+    exhibit = explain(lambda: None, settle=gc.collect, runs=3, growth_bytes_per_run=100_000.0)
+
+    assert exhibit.quiet_runs == 15
+    assert (exhibit.holder, exhibit.sites, exhibit.native) == (None, (), False)
+
+
+def test_what_holds_things_of_its_own_is_a_cause_of_its_own(load: Load) -> None:
+    module = load(
+        "two",
+        "class Thing: pass\nKEPT, SEEN, AGAIN = [], set(), {}\n"
+        "def leak():\n    thing, other = Thing(), bytearray(5000)\n"
+        "    KEPT.append(thing)\n    AGAIN[thing] = 1\n    SEEN.add(Thing())\n    OTHERS.append(other)\nOTHERS = []\n",
+    )
+
+    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
+
+    every = (exhibit, *exhibit.beside)
+    held = {each.holder.name.partition(".")[2] for each in every if each.holder is not None}
+    assert held in ({"OTHERS", "SEEN", "KEPT"}, {"OTHERS", "SEEN", "AGAIN"})  # the same things in two of them
+    assert all(each.proof.status == "proved" for each in every)
+    assert len(every) == 3
 
 
 def test_a_slow_suspect_is_run_less_often_and_the_notes_say_so() -> None:
