@@ -113,6 +113,9 @@ def _is_index_of(candidate: Candidate, cause: Candidate) -> bool:
 def _other(seen: Observation, scope: Scope, ranked: list[Candidate], sites: Sequence[Site]) -> HolderFound | None:
     """The holder where no container that a root reaches grows in place."""
     newborn = seen.survivors.ids
+    itself = outside_python.in_itself(newborn, runs=seen.runs)
+    if itself is not None:
+        return _beyond(itself)
     risen = newest(seen, scope.own)
     ids, cls, per_run = risen[0]
     if seen.atexit_per_run > 0:
@@ -239,7 +242,8 @@ def _of_chain(chain: Chain, expected: proof.Expected) -> HolderFound:
 
 def _beyond(found: outside_python.Beyond) -> HolderFound:
     if found.remove is None or found.kept is None:
-        return HolderFound(found.holder, found.label, untried="what C code holds cannot be taken out")
+        why = "what holds itself" if found.holder.kind == "self-class" else "what C code holds"
+        return HolderFound(found.holder, found.label, untried=f"{why} cannot be taken out")
     removal = proof.Removal(found.holder.name, found.entries, found.remove)
     expected = proof.expect(found.kept, found.leaked)
     return HolderFound(found.holder, found.label, [removal], expected, changes=found.changes)

@@ -50,6 +50,19 @@ class Beyond:
     changes: Callable[[], int] | None = None
 
 
+def in_itself(newborn: set[int], *, runs: int) -> Beyond | None:
+    """Classes whose `__class__` is themselves: the collector does not see that reference, so they stay for ever."""
+    kept = [obj for obj in living(newborn) if id(type(obj)) == id(obj)]
+    if 2 * len(kept) < runs:
+        return None
+    name = safe.class_name(kept[-1])
+    why = "its __class__ is itself, a reference that the collector does not see"
+    hop = Hop(edge="", name=f"class {name}", type="type", leaking="YES", reason=why)
+    per_run = round(len(kept) / runs, 3)
+    holder = Holder(name=f"class {name} itself", kind="self-class", path=(hop,), entries_per_run=per_run)
+    return Beyond(holder, None, f"class {name}")
+
+
 def at_exit(newborn: set[int], *, per_run: float) -> Beyond | None:
     """The functions registered for the interpreter's end, when their number rises.
 

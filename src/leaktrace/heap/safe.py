@@ -27,8 +27,8 @@ _POINTER_BYTES = 8
 
 
 def mro(cls: type) -> tuple[type, ...]:
-    """The classes of `cls`, itself first."""
-    found: tuple[type, ...] = _MRO(cls)
+    """The classes of `cls`, itself first; none of a class that is half made, or half gone."""
+    found: tuple[type, ...] = _MRO(cls) or ()
     return found
 
 
@@ -64,7 +64,10 @@ def never_asked() -> frozenset[int]:
 
 def module_of(cls: type) -> str:
     """The module in which `cls` says that it was defined, or "" where that is not a plain string."""
-    found = _MODULE(cls)
+    try:
+        found = _MODULE(cls)
+    except AttributeError:  # it was made or has been left without one
+        return ""
     return found if type(found) is str else ""
 
 
@@ -106,7 +109,7 @@ def callable_name(obj: object) -> str | None:
 
 def class_attribute(cls: type, name: str) -> object | None:
     """What `cls` or a base defines under `name`, unbound; None where nothing is."""
-    for base in _MRO(cls):
+    for base in mro(cls):
         found = _NAMESPACE(base).get(name)
         if found is not None:
             return found  # type: ignore[no-any-return]
@@ -132,7 +135,7 @@ def instance_namespace(obj: object) -> dict[str, Any] | None:
 def member_values(obj: object) -> list[tuple[str, object]]:
     """The filled slots of an instance by name: C members and `__slots__`."""
     filled: list[tuple[str, object]] = []
-    for base in _MRO(type(obj)):
+    for base in mro(type(obj)):
         for name, member in dict.items(dict(_NAMESPACE(base))):
             if type(member) is types.MemberDescriptorType and type(name) is str:
                 try:
