@@ -14,8 +14,13 @@ import pytest
 
 from leaktrace.child.leftovers import CreationTracker, name_things, relative
 from leaktrace.child.measure import settle
+from leaktrace.child.pytest_private import kept_instance
+from leaktrace.explain.fix import fix_for
+from leaktrace.explain.model import Exhibit, Holder
 from leaktrace.explain.steps import explain
 from leaktrace.fixture_names import plain_name, where_of
+from leaktrace.heap import safe
+from leaktrace.heap.retained import reached_bytes
 from leaktrace.lines.allocations import Places
 from leaktrace.lines.native import memray_sites
 from leaktrace.pristine import os
@@ -71,6 +76,25 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
         tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
     except Exception as exc:  # noqa: BLE001 - an explanation may fail in any way, and costs itself alone
         _excuse(tell, f"the trace failed: {type(exc).__name__}: {exc}")
+
+
+def tell_kept(tell: Tell, item: pytest.Item, *, once_bytes: int) -> None:
+    """Tell which attribute of the test's instance takes most of what came once, if one does: pytest keeps it."""
+    instance = kept_instance(item)
+    names = dict(safe.instance_namespace(instance) or {}) if instance is not None else {}
+    weights = {name: reached_bytes(value) for name, value in names.items()}
+    name = max(weights, key=lambda each: weights[each], default="")
+    if not name or 2 * weights[name] < once_bytes:
+        return
+    holder = Holder(
+        name=f"{safe.qualname_of(type(instance))}.{name}",
+        kind="test-instance",
+        path=(),
+        entries_per_run=0.0,
+        retained_bytes_per_run=float(weights[name]),
+    )
+    fix = fix_for(holder.kind, holder=f"self.{name}", leaked="")
+    tell("exhibit", {"exhibit": encode(Exhibit(holder=holder, fix=fix))})
 
 
 def _mirrored(rates: Mapping[str, Rate]) -> bool:

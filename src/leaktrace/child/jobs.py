@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 import pytest
 
 from leaktrace.child import caches, gaps
-from leaktrace.child.explain import follow_native, name_left, trace
+from leaktrace.child.explain import follow_native, name_left, tell_kept, trace
 from leaktrace.child.idle import Row, rest
 from leaktrace.child.leftovers import RUNS
 from leaktrace.child.measure import Tell, measure, record
@@ -31,6 +31,9 @@ from leaktrace.replay.protocol import Share, Target, Task, function_of
 from leaktrace.verdict.judge import group_of, grows_evenly, judge_kinds, still_grows
 from leaktrace.verdict.model import Record, Ruling, Verdict
 
+
+LARGE_BYTES = 1_000_000
+"""What came once, and is worth to be named where pytest keeps it."""
 
 Run = Callable[[], None]
 Items = Mapping[tuple[str, str], pytest.Item]
@@ -148,6 +151,9 @@ class Jobs:
                 tell("judged", {})
                 explained = bool(accused)
                 self._explain(task, run, accused, items, tell)
+                once_bytes = readings.grown(HEAP_BYTES.name)
+                if not explained and len(items) == 1 and once_bytes >= LARGE_BYTES:
+                    tell_kept(tell, items[0], once_bytes=once_bytes)
         try:
             if not explained:  # plugins learn from a teardown's next item that all ends here
                 self._quiet.run(items[-1], None)

@@ -171,6 +171,11 @@ def tear_down(session: pytest.Session, nextitem: pytest.Item | None) -> None:
     session._setupstate.teardown_exact(nextitem)  # noqa: SLF001
 
 
+def kept_instance(item: pytest.Item) -> object | None:
+    """The instance of a test's class that pytest keeps until the session ends; each further run replaces it."""
+    return vars(item).get("_instance")
+
+
 def namespaces_of(item: pytest.Item) -> list[Mapping[str, object]]:
     """The globals of a test's module, and of the modules that it names there, but for the interpreter's own."""
     module = getattr(item, "module", None)

@@ -60,6 +60,8 @@ FIXES: Mapping[str, str] = MappingProxyType(
         "pytest": "Nothing to do in the test: pytest itself keeps this until the session ends.",
         "c-code": "Look at the line that made it and at the extension module that was called there: no Python object"
         " refers to what is left.",
+        "test-instance": "Delete {holder} in teardown_method, or make it in a fixture: pytest keeps the instance of"
+        " each test until the session ends.",
         "self-class": "Do not set the __class__ of a class to the class itself: nothing can ever let go of it. Give it"
         " a metaclass of its own, or make the class once.",
         "references": "Look at the line: C code that is called there takes {holder} and does not give them back"

@@ -155,6 +155,23 @@ def nearest(
     return []
 
 
+def reached_bytes(obj: Any, *, limit: int = 20_000) -> int:
+    """Size of what can be reached from an object, itself included, without passing modules, classes and functions."""
+    known = {id(obj)}
+    pending = deque([obj])
+    total = 0
+    while pending and limit:
+        limit -= 1
+        part = pending.popleft()
+        children = gc.get_referents(part)
+        total += safe.size_bytes(part, len(children))
+        for child in children:
+            if id(child) not in known and not _leads_away(child):
+                known.add(id(child))
+                pending.append(child)
+    return total
+
+
 def _leads_away(obj: Any) -> bool:
     """Whether everything else can be reached through an object."""
     return safe.inherits(obj, types.ModuleType) or safe.inherits(obj, type) or type(obj) is types.FunctionType

@@ -103,9 +103,21 @@ def _judge_group(group: Iterable[Series], record: Record, rules: Rules) -> Rulin
             if not _explained(curve, findings)
         )
         findings += [finding for finding in alone if finding is not None]
+    else:
+        findings = [*_beyond_malloc(inexact, findings, rules, record.spent), *findings]
     if not findings and inexact:
         findings = [within_noise(inexact[0], rules, record.spent)]
     return _weigh(findings, unread)
+
+
+def _beyond_malloc(
+    inexact: list[Curve], findings: list[CounterVerdict], rules: Rules, spent: str | None
+) -> list[CounterVerdict]:
+    """What an inexact counter convicts whatever the exact ones say: most of it is in no heap that they count."""
+    counted = max((each.curve.grew for each in findings if each.curve.counter.unit == "bytes"), default=0)
+    curves = [curve for curve in inexact if curve.grew > MOST_LEFT * max(counted, 0)]
+    alone = [stands_alone(curve, rules, spent, others_read=True) for curve in curves]
+    return [finding for finding in alone if finding is not None and finding.verdict is Verdict.LEAK]
 
 
 def _unless_gone(finding: CounterVerdict, record: Record) -> CounterVerdict:
@@ -193,14 +205,18 @@ def still_grows(record: Record, ruling: Ruling) -> bool:
 def grows_evenly(record: Record, rules: Rules | None = None) -> bool:
     """Whether an exact count of memory rose in each of enough batches, so that what holds it can be asked for."""
     enough = (rules or Rules()).apart_batches
+    rises: dict[bool, list[int]] = {True: [0], False: [0]}
+    evenly = False
     for series in record.series.values():
-        if group_of(series.counter.kind) != "memory" or not series.counter.exact:
+        if group_of(series.counter.kind) != "memory" or series.counter.unit != "bytes":
             continue
         values = series.values[record.warmups :]
         read = [value for value in values if not isinstance(value, Unread)]
-        if len(read) == len(values) > enough and all(later > earlier for earlier, later in pairwise(read)):
-            return True
-    return False
+        if len(read) == len(values) > enough:
+            rises[series.counter.exact].append(read[-1] - read[0])
+            evenly |= series.counter.exact and all(later > earlier for earlier, later in pairwise(read))
+    # What grows far beyond what is counted is in no heap: no container holds it, and resident memory is to be followed.
+    return evenly and max(rises[False]) <= MOST_LEFT * max(rises[True])
 
 
 def is_suspicious(ruling: Ruling) -> bool:

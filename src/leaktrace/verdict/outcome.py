@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from leaktrace.probes.model import HEAP_BYTES, REFS, Thing, Unread
+from leaktrace.probes.model import HEAP_BYTES, REFS, RSS_BYTES, Thing, Unread
 from leaktrace.suspects.model import Suspect
 from leaktrace.verdict.model import Record, Ruling, Verdict
 from leaktrace.words import size
@@ -115,10 +115,20 @@ def of_memory(
         share: how many tests were run in each run, so that the suite's growth is that of so many.
     """
     return (
-        _by_size(suspect, record, ruling, share)
+        _of_an_instance(ruling, holder)
+        or _by_size(suspect, record, ruling, share)
         or _unless_stopped(ruling, quiet_runs)
         or _by_holder(ruling, holder, proved=proved, native=native)
     )
+
+
+def _of_an_instance(ruling: Ruling, holder: HolderSeen | None) -> Outcome | None:
+    """What is said of what each run replaces on the instance of its test: one for each test, not for each run."""
+    if holder is None or holder.kind != "test-instance" or ruling.verdict in ACCUSED:
+        return None
+    each = size(holder.retained_bytes_per_run or 0)
+    why = f"pytest keeps the instance of each test until the session ends, and with it {holder.name}, {each} a test"
+    return Outcome(Verdict.ONE_TIME, f"{why}: delete it in teardown_method, or make it in a fixture")
 
 
 def _unless_stopped(ruling: Ruling, quiet_runs: int) -> Outcome | None:
@@ -155,7 +165,7 @@ def _by_size(suspect: Suspect, record: Record, ruling: Ruling, share: int) -> Ou
     heap, rate = record.series.get(HEAP_BYTES.name), ruling.rates.get(HEAP_BYTES.name)
     if suspect.grew_by < SMALL_BYTES or not suspect.counter.endswith("_bytes") or heap is None or rate is None:
         return None
-    if ruling.verdict is Verdict.ONE_TIME:
+    if ruling.verdict is Verdict.ONE_TIME or (ruling.verdict is Verdict.LEAK and ruling.counter == RSS_BYTES.name):
         return None
     accused = suspect.grew_by / max(1, suspect.tests) * share
     if rate.high >= accused * TRICKLE:
