@@ -694,22 +694,3 @@ def test_plain_values_are_told_by_their_weight() -> None:
 
 def test_a_holder_that_is_shorter_by_now_is_not_relieved_of_less_than_nothing() -> None:
     assert released(exclusive=80_000, freed=80_000, entries=-4).detail.startswith("cutting desk.papers back released")
-
-
-def test_a_class_that_is_its_own_class_holds_itself(load: Load) -> None:
-    module = load(
-        "itself",
-        "class Meta(type):\n"
-        "    def __new__(cls, name, bases, namespace):\n"
-        "        made = super().__new__(cls, name, bases, namespace)\n"
-        "        made.__class__ = made\n"
-        "        return made\n"
-        "def leak():\n    class Own(Meta, metaclass=Meta):\n        pass\n",
-    )
-
-    exhibit = explain(module.leak, settle=gc.collect, budget_s=60.0)
-
-    assert exhibit.holder is not None, exhibit.notes
-    assert exhibit.holder.kind == "self-class"
-    assert "its __class__ is itself" in exhibit.holder.path[0].reason
-    assert [site.line for site in exhibit.sites][:1] == [3]

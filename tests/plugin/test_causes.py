@@ -193,3 +193,75 @@ def test_a_trickle_explains_no_megabytes(spread: Example) -> None:
     assert verdicts["test_after"] == "LEAK"
     assert "test_before" not in verdicts or verdicts["test_before"] != "LEAK"
     assert any(name.endswith("test_switch") for name in ran.case("test_after").after)
+
+
+def test_what_pytest_keeps_of_a_tests_instance_is_told_by_name(spread: Example) -> None:
+    ran = spread.run(
+        "--leaktrace",
+        "--leaktrace-limit=2MB",
+        files={
+            "test_page.py": """
+                import pytest
+
+                class TestPage:
+                    def setup_method(self): self.shown = bytearray(b"x") * 6_000_000
+
+                    @pytest.mark.parametrize("n", range(3))
+                    def test_it(self, n): assert self.shown[n] == 120
+                """
+        },
+    )
+
+    assert {case.verdict.value for case in ran.book.cases} == {"ONE_TIME"}
+    assert all(
+        "and with it TestPage.shown, 6.0 MB a test: delete it in teardown_method" in case.reason
+        for case in ran.book.cases
+    )
+
+
+def test_what_lies_in_no_heap_is_convicted_by_resident_memory_though_a_trickle_is_counted(spread: Example) -> None:
+    ran = spread.run(
+        "--leaktrace",
+        "--leaktrace-limit=2MB",
+        files={
+            "test_map.py": """
+                import mmap
+
+                KEPT = []
+
+                def test_keeps_a_map():
+                    KEPT.append(mmap.mmap(-1, 6_000_000))
+                    KEPT[-1].write(b"x" * 6_000_000)
+                """
+        },
+    )
+
+    [case] = ran.book.cases
+    assert (case.verdict.value, case.counter) == ("LEAK", "rss_bytes")
+    assert "outside the heaps of Python and malloc" in case.reason
+
+
+def test_a_class_that_is_its_own_class_holds_itself(spread: Example) -> None:
+    ran = spread.run(
+        "--leaktrace-hunt",
+        files={
+            "test_itself.py": """
+                class Meta(type):
+                    def __new__(cls, name, bases, namespace):
+                        made = super().__new__(cls, name, bases, namespace)
+                        made.__class__ = made
+                        return made
+
+                def test_it():
+                    class Own(Meta, metaclass=Meta):
+                        pass
+                """
+        },
+    )
+
+    [case] = ran.book.cases
+    holder = case.exhibit.holder
+    assert holder is not None, case.exhibit.notes
+    assert (case.verdict.value, holder.kind) == ("LEAK", "self-class")
+    assert "its __class__ is itself" in holder.path[0].reason
+    assert [site.line for site in case.exhibit.sites][:1] == [4]
