@@ -73,8 +73,12 @@ def folded(cases: Sequence[Case]) -> list[Case]:
     return [
         case
         for case in cases
-        if case.suspect.kind != "memory" or case.verdict is Verdict.LEAK or case.suspect.key[:3] not in mapping
+        if case.suspect.kind != "memory" or case.suspect.key[:3] not in mapping or _is_of_heap(case)
     ]
+
+
+def _is_of_heap(case: Case) -> bool:
+    return case.verdict is Verdict.LEAK and case.counter != RSS_BYTES.name
 
 
 def with_rates(case: Case, rates: Mapping[str, Rate]) -> Case:

@@ -9,6 +9,7 @@ from leaktrace.casebook.model import Case
 from leaktrace.verdict.model import Verdict
 
 
+SETTLED = (Verdict.STEADY, Verdict.ONE_TIME, Verdict.CACHE)
 SCOPES = ("function", "class", "module", "package", "session")
 
 
@@ -45,7 +46,7 @@ def of_their_makers(cases: Iterable[Case]) -> list[Case]:
     A run that ends a module's fixtures ends all of them, so that each of them seems to leak. A cause is that fixture's
     whose function its lines name, else the narrowest one's.
     """
-    kept = list(cases)
+    kept = [case for case in cases if not is_clean_fixture(case)]
     leaks: dict[str, list[Case]] = {}
     for case in kept:
         if case.suspect.subject == "fixture" and case.verdict is Verdict.LEAK and case.exhibit.fingerprint:
@@ -55,6 +56,12 @@ def of_their_makers(cases: Iterable[Case]) -> list[Case]:
         beside = {case.suspect.key for case in several[1:] if not _made_it(case)}
         kept = [case for case in kept if case not in several or case.suspect.key not in beside]
     return kept
+
+
+def is_clean_fixture(case: Case) -> bool:
+    """Whether it is of a fixture that nobody accuses: a hunt looks at each wider one, and tells of those that leak."""
+    unaccused = case.suspect.subject == "fixture" and not case.suspect.grew_by
+    return unaccused and case.verdict in SETTLED and case.exhibit.holder is None
 
 
 def _made_it(case: Case) -> bool:
