@@ -72,6 +72,7 @@ def trace(run: Callable[[], None], tell: Tell, items: Sequence[pytest.Item], rul
             growth_bytes_per_run=None if references and not mirrored else max(sizes, default=None),
             references=references,
             mirrored=mirrored,
+            counted=ruling.counter == HEAP_BYTES.name,
         )
         tell("exhibit", {"exhibit": _relative(encode(exhibit), items[0].config.rootpath)})
     except Exception as exc:  # noqa: BLE001 - an explanation may fail in any way, and costs itself alone

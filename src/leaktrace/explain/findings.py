@@ -9,6 +9,7 @@ from functools import partial
 from types import FrameType
 
 from leaktrace.explain import outside_python, proof
+from leaktrace.explain.bounds import bound_of
 from leaktrace.explain.budget import Notes
 from leaktrace.explain.candidates import Candidate, candidates, describe
 from leaktrace.explain.chains import Chain, from_survivors
@@ -69,14 +70,21 @@ class Scope:
     test_files: frozenset[str]
 
 
-def find(seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes) -> list[HolderFound]:
+def find(
+    seen: Observation, scope: Scope, *, sites: Sequence[Site], notes: Notes, growth_bytes_per_run: float = 0.0
+) -> list[HolderFound]:
     """The holders of what the runs left behind, that of most of it first; none where Python can see nothing.
 
     There are several where each holds things of its own: each is a cause by itself.
     """
     ranked = candidates(seen.growers, search_of(seen, scope), seen.survivors.ids)
     reached = [candidate for candidate in ranked if candidate.path and not candidate.weak]
-    reached = reached or [candidate for candidate in ranked if candidate.path and candidate.dead]
+    # What is dead is the cause only of what it weighs itself: something else may grow behind it.
+    enough = growth_bytes_per_run * max(1, sum(seen.batches[1:])) / 2
+    dead = [each for each in ranked if each.path and each.dead]
+    if sum(each.kept.bytes_total for each in dead) < enough:
+        dead = []
+    reached = reached or dead
     if reached:
         return [_of_container(cause, reached, seen, notes) for cause in _distinct(reached, seen.survivors.ids)]
     other = _other(seen, scope, ranked, sites)
@@ -96,7 +104,19 @@ def _distinct(reached: Sequence[Candidate], newborn: set[int]) -> list[Candidate
             claimed |= own
         if len(causes) == _MOST_CAUSES:
             break
-    return causes
+    return [cause for cause in causes if not any(_is_kept_in_step(cause, other) for other in causes)]
+
+
+def _is_kept_in_step(candidate: Candidate, other: Candidate) -> bool:
+    """Whether it belongs to whom another one does that is bounded, and grows by the same: both are emptied together."""
+    if candidate is other or len(candidate.path) < 2 or len(other.path) < 2:  # noqa: PLR2004 - it and its owner
+        return False
+    together = candidate.path[-2] is other.path[-2] and candidate.grower.rises == other.grower.rises
+    return together and _bound(other) is not None and _bound(candidate) is None
+
+
+def _bound(candidate: Candidate) -> tuple[int, int] | None:
+    return bound_of(naming.steps(candidate.root, candidate.path)) if candidate.root is not None else None
 
 
 def _is_of_a_lock(candidate: Candidate) -> bool:

@@ -23,6 +23,7 @@ class Inquiry:
         notes: takes the reasons of what was left out.
         growth_bytes_per_run: by how much the suspect grows, where that is known.
         references: whether it was the number of references that was seen to grow.
+        counted: whether it was malloc's bytes; else they cannot tell that growth has stopped.
     """
 
     run: Callable[[], object]
@@ -33,3 +34,4 @@ class Inquiry:
     notes: Notes
     growth_bytes_per_run: float | None = None
     references: bool = False
+    counted: bool = True

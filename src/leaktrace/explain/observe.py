@@ -131,7 +131,7 @@ def quiet_runs(inquiry: Inquiry) -> int:
     What grows in ever rarer steps, as a list of plain values does, pauses as well: ask only where no container grows.
     """
     growth, heap_bytes = inquiry.growth_bytes_per_run, heap_reader()
-    if not growth or heap_bytes() is None:
+    if not growth or not inquiry.counted or heap_bytes() is None:
         return 0
     weights, enough_s = array("q", (0, 0)), inquiry.budget.left_s() / 2
     runs = rises = 0

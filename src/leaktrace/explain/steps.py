@@ -58,6 +58,7 @@ def explain(
     growth_bytes_per_run: float | None = None,
     references: bool = False,
     mirrored: bool = False,
+    counted: bool = True,
 ) -> Exhibit:
     """Say why what a suspect leaves behind is alive, where it was made, and prove it.
 
@@ -74,13 +75,16 @@ def explain(
         root: the folder of the suite.
         growth_bytes_per_run: by how much the suspect grows a run, all kinds of memory together, where that is known.
         references: whether it was the number of references that was seen to grow.
+        counted: whether it was malloc's bytes that were seen to grow.
         mirrored: whether objects that stay may have taken these references: then what holds them is looked for first.
 
     Returns:
         What was found; parts that failed are notes in it. Raises nothing but an interrupt.
     """
     places, notes, answer = Places(own, plugins), Notes(), _Answer()
-    inquiry = Inquiry(run, settle, places, Sources(), Budget(budget_s), notes, growth_bytes_per_run, references)
+    inquiry = Inquiry(
+        run, settle, places, Sources(), Budget(budget_s), notes, growth_bytes_per_run, references, counted
+    )
     frozen = gc.get_freeze_count() > _FROZEN_AT_START
     if frozen:
         gc.unfreeze()  # what the user froze must be seen, too; it is frozen again at the end
@@ -108,7 +112,8 @@ def _find_all(answer: _Answer, inquiry: Inquiry, seen: Observation, scope: Scope
         _find_sites(answer, inquiry, seen, places)
     if not by_references or mirrored:
         with part("the holder"):
-            found = find(seen, scope, sites=answer.made, notes=inquiry.notes)
+            growth = inquiry.growth_bytes_per_run or 0.0
+            found = find(seen, scope, sites=answer.made, notes=inquiry.notes, growth_bytes_per_run=growth)
             answer.finding = next(iter(found), None)
             answer.beside = [_Answer(finding=each) for each in found[1:]]
     if not by_references and _has_stopped(answer, inquiry):

@@ -133,7 +133,7 @@ def _of_an_instance(ruling: Ruling, holder: HolderSeen | None) -> Outcome | None
 
 def _unless_stopped(ruling: Ruling, quiet_runs: int) -> Outcome | None:
     """What is said where growth had stopped by the time it was looked at; None where it goes on."""
-    if not quiet_runs or ruling.verdict not in ACCUSED:
+    if not quiet_runs or ruling.verdict not in ACCUSED or ruling.counter != HEAP_BYTES.name:
         return None
     reason = f"it had stopped when it was looked at: {quiet_runs} further runs left nothing behind; {ruling.reason}"
     return Outcome(Verdict.CACHE, reason)
