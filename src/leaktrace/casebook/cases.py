@@ -156,7 +156,7 @@ def _by_cause(case: Case, ruling: Ruling) -> Case:
         if holder is None:
             continue
         said = outcome.of_cause(ruling, holder, proved=exhibit.proof.status == "proved")
-        size_bytes = _held_bytes(exhibit)
+        size_bytes = holder.held_bytes_per_run
         rates = {HEAP_BYTES.name: Rate(estimate=size_bytes, low=size_bytes, high=size_bytes)}
         own = concluded(replace(case, exhibit=replace(exhibit, beside=())), said)
         cases.append(replace(own, per_run=rates, counter=HEAP_BYTES.name) if size_bytes else own)
@@ -260,16 +260,8 @@ def is_decided(case: Case) -> bool:
     cases = (case, *case.beside)
     if any(each.verdict is Verdict.UNDECIDED for each in cases):
         return False
-    held = sum(_held_bytes(each.exhibit) for each in cases)
+    held = sum(each.exhibit.holder.held_bytes_per_run for each in cases if each.exhibit.holder is not None)
     return case.exhibit.quiet_runs > 0 or held >= MOST_OF_IT * _grown_bytes_per_run(case)
-
-
-def _held_bytes(exhibit: Exhibit) -> float:
-    """What the holder's new entries of a run keep alive; 0 where that is not known."""
-    holder = exhibit.holder
-    if holder is None:
-        return 0.0
-    return (holder.retained_bytes_per_run or 0.0) + (holder.shared_bytes_per_run or 0.0)
 
 
 def _grown_bytes_per_run(case: Case) -> float:

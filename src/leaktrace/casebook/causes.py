@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from leaktrace.casebook.model import Case
+from leaktrace.verdict.judge import SETTLED
 from leaktrace.verdict.model import Verdict
 
 
-SETTLED = (Verdict.STEADY, Verdict.ONE_TIME, Verdict.CACHE)
 SCOPES = ("function", "class", "module", "package", "session")
 
 
@@ -60,8 +60,7 @@ def of_their_makers(cases: Iterable[Case]) -> list[Case]:
 
 def is_clean_fixture(case: Case) -> bool:
     """Whether it is of a fixture that nobody accuses: a hunt looks at each wider one, and tells of those that leak."""
-    unaccused = case.suspect.subject == "fixture" and not case.suspect.grew_by
-    return unaccused and case.verdict in SETTLED and case.exhibit.holder is None
+    return case.suspect.unaccused and case.verdict in SETTLED and case.exhibit.holder is None
 
 
 def _made_it(case: Case) -> bool:

@@ -28,8 +28,8 @@ from leaktrace.probes.resources import DEAR_KINDS, probes_of_kinds
 from leaktrace.probes.settle import collect
 from leaktrace.probes.third_party import third_party
 from leaktrace.replay.protocol import Share, Target, Task, function_of
-from leaktrace.verdict.judge import group_of, grows_evenly, judge_kinds, still_grows
-from leaktrace.verdict.model import Record, Ruling, Verdict
+from leaktrace.verdict.judge import group_of, grows_evenly, is_suspicious, judge_kinds, still_grows
+from leaktrace.verdict.model import Record, Ruling
 
 
 LARGE_BYTES = 1_000_000
@@ -186,7 +186,9 @@ class Jobs:
         def accused(row: Row | None) -> dict[str, Ruling]:
             record = _record(task, readings, "runs", rested=row)
             rulings = judge_kinds(record)
-            return {kind: ruling for kind, ruling in rulings.items() if _accused(ruling) or still_grows(record, ruling)}
+            return {
+                kind: ruling for kind, ruling in rulings.items() if is_suspicious(ruling) or still_grows(record, ruling)
+            }
 
         at_once = accused(None)
         if not at_once or "threads" in at_once:
@@ -217,7 +219,3 @@ class Jobs:
 
 def _record(task: Task, readings: Readings, spent: str | None, rested: Row | None = None) -> Record:
     return record(readings, warmups=task.warmups, batch_runs=task.batch_runs, spent=spent, rested=rested)
-
-
-def _accused(ruling: Ruling) -> bool:
-    return ruling.verdict in (Verdict.LEAK, Verdict.UNDECIDED)

@@ -218,7 +218,7 @@ class Steps:
         cases = folded(of_their_makers([*rated, *self._acquitted.values()]))
         self._cases = self._passes.part("comparing with known leaks", lambda: with_known(cases, self._context), cases)
         told = {case.suspect.key for case in cases}
-        self._told = tuple(each for each in self._told if each.key in told or not _is_unaccused_fixture(each))
+        self._told = tuple(each for each in self._told if each.key in told or not each.unaccused)
 
     def findings(self) -> Findings:
         """All that came of it; what nobody came to is listed."""
@@ -257,11 +257,6 @@ def _is_open(heard: Replayed | None, outcome: Outcome) -> bool:
         return True
     response = outcome.responses.get(heard.task.ident)
     return response is not None and response.late and heard.case.verdict in (Verdict.UNREPLAYABLE, Verdict.UNDECIDED)
-
-
-def _is_unaccused_fixture(suspect: Suspect) -> bool:
-    """Whether only a hunt has looked at it, which looks at each wider fixture."""
-    return suspect.subject == "fixture" and not suspect.grew_by
 
 
 def screenable(parts: Sequence[Part]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from leaktrace.heap import safe
 from leaktrace.heap.containers import fill_of
 from leaktrace.heap.naming import Step
-from leaktrace.lines.source import Sources
+from leaktrace.lines.source import Sources, refers_to
 from leaktrace.pristine import sys
 
 
@@ -116,7 +116,7 @@ def _limits(branch: ast.If | ast.While, name: str) -> bool:
     """Whether what follows a condition has to do with `name`, or goes no further: a mere warning limits nothing."""
     for statement in (*branch.body, *branch.orelse):
         for node in ast.walk(statement):
-            if isinstance(node, ast.Raise | ast.Return | ast.Break) or _names(node, name):
+            if isinstance(node, ast.Raise | ast.Return | ast.Break) or refers_to(node, name):
                 return True
     return False
 
@@ -142,11 +142,7 @@ def _is_length_of(node: ast.expr, name: str) -> bool:
     """Whether an expression is `len(name)`, or `len(x.name)`."""
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "len" and node.args):
         return False
-    return _names(node.args[0], name)
-
-
-def _names(node: ast.AST, name: str) -> bool:
-    return (isinstance(node, ast.Name) and node.id == name) or (isinstance(node, ast.Attribute) and node.attr == name)
+    return refers_to(node.args[0], name)
 
 
 def _number(node: ast.expr, known: Mapping[str, object]) -> int | None:

@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from leaktrace.explain.holder_kinds import are_lost, is_but_itself
 from leaktrace.heap import safe
 from leaktrace.lines.model import Site
-from leaktrace.lines.source import Sources
+from leaktrace.lines.source import Sources, refers_to
 
 
 _IDENTIFIER = re.compile(r"[A-Za-z_]\w*")
@@ -66,10 +66,10 @@ def _takes_out(function: ast.AST, name: str) -> bool:
     """Whether some code takes entries out of `name`, or puts something else in its place."""
     for node in ast.walk(function):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _TAKES_OUT:
-            if _is(node.func.value, name):
+            if refers_to(node.func.value, name):
                 return True
         elif isinstance(node, ast.Delete):
-            if any(isinstance(target, ast.Subscript) and _is(target.value, name) for target in node.targets):
+            if any(isinstance(target, ast.Subscript) and refers_to(target.value, name) for target in node.targets):
                 return True
         elif isinstance(node, ast.Assign) and any(_replaces(target, name) for target in node.targets):
             return True
@@ -78,9 +78,5 @@ def _takes_out(function: ast.AST, name: str) -> bool:
 
 def _replaces(target: ast.expr, name: str) -> bool:
     if isinstance(target, ast.Subscript):
-        return isinstance(target.slice, ast.Slice) and _is(target.value, name)
-    return _is(target, name)
-
-
-def _is(node: ast.expr, name: str) -> bool:
-    return (isinstance(node, ast.Name) and node.id == name) or (isinstance(node, ast.Attribute) and node.attr == name)
+        return isinstance(target.slice, ast.Slice) and refers_to(target.value, name)
+    return refers_to(target, name)

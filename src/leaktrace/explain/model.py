@@ -62,6 +62,11 @@ class Holder:
     steady: bool = True
     endless: bool = False
 
+    @property
+    def held_bytes_per_run(self) -> float:
+        """What the new entries of a run keep alive, alone or with others; 0 where that is not known."""
+        return (self.retained_bytes_per_run or 0.0) + (self.shared_bytes_per_run or 0.0)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:

@@ -184,7 +184,6 @@ def _keep_own_sites(answer: _Answer, inquiry: Inquiry, seen: Observation) -> Non
     before, after = (
         {stack: live[stack] for stack in finding.origins if stack in live} for live in (seen.before, seen.after)
     )
-    sizes = (finding.holder.retained_bytes_per_run, finding.holder.shared_bytes_per_run)
     answer.made = sites_between(
         before,
         after,
@@ -192,7 +191,7 @@ def _keep_own_sites(answer: _Answer, inquiry: Inquiry, seen: Observation) -> Non
         places=inquiry.places,
         preferred=seen.preferred,
         sources=inquiry.sources,
-        growth_bytes_per_run=sum(size for size in sizes if size is not None) or None,
+        growth_bytes_per_run=finding.holder.held_bytes_per_run or None,
     )
 
 

@@ -62,6 +62,11 @@ class Sources:
         return self._files[file]
 
 
+def refers_to(node: ast.AST, name: str) -> bool:
+    """Whether an expression is the name itself, or an attribute that is called so."""
+    return (isinstance(node, ast.Name) and node.id == name) or (isinstance(node, ast.Attribute) and node.attr == name)
+
+
 def _scopes(node: ast.AST) -> list[ast.AST]:
     """The classes and functions directly inside a node, however deep in its statements."""
     found: list[ast.AST] = []

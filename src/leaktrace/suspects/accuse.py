@@ -163,14 +163,13 @@ def ranked(suspects: Iterable[Suspect]) -> list[Suspect]:
     """Several processes' suspects in one order; those of one subject and name are one, with their growth summed up."""
     merged: dict[tuple[str, str, str, str], Suspect] = {}
     for suspect in suspects:
-        key = (suspect.subject, suspect.name, suspect.where, suspect.kind)
-        have = merged.get(key)
+        have = merged.get(suspect.key)
         if have is None:
-            merged[key] = suspect
+            merged[suspect.key] = suspect
         elif suspect.subject == "test":
-            merged[key] = max(have, suspect, key=lambda each: each.grew_by)
+            merged[suspect.key] = max(have, suspect, key=lambda each: each.grew_by)
         else:
-            merged[key] = replace(
+            merged[suspect.key] = replace(
                 have,
                 grew_by=have.grew_by + suspect.grew_by,
                 tests=have.tests + suspect.tests,

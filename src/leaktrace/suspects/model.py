@@ -62,6 +62,11 @@ class Suspect:
         """What tells it from others: subject, name, place, kind of leak."""
         return (self.subject, self.name, self.where, self.kind)
 
+    @property
+    def unaccused(self) -> bool:
+        """Whether it is a fixture that a hunt alone has looked at, as it looks at each wider one."""
+        return self.subject == "fixture" and not self.grew_by
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:

@@ -49,12 +49,8 @@ class HolderSeen(Protocol):
         """How many come with each run."""
 
     @property
-    def retained_bytes_per_run(self) -> float | None:
-        """What they alone keep alive, where that is known."""
-
-    @property
-    def shared_bytes_per_run(self) -> float | None:
-        """What they keep alive together with something else."""
+    def held_bytes_per_run(self) -> float:
+        """What they keep alive, alone or with others; 0 where that is not known."""
 
     @property
     def dead(self) -> bool:
@@ -126,7 +122,7 @@ def _of_an_instance(ruling: Ruling, holder: HolderSeen | None) -> Outcome | None
     """What is said of what each run replaces on the instance of its test: one for each test, not for each run."""
     if holder is None or holder.kind != "test-instance" or ruling.verdict in ACCUSED:
         return None
-    each = size(holder.retained_bytes_per_run or 0)
+    each = size(holder.held_bytes_per_run)
     why = f"pytest keeps the instance of each test until the session ends, and with it {holder.name}, {each} a test"
     return Outcome(Verdict.ONE_TIME, f"{why}: delete it in teardown_method, or make it in a fixture")
 
@@ -223,10 +219,9 @@ def _bounded(ruling: Ruling, holder: HolderSeen) -> Outcome:
 
 def _when_full(bound: int, holder: HolderSeen) -> str:
     """What an entry weighs, and all of them together when there are as many as there can be."""
-    sizes = [each for each in (holder.retained_bytes_per_run, holder.shared_bytes_per_run) if each is not None]
-    if not sizes or holder.entries_per_run <= 0:
+    if holder.entries_per_run <= 0:
         return ""
-    each = sum(sizes) / holder.entries_per_run
+    each = holder.held_bytes_per_run / holder.entries_per_run
     return f" of {size(each)}, {size(each * bound)} when full" if each >= 1 else ""
 
 
